@@ -1,0 +1,11 @@
+"""The disk cache: entry files, the folder they lie in, their accounting, and freshness tokens."""
+from .entry import EntryMeta, Stamp
+from .errors import CacheError, Damaged, NoRoom, Unavailable
+from .lru import Index
+from .reader import Entry
+from .store import Store
+from .tokens import Token, TokenRing, TokensUnreachable
+from .writer import EntryWriter
+
+__all__ = ['CacheError', 'Damaged', 'Entry', 'EntryMeta', 'EntryWriter', 'Index', 'NoRoom', 'Stamp',
+           'Store', 'Token', 'TokenRing', 'TokensUnreachable', 'Unavailable']

@@ -1,0 +1,168 @@
+"""The format of an entry file, version 1.
+
+======================  =======================================================================
+offset                  content
+======================  =======================================================================
+0                       fixed part, 64 bytes: magic, lengths, the block table's checksum, and a
+                        checksum over the fixed part and the JSON
+64                      stamp slot, 64 bytes, with a checksum of its own
+128                     JSON: the three names, policy index, backend headers, origin, time
+n * 4096                body
+n * 4096 + length       block table: one xxh3 checksum per 64 KiB of body
+======================  =======================================================================
+
+Who writes: the process that fetches the object writes all of it once, the fixed part last, under a
+name in the spool. The sidecar renames it to its entry name. From then on only the stamp slot is
+ever written, by any process that has just validated the entry, with one write of 64 bytes.
+Who reads: the proxy workers, while it is being written (the body alone) and once it is linked.
+After a crash: a file without its fixed part, with lost pages or with half a stamp fails a checksum,
+and is a miss, or its bad block is not sent. No fsync is needed for that, so none is done.
+"""
+import json
+import struct
+from dataclasses import asdict, dataclass
+
+from xxhash import xxh3_64_intdigest as checksum
+
+from ..conf.naming import ObjectName
+from .errors import Damaged, NoRoom
+from .rules import find
+
+MAGIC = b'swahead1'
+PAGE = 4096
+HEADER_LIMIT = 64 * 1024
+BLOCK = 64 * 1024
+# magic, header length, JSON length, body length, checksum of the block table, unused; then checksum
+FIXED = struct.Struct('<8sIIQQ24x')
+FIXED_SUM = struct.Struct('<Q')
+STAMP_OFFSET = 64
+STAMP = struct.Struct('<32sd')
+JSON_OFFSET = 128
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When, and against which token, an entry was last found to be current.
+
+    :param token: the freshness token's value, '' where none was known
+    :param at: seconds since the epoch
+    """
+    token: str
+    at: float
+
+    def pack(self, bound_to: int) -> bytes:
+        body = STAMP.pack(self.token.encode('ascii'), self.at)
+        # bound to its own entry: a stamp copied from another file does not count
+        return body + FIXED_SUM.pack(checksum(body, seed=bound_to))
+
+    @classmethod
+    def parse(cls, data: bytes, bound_to: int) -> 'Stamp | None':
+        body, found = data[:STAMP.size], data[STAMP.size:STAMP.size + FIXED_SUM.size]
+        if found != FIXED_SUM.pack(checksum(body, seed=bound_to)):
+            return None
+        token, at = STAMP.unpack(body)
+        return cls(token.rstrip(b'\0').decode('ascii', 'replace'), at)
+
+
+@dataclass(frozen=True)
+class EntryMeta:
+    """What an entry knows of its object.
+
+    :param headers: all headers of the backend's answer that belong to the object, in their order
+    :param body_length: bytes
+    :param origin: 'read' for a captured miss, 'prefetch' or 'warm' for what the sidecar fetched
+    :param fetched_at: seconds since the epoch
+    """
+    name: ObjectName
+    policy_index: int
+    headers: tuple[tuple[str, str], ...]
+    body_length: int
+    origin: str
+    fetched_at: float
+
+    def header(self, key: str) -> str | None:
+        """The value of a header; `key` in lower case."""
+        return find(self.headers, key)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An entry's lengths and checksums, as the fixed part holds them."""
+    header_length: int
+    json_length: int
+    body_length: int
+    table_sum: int
+    sum: int
+
+    @property
+    def table_length(self) -> int:
+        return 8 * block_count(self.body_length)
+
+    @property
+    def table_offset(self) -> int:
+        return self.header_length + self.body_length
+
+    @property
+    def file_length(self) -> int:
+        return self.table_offset + self.table_length
+
+
+def block_count(body_length: int) -> int:
+    return -(-body_length // BLOCK)
+
+
+def encode_meta(meta: EntryMeta) -> bytes:
+    fields = asdict(meta)
+    del fields['body_length']
+    return json.dumps(fields, separators=(',', ':')).encode('ascii')
+
+
+def header_length(encoded: bytes) -> int:
+    """Bytes before the body, a multiple of the page size.
+
+    :raises NoRoom: where the headers are too large to be cached
+    """
+    length = -(-(JSON_OFFSET + len(encoded)) // PAGE) * PAGE
+    if length > HEADER_LIMIT:
+        raise NoRoom(f'headers of {len(encoded)} bytes do not fit the {HEADER_LIMIT} of an entry')
+    return length
+
+
+def pack_header(encoded: bytes, body_length: int, table: bytes, stamp: Stamp | None) -> bytes:
+    """The whole header, to be written when body and table are."""
+    length = header_length(encoded)
+    fixed = FIXED.pack(MAGIC, length, len(encoded), body_length, checksum(table))
+    own_sum = checksum(fixed + encoded)
+    header = bytearray(length)
+    header[:FIXED.size] = fixed
+    header[FIXED.size:STAMP_OFFSET] = FIXED_SUM.pack(own_sum)
+    if stamp is not None:
+        packed = stamp.pack(own_sum)
+        header[STAMP_OFFSET:STAMP_OFFSET + len(packed)] = packed
+    header[JSON_OFFSET:JSON_OFFSET + len(encoded)] = encoded
+    return bytes(header)
+
+
+def parse_frame(data: bytes, file_length: int) -> Frame:
+    """The fixed part, believed only as far as it can be: lengths that fit each other and the file.
+
+    :raises Damaged: where it cannot be an entry
+    """
+    if len(data) < STAMP_OFFSET or data[:len(MAGIC)] != MAGIC:
+        raise Damaged('not an entry of this format')
+    _, length, json_length, body_length, table_sum = FIXED.unpack_from(data)
+    frame = Frame(length, json_length, body_length, table_sum, FIXED_SUM.unpack_from(data, FIXED.size)[0])
+    if not JSON_OFFSET + json_length <= length <= HEADER_LIMIT or frame.file_length != file_length:
+        raise Damaged(f'lengths do not fit a file of {file_length} bytes')
+    return frame
+
+
+def parse_meta(header: bytes, frame: Frame) -> EntryMeta:
+    """:raises Damaged: where the checksum is wrong"""
+    encoded = header[JSON_OFFSET:JSON_OFFSET + frame.json_length]
+    if checksum(header[:FIXED.size] + encoded) != frame.sum:
+        raise Damaged('checksum of the header')
+    fields = json.loads(encoded)
+    fields['name'] = ObjectName(**fields['name'])
+    fields['headers'] = tuple((key, value) for key, value in fields['headers'])
+    return EntryMeta(body_length=frame.body_length, **fields)

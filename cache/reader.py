@@ -1,0 +1,138 @@
+"""Reading entries: nothing is given out that was not checked first."""
+import errno
+import os
+import stat
+from collections.abc import Iterator
+
+from xxhash import xxh3_64_intdigest as checksum
+
+from ..conf.naming import ObjectName
+from .entry import BLOCK, PAGE, STAMP_OFFSET, EntryMeta, Frame, Stamp, parse_frame, parse_meta
+from .errors import Damaged
+
+# a FIFO or a link that somebody planted must neither hang nor lead elsewhere
+FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# header and body of a small object in one system call
+FIRST_READ = PAGE + 16 * 1024
+TOUCH_SECONDS = 60
+
+
+class Entry:
+    """An open entry file. It stays readable when it is evicted meanwhile. Close it."""
+
+    def __init__(self, fd: int, meta: EntryMeta, frame: Frame, stamp: Stamp | None, status: os.stat_result,
+                 head: bytes):
+        self._fd = fd
+        self._frame = frame
+        self._head = head
+        self._table = b''
+        self._status = status
+        self.meta = meta
+        self.stamp = stamp
+
+    @classmethod
+    def open(cls, path: str | os.PathLike, name: ObjectName | None = None) -> 'Entry | None':
+        """The entry at `path`, or None where there is none.
+
+        :param name: the object it must be of; None: any
+        :raises Damaged: for what is there and is not that object's entry
+        :raises OSError: where the disk fails
+        """
+        try:
+            fd = os.open(path, os.O_RDWR | FLAGS)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            fd = _open_unusual(path, error)
+        try:
+            return cls._read(fd, name)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def _read(cls, fd, name):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise Damaged('not a regular file')
+        head = os.pread(fd, FIRST_READ, 0)
+        frame = parse_frame(head, status.st_size)
+        if frame.header_length > len(head):
+            head = os.pread(fd, frame.header_length, 0)
+        meta = parse_meta(head, frame)
+        if name is not None and meta.name != name:
+            raise Damaged('it is the entry of another object')
+        return cls(fd, meta, frame, Stamp.parse(head[STAMP_OFFSET:], frame.sum), status, head)
+
+    @property
+    def identity(self) -> str:
+        """Tells this file from any other that had or will have its name."""
+        return f'{self._status.st_ino}-{self._frame.sum:016x}'
+
+    @property
+    def disk_bytes(self) -> int:
+        return self._status.st_blocks * 512
+
+    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The body's bytes from `start` up to, not including, `stop`, each checked before it is given.
+
+        :raises Damaged: at the first block that is not what was written; what came before is good
+        """
+        self._read_table()
+        for number in range(start // BLOCK, -(-stop // BLOCK)):
+            begin = number * BLOCK
+            block = self._block(number, begin)
+            low, high = max(start - begin, 0), min(stop - begin, BLOCK)
+            yield block if high - low == len(block) else block[low:high]
+
+    def _block(self, number, begin):
+        length = min(BLOCK, self.meta.body_length - begin)
+        offset = self._frame.header_length + begin
+        if offset + length <= len(self._head):
+            block = self._head[offset:offset + length]
+        else:
+            block = os.pread(self._fd, length, offset)
+        if checksum(block) != int.from_bytes(self._table[8 * number:8 * number + 8], 'little'):
+            raise Damaged(f'checksum of block {number}')
+        return block
+
+    def _read_table(self):
+        frame = self._frame
+        if self._table or not frame.table_length:
+            return
+        table = self._head[frame.table_offset:frame.file_length]
+        if len(table) != frame.table_length:
+            table = os.pread(self._fd, frame.table_length, frame.table_offset)
+        if checksum(table) != frame.table_sum:
+            raise Damaged('checksum of the block table')
+        self._table = table
+
+    def restamp(self, stamp: Stamp) -> None:
+        """Note that the entry was found to be current; through the open file, never by path."""
+        os.pwrite(self._fd, stamp.pack(self._frame.sum), STAMP_OFFSET)
+        self.stamp = stamp
+
+    def touch(self, now: float) -> None:
+        """Note a hit in the file's time, at most once a minute: the order that a restart begins with."""
+        if now - self._status.st_mtime > TOUCH_SECONDS:
+            os.utime(self._fd, (now, now))
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _open_unusual(path, error):
+    """Read-only where the disk has become so; a link or a folder under an entry's name is damage."""
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return os.open(path, os.O_RDONLY | FLAGS)
+    if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+        raise Damaged(f'not a regular file: {os.strerror(error.errno)}') from None
+    raise error

@@ -1,0 +1,224 @@
+"""The cache folder: who may make it, what lies in it, how files come and go.
+
+Who writes: the sidecar makes the folder, links entries (`admit`) and unlinks them (`drop`), and is
+the only one to do so; proxy workers add spool files (`writer`). Who reads: everybody.
+After a crash: an entry is linked or not, since a rename is one step; a spool file without a record
+is removed when it is old (`sweep_spool`). No index is kept on disk: the folder is the index.
+"""
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import md5
+from pathlib import Path
+
+from swift.common.utils import Timestamp
+
+from ..conf.naming import KEY_BYTES, Layout, Naming, ObjectName
+from .entry import EntryMeta, Stamp
+from .errors import CacheError, Damaged, Unavailable
+from .reader import Entry
+from .rules import etag_of
+from .writer import EntryWriter
+
+
+@dataclass(frozen=True)
+class Linked:
+    """One file under its entry's name. `used_at` is when it was last read or written, in seconds."""
+    entry_name: str
+    disk_bytes: int
+    used_at: float
+
+
+class Store:
+    """An open cache folder. Holds no file open between calls, so that it may be used after fork."""
+
+    def __init__(self, layout: Layout, key: bytes):
+        self.layout = layout
+        self.naming = Naming(key)
+
+    @classmethod
+    def open(cls, cache_dir: str | os.PathLike) -> 'Store':
+        """:raises Unavailable: where the folder is not there or not one of ours"""
+        layout = Layout(Path(cache_dir))
+        try:
+            status = os.stat(layout.cache_dir)
+            key = layout.key.read_bytes()
+        except OSError as error:
+            raise Unavailable(f'{error.filename}: {error.strerror}') from None
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise Unavailable(f'{cache_dir} must belong to uid {os.geteuid()} with mode 0700')
+        if len(key) != KEY_BYTES:
+            raise Unavailable(f'{layout.key} must hold {KEY_BYTES} bytes; remove it and all beside it')
+        return cls(layout, key)
+
+    @classmethod
+    def create(cls, cache_dir: str | os.PathLike) -> 'Store':
+        """The folder, made where it is not there. The one who calls this owns it.
+
+        :raises Unavailable: where it cannot be made or belongs to somebody else
+        """
+        layout = Layout(Path(cache_dir))
+        try:
+            layout.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (layout.objects.parent, layout.objects, layout.spool):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for number in range(256):
+                (layout.objects / f'{number:02x}').mkdir(mode=0o700, exist_ok=True)
+            _make_key(layout.key)
+        except OSError as error:
+            raise Unavailable(f'cannot make {error.filename}: {error.strerror}') from None
+        return cls.open(cache_dir)
+
+    def entry(self, name: ObjectName) -> Entry | None:
+        """The object's entry, open, or None.
+
+        :raises Damaged: for what lies under its name and is not its entry
+        :raises OSError: where the disk fails
+        """
+        return Entry.open(self.layout.entry(self.naming.entry(name)), name)
+
+    def writer(self, meta: EntryMeta) -> EntryWriter:
+        return EntryWriter(self.layout.spool, meta)
+
+    def admit(self, spool_name: str, stamp: Stamp | None = None) -> Linked:
+        """Check a spool file whole, MD5 too, and link it under its entry's name.
+
+        The file is gone from the spool afterwards, whatever happened.
+
+        :raises Damaged: where it is not exactly the object's bytes
+        :raises CacheError: where a newer version is cached already
+        """
+        path = self.layout.spool / os.path.basename(spool_name)
+        try:
+            entry = Entry.open(path)
+            if entry is None:
+                raise Damaged(f'spool file {spool_name} is gone')
+            with entry:
+                _verify(entry)
+                if stamp is not None:
+                    entry.restamp(stamp)
+                return self._link(path, entry)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _link(self, path, entry):
+        entry_name = self.naming.entry(entry.meta.name)
+        target = self.layout.entry(entry_name)
+        try:
+            existing = Entry.open(target)
+        except Damaged:
+            existing = None
+        if existing is not None:
+            with existing:
+                if _version(existing.meta) > _version(entry.meta):
+                    raise CacheError(f'{entry_name}: a newer version is cached already')
+        os.rename(path, target)
+        return Linked(entry_name, entry.disk_bytes, entry.meta.fetched_at)
+
+    def drop(self, entry_name: str, identity: str | None = None) -> bool:
+        """Unlink an entry; with `identity` only if it is still that file. Tells whether it did."""
+        path = self.layout.entry(entry_name)
+        if identity is not None:
+            try:
+                entry = Entry.open(path)
+            except Damaged:
+                entry = None
+            if entry is not None:
+                with entry:
+                    if entry.identity != identity:
+                        return False
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def linked(self) -> Iterator[Linked]:
+        """All entries, in no order, unread and unchecked."""
+        for folder in sorted(self.layout.objects.iterdir()):
+            for item in os.scandir(folder):
+                try:
+                    status = item.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield Linked(item.name, status.st_blocks * 512, status.st_mtime)
+
+    def spool_files(self) -> Iterator[Linked]:
+        for item in os.scandir(self.layout.spool):
+            try:
+                status = item.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield Linked(item.name, status.st_blocks * 512, status.st_mtime)
+
+    def spool_bytes(self) -> int:
+        return sum(item.disk_bytes for item in self.spool_files())
+
+    def sweep_spool(self, before: float) -> int:
+        """Remove spool files last written before that time; tells how many."""
+        old = [item for item in self.spool_files() if item.used_at < before]
+        for item in old:
+            (self.layout.spool / item.entry_name).unlink(missing_ok=True)
+        return len(old)
+
+    def free_ratio(self) -> float:
+        """The part of the file system, 0 to 1, that is free to us."""
+        status = os.statvfs(self.layout.cache_dir)
+        return status.f_bavail / max(status.f_blocks, 1)
+
+    def check(self, fix: bool = False) -> Iterator[tuple[str, str]]:
+        """Read every entry and check every byte.
+
+        :param fix: remove what is damaged
+        :returns: pairs of an entry's name and what is wrong with it
+        """
+        for item in self.linked():
+            try:
+                self._check_one(item.entry_name)
+            except (Damaged, OSError) as error:
+                yield item.entry_name, str(error)
+                if fix:
+                    self.layout.entry(item.entry_name).unlink(missing_ok=True)
+
+    def _check_one(self, entry_name):
+        entry = Entry.open(self.layout.entry(entry_name))
+        if entry is None:
+            return
+        with entry:
+            if self.naming.entry(entry.meta.name) != entry_name:
+                raise Damaged('it is the entry of another object')
+            _verify(entry)
+
+
+def _make_key(path):
+    """The key, written whole or not at all, and never over another."""
+    if path.exists():
+        return
+    temporary = path.with_name(f'key.{os.getpid()}')
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(KEY_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(temporary)
+
+
+def _verify(entry):
+    found = md5(usedforsecurity=False)
+    for block in entry.blocks(0, entry.meta.body_length):
+        found.update(block)
+    etag = etag_of(entry.meta.headers)
+    if found.hexdigest() != etag:
+        raise Damaged(f'MD5 {found.hexdigest()} where the ETag is {etag or "missing"}')
+
+
+def _version(meta):
+    return Timestamp(meta.header('x-backend-timestamp') or meta.header('x-timestamp') or 0)

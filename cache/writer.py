@@ -1,0 +1,100 @@
+"""Writing entries: into the spool first, whole or not at all."""
+import os
+import secrets
+from pathlib import Path
+
+from xxhash import xxh3_64
+
+from .entry import BLOCK, EntryMeta, Stamp, block_count, encode_meta, header_length, pack_header
+from .errors import NoRoom
+
+
+class EntryWriter:
+    """An entry in the making, in a spool file that already has an entry's format.
+
+    Not whole until `finish()`; `abort()` removes it. Bytes below `written` can be read meanwhile.
+    """
+
+    def __init__(self, spool: Path, meta: EntryMeta):
+        """:raises NoRoom: where the headers are too large
+        :raises OSError: where the disk fails
+        """
+        self.meta = meta
+        self.written = 0
+        self._encoded = encode_meta(meta)
+        self.body_offset = header_length(self._encoded)
+        self._table = bytearray()
+        self._hash = xxh3_64()
+        self._in_block = 0
+        self.path = spool / secrets.token_hex(16)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(self.path, flags, 0o600)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def write(self, data: bytes) -> None:
+        """Append to the body.
+
+        :raises NoRoom: for more bytes than were announced
+        """
+        if self.written + len(data) > self.meta.body_length:
+            raise NoRoom(f'more than the {self.meta.body_length} bytes that were announced')
+        _pwrite_all(self._fd, data, self.body_offset + self.written)
+        self._sum(data)
+        self.written += len(data)
+
+    def _sum(self, data):
+        view = memoryview(data)
+        while view:
+            part = view[:BLOCK - self._in_block]
+            self._hash.update(part)
+            self._in_block += len(part)
+            view = view[len(part):]
+            if self._in_block == BLOCK:
+                self._end_block()
+
+    def _end_block(self):
+        self._table += self._hash.intdigest().to_bytes(8, 'little')
+        self._hash.reset()
+        self._in_block = 0
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Bytes of the body that were written already; at most up to `stop`."""
+        return os.pread(self._fd, min(stop, self.written) - start, self.body_offset + start)
+
+    def finish(self, stamp: Stamp | None = None) -> None:
+        """Write table and header: now the file is an entry.
+
+        :raises NoRoom: where the body is shorter than announced; the file is removed
+        """
+        if self.written != self.meta.body_length:
+            self.abort()
+            raise NoRoom(f'{self.written} bytes came of the {self.meta.body_length} that were announced')
+        if self._in_block:
+            self._end_block()
+        table = bytes(self._table)
+        assert len(table) == 8 * block_count(self.meta.body_length)
+        try:
+            _pwrite_all(self._fd, table, self.body_offset + self.written)
+            _pwrite_all(self._fd, pack_header(self._encoded, self.written, table, stamp), 0)
+        except OSError:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Remove the file; what was written stays readable until `close()`."""
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _pwrite_all(fd, data, offset):
+    view = memoryview(data)
+    while view:
+        count = os.pwrite(fd, view, offset)
+        view, offset = view[count:], offset + count

@@ -1,0 +1,4 @@
+"""The operator's command ``swiftahead``."""
+from .main import main
+
+__all__ = ['main']

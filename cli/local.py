@@ -1,0 +1,93 @@
+"""Commands that look at this node's cache folder and queue."""
+import json
+import time
+
+from ..cache import Store, Unavailable
+from ..conf import ConfError
+from ..queues import QueueError, SqliteQueue
+from ..sidecar.settings import read_settings
+
+CONF = '/etc/swift/swiftahead-sidecar.conf'
+# the sidecar writes its report every few seconds
+REPORT_SECONDS = 30
+
+
+class LocalError(Exception):
+    """What is wrong and how to mend it, in one sentence."""
+
+
+def add_parsers(commands) -> None:
+    status = commands.add_parser('status', help='what the sidecar, the cache and the queue are doing')
+    status.set_defaults(run=show_status)
+    check = commands.add_parser('check', help='read every cached entry and check every byte')
+    check.add_argument('--fix', action='store_true', help='remove what is damaged')
+    check.set_defaults(run=check_cache)
+    for parser in (status, check):
+        parser.add_argument('--conf', default=CONF, help="the sidecar's conf (default: %(default)s)")
+        parser.add_argument('--json', action='store_true', help='one JSON document on standard output')
+
+
+def show_status(args) -> int:
+    """:returns: 0 where the sidecar has reported lately, else 1"""
+    settings, store = _open(args.conf)
+    report = _report(store)
+    alive = time.time() - report.get('at', 0) < REPORT_SECONDS
+    found = {'alive': alive, **report, 'spool_bytes': store.spool_bytes(),
+             'queue': _depth(settings.sidecar.queue)}
+    if args.json:
+        print(json.dumps(found))
+    else:
+        _print_status(found)
+    return 0 if alive else 1
+
+
+def _print_status(found):
+    if found['alive']:
+        print(f'sidecar    running, pid {found["pid"]}')
+    else:
+        print('sidecar    NOT RUNNING: start swiftahead-sidecar; until then nothing is admitted or fetched')
+    if 'entries' in found:
+        print(f'cache      {found["entries"]} entries, {found["bytes"]:,} of {found["cache_size"]:,} bytes')
+    print(f'spool      {found["spool_bytes"]:,} bytes')
+    for section in ('queue', 'counts'):
+        told = ', '.join(f'{key} {value}' for key, value in found.get(section, {}).items())
+        print(f'{section:<10} {told or "empty"}')
+
+
+def check_cache(args) -> int:
+    """:returns: 0 where all is whole, else 1"""
+    _, store = _open(args.conf)
+    damaged = [{'entry': entry, 'why': why} for entry, why in store.check(args.fix)]
+    if args.json:
+        print(json.dumps({'damaged': damaged, 'fixed': args.fix}))
+    else:
+        for row in damaged:
+            print(f'{row["entry"]}: {row["why"]}{" (removed)" if args.fix else ""}')
+        print(f'{len(damaged)} damaged')
+    return 1 if damaged and not args.fix else 0
+
+
+def _open(conf):
+    try:
+        settings = read_settings(conf)
+    except (ConfError, OSError) as error:
+        raise LocalError(f'{conf}: {error}; name the conf with --conf') from None
+    try:
+        return settings, Store.open(settings.sidecar.cache_dir)
+    except Unavailable as error:
+        raise LocalError(f'{error}; run this as the user {settings.user}, with the sidecar started '
+                         'at least once') from None
+
+
+def _report(store):
+    try:
+        return json.loads(store.layout.report.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _depth(url):
+    try:
+        return SqliteQueue(url).depth()
+    except QueueError as error:
+        return {'error': str(error)}

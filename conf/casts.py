@@ -1,0 +1,78 @@
+"""Casts: a text from a conf file to a value, or a ValueError whose message is the rule."""
+import re
+
+from swift.common.utils import TRUE_VALUES
+
+# Swift takes every word that is not true for false; here a misspelt 'true' stops the start
+FALSE_VALUES = {'0', 'f', 'false', 'n', 'no', 'off'}
+UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40,
+         'kB': 10**3, 'KB': 10**3, 'MB': 10**6, 'GB': 10**9, 'TB': 10**12}
+SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B|)\s*$')
+
+
+def text(value):
+    return value.strip()
+
+
+def boolean(value):
+    word = value.strip().lower()
+    if word in TRUE_VALUES:
+        return True
+    if word in FALSE_VALUES:
+        return False
+    raise ValueError('must be on or off (also true, yes, 1, false, no, 0)')
+
+
+def size(value):
+    """'64 KiB', '2GiB', '1048576' -> bytes."""
+    found = SIZE.match(value)
+    if not found or found.group(2) not in UNITS:
+        raise ValueError('must be a size such as 1048576, 64 KiB, 100 MiB or 2 GiB')
+    return int(float(found.group(1)) * UNITS[found.group(2)])
+
+
+def choice(*words):
+    def cast(value):
+        word = value.strip().lower()
+        if word not in words:
+            raise ValueError('must be one of ' + ', '.join(words))
+        return word
+    return cast
+
+
+def number(kind, least, most=None, unit=''):
+    """A cast to `kind` (int or float) that holds the value between `least` and `most`."""
+    what = 'a whole number' if kind is int else 'a number'
+    rule = f'must be {what}{unit and " of " + unit} of at least {least}'
+    if most is not None:
+        rule += f' and at most {most}'
+
+    def cast(value):
+        try:
+            result = kind(value.strip())
+        except ValueError:
+            raise ValueError(rule) from None
+        # the comparison is written so that NaN fails it
+        if not (least <= result and (most is None or result <= most)) or result == float('inf'):
+            raise ValueError(rule)
+        return result
+    return cast
+
+
+def seconds(least=0.0, most=None):
+    return number(float, least, most, 'seconds')
+
+
+def absolute_path(value):
+    path = value.strip()
+    if not path.startswith('/'):
+        raise ValueError('must be an absolute path')
+    return path
+
+
+def queue_url(value):
+    url = value.strip()
+    if not url.startswith('sqlite:/'):
+        raise ValueError('must be sqlite: followed by an absolute path, '
+                         'such as sqlite:/var/cache/swiftahead/queue.db')
+    return url

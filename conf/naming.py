@@ -1,0 +1,82 @@
+"""How cached objects are named on disk, and where in the cache folder things lie.
+
+Names are keyed hashes: a folder listing tells nobody which objects are read, and nobody can
+choose an object name that collides with another's. The key lies in the cache folder.
+"""
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+FORMAT = 'v1'
+KEY_BYTES = 32
+CONTAINER_DIGITS = 16
+
+
+def to_bytes(name: str) -> bytes:
+    """The bytes of a native Swift name (UTF-8; what is not, as Swift's surrogate escapes)."""
+    return name.encode('utf-8', 'surrogateescape')
+
+
+@dataclass(frozen=True)
+class ObjectName:
+    """Account, container and object as native strings, unquoted."""
+    account: str
+    container: str
+    object: str
+
+    @property
+    def path(self) -> str:
+        return f'/{self.account}/{self.container}/{self.object}'
+
+
+class Naming:
+    """The names that one cache folder gives to objects, containers and clients."""
+
+    def __init__(self, key: bytes):
+        if len(key) != KEY_BYTES:
+            raise ValueError(f'the key of a cache folder has {KEY_BYTES} bytes, not {len(key)}')
+        self._key = key
+
+    def container(self, account: str, container: str) -> str:
+        """16 hex digits that all entries of one container begin with."""
+        # account names hold no slash, so that the pair cannot be read in two ways
+        return self._digest(b'container', to_bytes(f'{account}/{container}'), CONTAINER_DIGITS // 2)
+
+    def entry(self, name: ObjectName) -> str:
+        """48 hex digits: the container's, then the object's."""
+        container = self.container(name.account, name.container)
+        return container + self._digest(container.encode(), to_bytes(name.object), 16)
+
+    def client(self, user: str, address: str) -> str:
+        """An opaque name for a client: authenticated user (or '') and remote address."""
+        return self._digest(b'client', to_bytes(f'{user}\n{address}'), 8)
+
+    def _digest(self, person: bytes, data: bytes, size: int) -> str:
+        return blake2b(data, key=self._key, person=person[:16], digest_size=size).hexdigest()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie in a cache folder. The format version is in the path, so that two
+    generations of workers can use the folder at once."""
+    cache_dir: Path
+
+    @property
+    def key(self) -> Path:
+        return self.cache_dir / 'key'
+
+    @property
+    def report(self) -> Path:
+        return self.cache_dir / 'sidecar.json'
+
+    @property
+    def objects(self) -> Path:
+        return self.cache_dir / FORMAT / 'objects'
+
+    @property
+    def spool(self) -> Path:
+        return self.cache_dir / FORMAT / 'spool'
+
+    def entry(self, entry_name: str) -> Path:
+        # the object's digits spread evenly, the container's do not
+        return self.objects / entry_name[CONTAINER_DIGITS:CONTAINER_DIGITS + 2] / entry_name

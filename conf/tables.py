@@ -1,0 +1,66 @@
+"""The option tables of the two programs. The samples in etc/ say the same; a test compares them."""
+from .casts import absolute_path, boolean, choice, number, queue_url, seconds, size, text
+from .options import REQUIRED, Option, Table
+
+# what PasteDeploy adds, and what Swift's own get_logger and statsd client read from any section
+LOGGING = ('log_*', 'set log_*', 'statsd_*', '__*', 'here', 'use')
+
+CACHE_DIR = Option('cache_dir', absolute_path, REQUIRED,
+                   'folder of the disk cache, on the SSD; the sidecar makes it')
+QUEUE = Option('queue', queue_url, REQUIRED,
+               'where records wait for the sidecar, such as sqlite:/var/cache/swiftahead/queue.db')
+SWIFT_DIR = Option('swift_dir', absolute_path, '/etc/swift', "folder of swift.conf, rings and memcache.conf")
+
+FILTER = Table('filter:prefetch', (
+    CACHE_DIR,
+    QUEUE,
+    SWIFT_DIR,
+    Option('freshness', choice('coherent', 'validate', 'max-age'), 'coherent',
+           'how a hit is known to be current: tokens in memcached, a HEAD before each hit, or age alone'),
+    Option('max_age', seconds(0), '600', 'seconds for which a validated entry is trusted'),
+    Option('capture', boolean, 'on', 'whether a miss is kept for the next reader'),
+    Option('max_object_size', size, '1 GiB', 'objects above this size are neither kept nor fetched ahead'),
+    Option('spool_size', size, '1 GiB',
+           'bytes that captured misses may occupy before the sidecar has admitted them'),
+    Option('free_space', number(float, 0, 90, 'percent'), '5',
+           'percent of the file system below which nothing more is captured'),
+    Option('cache_status', boolean, 'on', 'whether responses tell Cache-Status, Age and X-Object-Prefetched'),
+    Option('flush_interval', seconds(0.001, 60), '0.01',
+           'seconds that records are gathered before they are written to the queue'),
+    Option('buffer_records', number(int, 1), '10000',
+           'records that one worker holds in memory at most; more are dropped and counted'),
+    Option('memcache_servers', text, None,
+           "memcached servers of the freshness tokens; Swift's own cache servers when not given"),
+), foreign=(*LOGGING, 'memcache_*', 'connect_timeout', 'pool_timeout', 'io_timeout', 'tries',
+            'error_suppression_*', 'tls_*', 'max_connections', 'item_size_warning_threshold'))
+
+SIDECAR = Table('sidecar', (
+    CACHE_DIR,
+    QUEUE,
+    SWIFT_DIR,
+    Option('cache_size', size, '100 GiB', 'bytes on disk that the cache may occupy'),
+    Option('user', text, None,
+           "user to run as and owner of cache_dir; the proxy-server's user when not given"),
+    Option('high_water', number(float, 1, 100, 'percent'), '95',
+           'percent of cache_size at which eviction begins'),
+    Option('low_water', number(float, 0, 100, 'percent'), '90',
+           'percent of cache_size at which eviction ends'),
+    Option('free_space', number(float, 0, 90, 'percent'), '5',
+           'percent of the file system that is kept free'),
+    Option('spool_age', seconds(1), '3600',
+           'seconds after which a spool file that nobody admitted is removed'),
+), foreign=(*LOGGING, 'daemonize', 'nice_priority', 'ionice_class', 'ionice_priority', 'eventlet_debug',
+            'disable_fallocate', 'fallocate_reserve'))
+
+PREFETCHER = Table('prefetcher', (
+    Option('enabled', boolean, 'on', 'whether records are consumed and the cache is filled'),
+    Option('learn', boolean, 'on', 'whether reads are learned from and objects are fetched ahead'),
+    Option('concurrency', number(int, 1, 1000), '16', 'fetches at the same time'),
+    Option('threshold', number(float, 0, 1), '0.5', 'least probability at which an object is fetched ahead'),
+    Option('window', seconds(0.001), '60', 'seconds within which one read counts as following another'),
+    Option('look_ahead', number(int, 1, 64), '8', 'steps that are looked ahead at most'),
+    Option('max_object_size', size, '1 GiB', 'objects above this size are not fetched ahead'),
+    Option('poll_interval', seconds(0.01, 60), '1',
+           'seconds between two looks at the queue when no wake-up came'),
+    Option('max_contexts', number(int, 1), '1000000', 'objects whose followers are remembered at most'),
+), foreign=LOGGING)

@@ -1,0 +1,49 @@
+"""Bodies of hits, in the form that swob's range engine asks for."""
+from collections.abc import Callable, Iterator
+
+from swift.common.swob import multi_range_iterator
+
+from ..cache import Damaged, Entry
+
+Rest = Callable[[int, int], Iterator[bytes]]
+
+
+class EntryBody:
+    """The body of an open entry. Every block is checked before it is sent.
+
+    :param rest: gives a range of bytes from the backend where the cache cannot
+    :param on_damage: called once with the error
+    """
+
+    def __init__(self, entry: Entry, rest: Rest, on_damage: Callable[[Exception], None]):
+        self._entry = entry
+        self._rest = rest
+        self._on_damage = on_damage
+
+    def __iter__(self):
+        return self.app_iter_range(0, self._entry.meta.body_length)
+
+    def app_iter_range(self, start: int, stop: int) -> Iterator[bytes]:
+        try:
+            yield from self._range(start, stop)
+        finally:
+            self.close()
+
+    def app_iter_ranges(self, ranges, content_type, boundary, content_size) -> Iterator[bytes]:
+        try:
+            yield from multi_range_iterator(ranges, content_type, boundary, content_size, self._range)
+        finally:
+            self.close()
+
+    def _range(self, start, stop):
+        position = start
+        try:
+            for block in self._entry.blocks(start, stop):
+                yield block
+                position += len(block)
+        except (Damaged, OSError) as error:
+            self._on_damage(error)
+            yield from self._rest(position, stop)
+
+    def close(self) -> None:
+        self._entry.close()

@@ -1,0 +1,123 @@
+"""Decisions, without I/O. Each has a reason, which is also the word in Cache-Status, log and metric."""
+from dataclasses import dataclass
+from enum import Enum
+
+from swift.common.utils import config_true_value
+from webob.cachecontrol import CacheControl
+
+from ..cache import EntryMeta, Stamp, Token
+from ..cache.rules import is_older
+
+# what middleware to the left may ask of the object server and the cache knows how to answer
+KNOWN_BACKEND_HEADERS = frozenset((
+    'HTTP_X_BACKEND_ETAG_IS_AT',
+    'HTTP_X_BACKEND_IGNORE_RANGE_IF_METADATA_PRESENT',
+    'HTTP_X_BACKEND_ALLOW_RESERVED_NAMES',
+    'HTTP_X_BACKEND_USE_REPLICATION_NETWORK',
+    # what the gatekeeper keeps of a client's X-Timestamp; no part of the answer
+    'HTTP_X_BACKEND_INBOUND_X_TIMESTAMP',
+))
+CONDITIONAL = ('HTTP_RANGE', 'HTTP_IF_MATCH', 'HTTP_IF_NONE_MATCH', 'HTTP_IF_MODIFIED_SINCE',
+               'HTTP_IF_UNMODIFIED_SINCE', 'HTTP_IF_RANGE')
+
+
+class Action(Enum):
+    SERVE = 'serve'
+    VALIDATE = 'validate'
+    MISS = 'miss'
+
+
+@dataclass(frozen=True)
+class Decision:
+    action: Action
+    reason: str
+
+
+def bypass_reason(env: dict) -> str | None:
+    """Why a GET or HEAD of an object is none of the cache's business; None where it is."""
+    if 'swift.authorize' not in env:
+        return 'no-authorize'
+    if config_true_value(env.get('HTTP_X_NEWEST')):
+        return 'newest'
+    if 'HTTP_ORIGIN' in env:
+        return 'origin'
+    if config_true_value(env.get('HTTP_X_OPEN_EXPIRED')):
+        return 'open-expired'
+    if env.get('CONTENT_LENGTH', '0') not in ('0', '') or 'HTTP_TRANSFER_ENCODING' in env:
+        return 'request-body'
+    if asks_for_fresh(env.get('HTTP_CACHE_CONTROL')):
+        return 'request-cache-control'
+    for key in env:
+        if key.startswith('HTTP_X_BACKEND_') and key not in KNOWN_BACKEND_HEADERS:
+            return 'backend-header'
+    return None
+
+
+def bypass_name_reason(account: str, path: str, reserved_allowed: bool) -> str | None:
+    """Why an object of this name is never cached; None where it may be."""
+    if account.startswith('.'):
+        return 'system-account'
+    try:
+        path.encode('utf-8')
+    except UnicodeEncodeError:
+        return 'not-utf8'
+    if '\x00' in path and not reserved_allowed:
+        return 'reserved-name'
+    return None
+
+
+def bypass_container_reason(info: dict) -> str | None:
+    """Why the container's objects are not cached; None where they may be."""
+    if not 200 <= (info.get('status') or 0) < 300:
+        return 'container'
+    opted = info.get('meta', {}).get('prefetch')
+    if opted is not None and not config_true_value(opted):
+        return 'container-opt-out'
+    return None
+
+
+def asks_for_fresh(header: str | None) -> bool:
+    """Whether a request's Cache-Control asks past caches."""
+    if not header:
+        return False
+    parsed = CacheControl.parse(header)
+    return bool(parsed.no_cache or parsed.no_store)
+
+
+def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, policy_index: int,
+          now: float) -> Decision:
+    """What to do with an entry that is there.
+
+    :param token: the object's token; None where there is none, or it could not be read
+    :param settings: the filter's, for `freshness` and `max_age`
+    """
+    if meta.policy_index != policy_index:
+        return Decision(Action.MISS, 'policy')
+    delete_at = meta.header('x-delete-at')
+    if delete_at is not None and float(delete_at) <= now:
+        return Decision(Action.MISS, 'expired')
+    if settings.freshness == 'validate':
+        return Decision(Action.VALIDATE, 'validate')
+    if settings.freshness == 'max-age':
+        validated_at = stamp.at if stamp else meta.fetched_at
+        return _by_age(validated_at, settings.max_age, now)
+    return _by_token(meta, stamp, token, settings.max_age, now)
+
+
+def _by_token(meta, stamp, token, max_age, now):
+    if token is None:
+        return Decision(Action.VALIDATE, 'no-token')
+    if token.pending:
+        return Decision(Action.VALIDATE, 'write-pending')
+    if stamp is None or stamp.token != token.value:
+        if is_older(meta.headers, token.timestamp):
+            return Decision(Action.MISS, 'written')
+        return Decision(Action.VALIDATE, 'token')
+    return _by_age(stamp.at, max_age, now)
+
+
+def _by_age(validated_at, max_age, now):
+    # an age below zero is a clock that was set back: nothing is known then
+    if 0 <= now - validated_at < max_age:
+        return Decision(Action.SERVE, 'fresh')
+    return Decision(Action.VALIDATE, 'age')

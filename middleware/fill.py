@@ -1,0 +1,140 @@
+"""Captured misses: a fill reads the backend in a green thread of its own, clients read along.
+
+A client's slow socket does not slow the fill, and its hanging up harms no one. Where the disk
+fails, each client goes on from the backend by itself; where the backend fails, each client fails as
+it would have without the filter.
+"""
+from collections.abc import Callable, Iterator
+
+from swift.common.concurrency import Event
+from swift.common.utils import close_if_possible
+
+from ..cache import EntryWriter, NoRoom, Stamp, Token
+from .body import Rest
+
+PIECE = 64 * 1024
+
+
+class BackendBroke(Exception):
+    """The backend's answer ended before its length; what its iterator raised is the cause."""
+
+
+class Fill:
+    """One captured miss. `start_response`'s arguments are kept for those who join.
+
+    :param body: the backend's body
+    :param token: the freshness token that was read before the backend was asked
+    :param on_done: called with the fill when it has ended, well or not
+    """
+
+    def __init__(self, writer: EntryWriter, status: str, headers: list, body, token: Token | None,
+                 stamp: Stamp | None, on_done: Callable[['Fill'], None]):
+        self.writer = writer
+        self.status = status
+        self.headers = headers
+        self.token = token
+        self.complete = False
+        self.disk_error: Exception | None = None
+        self._backend_error: BaseException | None = None
+        self._body = body
+        self._stamp = stamp
+        self._on_done = on_done
+        self._progress = Event()
+        self._users = 1
+
+    def run(self) -> None:
+        """Read the backend to its end. Runs in a green thread of its own and raises nothing."""
+        try:
+            for chunk in self._body:
+                self._keep(chunk)
+                self._announce()
+            self._end()
+        except (OSError, NoRoom) as error:
+            self._fail_by_errno(error)
+        except BaseException as error:  # noqa: BLE001 - timeouts of eventlet and Swift are no Exceptions
+            self._backend_error = error
+        finally:
+            close_if_possible(self._body)
+            if not self.complete:
+                self.writer.abort()
+            self._announce()
+            self._on_done(self)
+            self.release()
+
+    def _keep(self, chunk):
+        try:
+            self.writer.write(chunk)
+        except OSError as error:
+            raise _DiskFailed(error) from error
+
+    def _end(self):
+        try:
+            self.writer.finish(self._stamp)
+        except NoRoom as short:
+            raise BackendBroke(str(short)) from short
+        except OSError as error:
+            raise _DiskFailed(error) from error
+        self.complete = True
+
+    def _fail_by_errno(self, error):
+        # OSErrors of the backend's sockets and of our disk are told apart by who raised them
+        if isinstance(error, _DiskFailed):
+            self.disk_error = error
+        else:
+            self._backend_error = error
+
+    def _announce(self):
+        progress, self._progress = self._progress, Event()
+        progress.send()
+
+    def wait(self) -> None:
+        """Until there is more to read, or an end. :raises BackendBroke:"""
+        if self._backend_error is not None:
+            raise BackendBroke(f'the backend broke off after {self.writer.written} bytes') \
+                from self._backend_error
+        self._progress.wait()
+
+    def follow(self, rest: Rest) -> 'Follower':
+        """A client's body, read along from the beginning."""
+        self._users += 1
+        return Follower(self, rest)
+
+    def release(self) -> None:
+        self._users -= 1
+        if not self._users:
+            self.writer.close()
+
+
+class _DiskFailed(OSError):
+    """Our own disk, as opposed to a socket of the backend's."""
+
+
+class Follower:
+    """One client's reading along of a fill; an iterator of bytes that must be closed."""
+
+    def __init__(self, fill: Fill, rest: Rest):
+        self._fill = fill
+        self._pieces = self._read(rest)
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def _read(self, rest):
+        fill, length, position = self._fill, self._fill.writer.meta.body_length, 0
+        while position < length:
+            if fill.writer.written > position:
+                piece = fill.writer.read(position, position + PIECE)
+                position += len(piece)
+                yield piece
+            elif fill.disk_error is not None:
+                yield from rest(position, length)
+                return
+            else:
+                fill.wait()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._pieces.close()
+            self._fill.release()

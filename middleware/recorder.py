@@ -1,0 +1,93 @@
+"""Getting records from requests to the queue without a request waiting for it."""
+from collections import deque
+
+from swift.common.concurrency import Event, sleep, spawn_n, tpool
+
+from ..queues import QueueError, Record, SqliteQueue, Waker
+
+RETRY_SECONDS = 1.0
+
+
+class Recorder:
+    """A buffer in memory, and one green thread at a time that writes it to the queue in batches.
+
+    Who writes the queue in this process: that green thread alone, through a thread of the pool.
+    What is in the buffer when the process dies is lost; what does not fit is dropped and counted.
+    """
+
+    def __init__(self, queue: SqliteQueue, limit: int, interval: float, logger):
+        self._queue = queue
+        self._waker = Waker(queue.path)
+        self._limit = limit
+        self._interval = interval
+        self._logger = logger
+        self._buffer: deque[Record] = deque()
+        self._waiting: list[Event] = []
+        self._running = False
+        self._failing = False
+        self.dropped = 0
+
+    def add(self, record: Record) -> None:
+        """Take a record that may be lost."""
+        if len(self._buffer) >= self._limit:
+            self.dropped += 1
+            self._logger.increment('prefetch.records.dropped')
+            return
+        self._buffer.append(record)
+        self._start()
+
+    def put(self, record: Record) -> None:
+        """Return when the record is in the queue.
+
+        :raises QueueError: where it is not, and will not be
+        """
+        written = Event()
+        self._waiting.append(written)
+        self._buffer.append(record)
+        self._start()
+        written.wait()
+
+    def _start(self):
+        if not self._running:
+            self._running = True
+            spawn_n(self._flush_all)
+
+    def _flush_all(self):
+        try:
+            while self._buffer:
+                if not self._waiting:
+                    sleep(self._interval)
+                if not self._flush():
+                    sleep(RETRY_SECONDS)
+        finally:
+            self._running = False
+
+    def _flush(self):
+        batch, waiting = list(self._buffer), self._waiting
+        self._waiting = []
+        try:
+            tpool.execute(self._queue.put, batch)
+        except QueueError as error:
+            self._failed(error, batch, waiting)
+            return False
+        for _ in batch:
+            self._buffer.popleft()
+        for written in waiting:
+            written.send()
+        if self._failing:
+            self._failing = False
+            self._logger.info('the queue takes records again')
+        self._waker.wake()
+        return True
+
+    def _failed(self, error, batch, waiting):
+        if not self._failing:
+            self._failing = True
+            self._logger.error('the queue takes no records, reads are not learned from: %s', error)
+        if waiting:
+            # whoever waits is told, so its record must not be written later all the same
+            for _ in batch:
+                self._buffer.popleft()
+            self.dropped += len(batch) - len(waiting)
+            for written in waiting:
+                written.send_exception(error)

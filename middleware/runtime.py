@@ -1,0 +1,65 @@
+"""What one worker process has open. Made at its first request, since nothing opened before fork may
+be used after it, and what is made in the parent is made by root."""
+import time
+from collections.abc import Callable
+
+from ..cache import Store, TokenRing, Unavailable
+from ..conf.memcache import memcache_conf
+from ..queues import SqliteQueue
+from .fill import Fill
+from .recorder import Recorder
+
+LOOK_SECONDS = 1.0
+
+
+class Runtime:
+    """The cache folder, the freshness tokens, the recorder and the fills of one process."""
+
+    def __init__(self, settings, conf: dict, logger, clock: Callable[[], float] = time.time):
+        self.settings = settings
+        self.logger = logger
+        self.clock = clock
+        self.fills: dict[str, Fill] = {}
+        self.tokens = TokenRing(memcache_conf(conf), logger) if settings.freshness == 'coherent' else None
+        self.recorder = Recorder(SqliteQueue(settings.queue), settings.buffer_records,
+                                 settings.flush_interval, logger)
+        self._store: Store | None = None
+        self._look_at = 0.0
+        self._room_at = 0.0
+        self._has_room = False
+
+    def store(self) -> Store | None:
+        """The cache folder, or None as long as the sidecar has not made it: one ERROR, then silence."""
+        if self._store is None and self.clock() >= self._look_at:
+            try:
+                self._store = Store.open(self.settings.cache_dir)
+            except Unavailable as error:
+                if not self._look_at:
+                    self.logger.error('no cache, requests pass through until there is one: %s '
+                                      '(the sidecar makes the folder: is it running?)', error)
+                self._look_at = self.clock() + LOOK_SECONDS
+            else:
+                self.logger.info('cache at %s', self.settings.cache_dir)
+        return self._store
+
+    def forget_store(self) -> None:
+        """The folder did not answer as it should: look again whether it is there."""
+        self._store = None
+        self._look_at = self.clock() + LOOK_SECONDS
+
+    def has_room(self, store: Store) -> bool:
+        """Whether another miss may be captured; measured at most once a second."""
+        now = self.clock()
+        if not 0 <= now - self._room_at < LOOK_SECONDS:
+            self._room_at = now
+            self._has_room = self._measure(store)
+        return self._has_room
+
+    def _measure(self, store):
+        settings = self.settings
+        try:
+            return (store.spool_bytes() < settings.spool_size
+                    and store.free_ratio() * 100 > settings.free_space)
+        except OSError:
+            self.forget_store()
+            return False

@@ -1,0 +1,69 @@
+"""Writes: the token protocol that ends the life of cached versions."""
+from swift.common.swob import HTTPBadRequest, Request
+from swift.proxy.controllers.base import get_container_info
+
+from ..cache import Token, TokensUnreachable
+from ..conf.naming import ObjectName
+from ..queues import Forget
+from .authorize import is_allowed
+from .backend import SOURCE
+
+
+class Write:
+    """One PUT, POST or DELETE of an object.
+
+    A pending token before the request goes down, another after its outcome is known and before the
+    client hears of it. A write that is refused sets none.
+    """
+
+    def __init__(self, app, runtime, name: ObjectName):
+        self._app = app
+        self._runtime = runtime
+        self._name = name
+        self._status = ''
+
+    def __call__(self, req: Request, start_response):
+        try:
+            timestamp = req.ensure_x_timestamp().internal
+        except HTTPBadRequest:
+            return self._app(req.environ, start_response)
+        info = get_container_info(req.environ, self._app, swift_source=SOURCE)
+        if not is_allowed(req, info['write_acl'], info['sync_key']):
+            return self._app(req.environ, start_response)
+        return self._write(req, start_response, timestamp)
+
+    def _write(self, req, start_response, timestamp):
+        self._set(Token.new(pending=True))
+        final = Token.new()
+
+        def note_status(status, headers, exc_info=None):
+            self._status = status
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        try:
+            body = self._app(req.environ, note_status)
+            if self._took_effect(req):
+                final = Token.new(timestamp=timestamp)
+            return body
+        finally:
+            # the client has not heard of the outcome yet: nobody can expect it from a cache before this
+            self._set(final)
+            if req.method == 'DELETE' and final.timestamp:
+                self._forget()
+
+    def _took_effect(self, req):
+        return self._status.startswith('2') or (req.method == 'DELETE' and self._status.startswith('404'))
+
+    def _forget(self):
+        """What was deleted should not lie on the SSD until eviction finds it."""
+        name = self._name
+        self._runtime.recorder.add(Forget(name.account, name.container, object=name.object,
+                                          at=self._runtime.clock()))
+
+    def _set(self, token):
+        if self._runtime.tokens is None:
+            return
+        try:
+            self._runtime.tokens.set(self._name, token)
+        except TokensUnreachable:
+            self._runtime.logger.increment('prefetch.tokens.unreachable')

@@ -1,0 +1,39 @@
+"""The interface of learners."""
+from dataclasses import dataclass
+from typing import Protocol
+
+ObjectKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Read:
+    """One read, as learners see it.
+
+    :param account: nothing learned from one account is used for another
+    :param client: whose sequence it belongs to
+    :param key: (container, object)
+    :param at: seconds
+    """
+    account: str
+    client: str
+    key: ObjectKey
+    at: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An object that will be read.
+
+    :param probability: 0 to 1
+    :param at: when it is expected, in seconds of the same clock as the reads
+    """
+    account: str
+    key: ObjectKey
+    probability: float
+    at: float
+
+
+class Learner(Protocol):
+    def observe(self, read: Read) -> list[Prediction]:
+        """Learn from a read; what is expected next, the soonest first."""
+        ...

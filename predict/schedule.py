@@ -1,0 +1,71 @@
+"""Just in time: a fetch begins so that it ends shortly before the object is expected."""
+import heapq
+from dataclasses import dataclass
+
+from .learner import Prediction
+
+TIME_WEIGHT = 0.2
+# a fetch that is late is worth nothing, one that is early costs a little room: err on the early side
+SAFETY = 3.0
+LEAD = 0.5
+
+
+@dataclass(frozen=True, order=True)
+class Due:
+    """A fetch and when to begin it."""
+    start_at: float
+    number: int
+    prediction: Prediction
+
+
+class Schedule:
+    """What is to be fetched, by the time at which to begin.
+
+    An object waits here once: a later prediction can only make it earlier.
+
+    :param limit: fetches that may wait; the ones due last are refused
+    :param fetch_seconds: first guess of how long a fetch takes, corrected by `fetched`
+    """
+
+    def __init__(self, limit: int = 1000, fetch_seconds: float = 0.1):
+        self._limit = limit
+        self._fetch_seconds = fetch_seconds
+        self._heap: list[Due] = []
+        self._start_of: dict[tuple, float] = {}
+        self._number = 0
+
+    def __len__(self):
+        return len(self._start_of)
+
+    def add(self, prediction: Prediction) -> bool:
+        """Plan a fetch; False where it is planned already, or there is no room."""
+        start_at = prediction.at - SAFETY * self._fetch_seconds - LEAD
+        name = (prediction.account, prediction.key)
+        planned = self._start_of.get(name)
+        if planned is not None and planned <= start_at:
+            return False
+        if planned is None and len(self._start_of) >= self._limit:
+            return False
+        self._number += 1
+        heapq.heappush(self._heap, Due(start_at, self._number, prediction))
+        self._start_of[name] = start_at
+        return True
+
+    def due(self, now: float, most: int) -> list[Prediction]:
+        """What is to begin by now, the soonest expected first; it is planned no longer."""
+        found: list[Prediction] = []
+        while self._heap and self._heap[0].start_at <= now and len(found) < most:
+            due = heapq.heappop(self._heap)
+            name = (due.prediction.account, due.prediction.key)
+            # an older, later plan of an object that was planned anew
+            if self._start_of.get(name) == due.start_at:
+                del self._start_of[name]
+                found.append(due.prediction)
+        return found
+
+    def next_start(self) -> float | None:
+        return self._heap[0].start_at if self._heap else None
+
+    def fetched(self, seconds: float) -> None:
+        """A fetch took so long."""
+        self._fetch_seconds += TIME_WEIGHT * (seconds - self._fetch_seconds)

@@ -1,0 +1,7 @@
+"""The records that filter and sidecar exchange, and the queue in which they wait."""
+from .records import Access, Fill, Forget, Misplaced, Record, Warm, decode, encode
+from .sqlite import Leased, QueueError, SqliteQueue
+from .wake import WakeListener, Waker
+
+__all__ = ['Access', 'Fill', 'Forget', 'Leased', 'Misplaced', 'QueueError', 'Record', 'SqliteQueue',
+           'WakeListener', 'Waker', 'Warm', 'decode', 'encode']

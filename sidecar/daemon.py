@@ -1,0 +1,155 @@
+"""The daemon: worker processes, their loops, and how they stop."""
+import os
+import pwd
+import signal
+import time
+
+from swift.common.concurrency import sleep, tpool
+from swift.common.daemon import Daemon
+from swift.common.utils import get_logger
+
+from ..cache import Store, TokenRing, Unavailable
+from ..conf.memcache import memcache_conf
+from ..predict import Chain, Schedule
+from ..queues import QueueError, SqliteQueue, WakeListener
+from .fetcher import Fetcher, make_client
+from .keeper import Keeper
+from .prefetcher import Parts, Prefetcher
+from .report import write_report
+from .settings import read_settings
+
+UPKEEP_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+
+class Sidecar(Daemon):
+    """One worker process per part. So far there is one part, which fills, keeps and evicts."""
+
+    WORKERS_HEALTHCHECK_INTERVAL = 1.0
+
+    def __init__(self, conf):
+        self.settings = read_settings(conf['__file__'])
+        super().__init__({**conf, 'user': self.settings.user})
+        self.logger = get_logger(conf, log_route='sidecar')
+        self._stopping = False
+        if self.settings.prefetcher.enabled:
+            _make_folder(self.settings.sidecar.cache_dir, self.settings.user)
+
+    def get_worker_args(self, once=False, **kwargs):
+        if once or not self.settings.prefetcher.enabled:
+            return []
+        return [{'part': 'prefetcher'}]
+
+    def run(self, once=False, **kwargs):
+        # Swift's own handler exits at once, with records leased and fetches half done
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGHUP, self._stop)
+        # names of what is read are nobody else's business, whatever the umask was
+        os.umask(0o077)
+        try:
+            super().run(once=once, **kwargs)
+        except KeyboardInterrupt:
+            self._stopping = True
+
+    def _stop(self, *_):
+        self._stopping = True
+
+    def run_once(self, **_):
+        if not self.settings.prefetcher.enabled:
+            return
+        worker = self._worker()
+        while worker.prefetcher.step():
+            pass
+        worker.prefetcher.drain()
+        worker.upkeep()
+        worker.close()
+
+    def run_forever(self, **_):
+        if not self.settings.prefetcher.enabled:
+            self.logger.info('no part is enabled')
+            while not self._stopping:
+                sleep(RETRY_SECONDS)
+            return
+        worker = self._worker()
+        while not self._stopping:
+            worker.turn()
+        worker.close()
+        self.logger.info('stopped')
+
+    def _worker(self):
+        """Nothing of this may be made before the fork."""
+        while True:
+            try:
+                return Worker(self.settings, self.logger)
+            except Unavailable as error:
+                self.logger.error('no cache folder: %s', error)
+                if self._stopping:
+                    raise
+                sleep(RETRY_SECONDS)
+
+
+class Worker:
+    """The prefetcher's process: what it has open, and one turn of its loop."""
+
+    def __init__(self, settings, logger):
+        own, prefetcher = settings.sidecar, settings.prefetcher
+        self._settings = settings
+        self._logger = logger
+        self._upkeep_at = 0.0
+        self._failing = False
+        store = Store.create(own.cache_dir)
+        self.keeper = Keeper(store, own.cache_size, own.high_water, own.low_water, own.free_space, logger)
+        queue = SqliteQueue(own.queue)
+        tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': own.swift_dir}), logger)
+        fetcher = Fetcher(make_client(settings), store, tokens, prefetcher.max_object_size)
+        learner = Chain(prefetcher.threshold, prefetcher.window, prefetcher.look_ahead,
+                        prefetcher.max_contexts) if prefetcher.learn else None
+        self.prefetcher = Prefetcher(Parts(queue, self.keeper, fetcher, learner, Schedule()),
+                                     prefetcher.concurrency, logger)
+        entries = tpool.execute(self.keeper.load)
+        logger.info('%d entries of %d bytes in %s', entries, self.keeper.index.currsize, own.cache_dir)
+        self._listener = WakeListener(queue.path)
+
+    def turn(self) -> None:
+        """Wait for a wake-up or for what is due, then do it."""
+        wait = self.prefetcher.seconds_to_next(self._settings.prefetcher.poll_interval)
+        self._listener.wait(wait)
+        try:
+            self.prefetcher.step()
+        except QueueError as error:
+            if not self._failing:
+                self._logger.error('queue cannot be read, tried again each second: %s', error)
+            self._failing = True
+            sleep(RETRY_SECONDS)
+        else:
+            self._failing = False
+        if time.monotonic() >= self._upkeep_at:
+            self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
+            self.upkeep()
+
+    def upkeep(self) -> None:
+        """What need not be done for every record."""
+        try:
+            self.keeper.keep_free()
+            self.keeper.store.sweep_spool(time.time() - self._settings.sidecar.spool_age)
+            write_report(self.keeper, self.prefetcher.counts)
+        except OSError as error:
+            self._logger.error('cache folder: %s', error)
+
+    def close(self) -> None:
+        try:
+            self.prefetcher.stop()
+        except QueueError as error:
+            self._logger.error('leases are left to run out: %s', error)
+        self._listener.close()
+
+
+def _make_folder(cache_dir, user):
+    """As whoever starts the daemon, since the folder above may be root's; the rest is made by `user`."""
+    try:
+        os.makedirs(cache_dir, mode=0o700)
+    except FileExistsError:
+        return
+    entry = pwd.getpwnam(user)
+    if os.geteuid() == 0:
+        os.chown(cache_dir, entry.pw_uid, entry.pw_gid)

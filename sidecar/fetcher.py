@@ -1,0 +1,142 @@
+"""Fetching objects ahead, through one InternalClient for the process."""
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+from swift.common.internal_client import InternalClient, UnexpectedResponse
+from swift.common.utils import close_if_possible, config_true_value
+from swift.common.wsgi import loadapp
+
+from ..cache import EntryMeta, NoRoom, Stamp, Store, Token, TokenRing, TokensUnreachable
+from ..cache.rules import find, is_older, objects_headers, uncacheable_reason
+from ..conf.naming import ObjectName
+from .settings import SidecarSettings, client_config
+
+AGENT = 'swiftahead-sidecar'
+# the age at which Swift's proxies look at a container's policy and metadata again
+CONTAINER_SECONDS = 60
+CONTAINERS = 10_000
+# never read by a pipeline that has the filter, but told to whoever looks at the requests
+NO_PREFETCH = {'X-No-Prefetch': 'true'}
+
+
+class NotFetched(Exception):
+    """The object is not to be cached, or could not be had."""
+
+
+@dataclass(frozen=True)
+class Container:
+    policy_index: int
+    opted_out: bool
+
+
+def make_client(settings: SidecarSettings) -> InternalClient:
+    app = loadapp(client_config(settings), allow_modify_pipeline=False)
+    return InternalClient(None, AGENT, 1, app=app)
+
+
+class Fetcher:
+    """
+    :param tokens: None: entries are not stamped, and are validated at their first hit
+    :param max_object_size: bytes
+    """
+
+    def __init__(self, client: InternalClient, store: Store, tokens: TokenRing | None,
+                 max_object_size: int, clock: Callable[[], float] = time.time):
+        self._client = client
+        self._store = store
+        self._tokens = tokens
+        self._max_object_size = max_object_size
+        self._clock = clock
+        self._containers: TTLCache = TTLCache(CONTAINERS, CONTAINER_SECONDS)
+
+    def fetch(self, name: ObjectName, origin: str) -> tuple[str, int]:
+        """Fetch an object into the spool, stamped where that can be.
+
+        The newest version is asked for: what a lagging replica holds must not be made to last.
+
+        :param origin: 'prefetch' or 'warm'
+        :returns: the spool file's name and the object's length in bytes
+        :raises NotFetched: with the reason
+        :raises OSError: where the disk fails
+        """
+        container = self.container(name.account, name.container)
+        if container.opted_out:
+            raise NotFetched('the container has opted out')
+        token = self._token(name)
+        asked_at = self._clock()
+        headers, body = self._get(name)
+        try:
+            reason = uncacheable_reason(headers, self._max_object_size)
+            if reason or (token is not None and is_older(headers, token.timestamp)):
+                raise NotFetched(reason or 'from a replica that missed a write')
+            meta = EntryMeta(name, container.policy_index, objects_headers(headers),
+                             int(find(headers, 'content-length') or 0), origin, asked_at)
+            stamp = Stamp(token.value, asked_at) if token is not None and not token.pending else None
+            return self._spool(meta, body, stamp), meta.body_length
+        finally:
+            close_if_possible(body)
+
+    def _get(self, name):
+        try:
+            _, headers, body = self._client.get_object(
+                name.account, name.container, name.object, headers={'X-Newest': 'true', **NO_PREFETCH},
+                acceptable_statuses=(200,))
+        except UnexpectedResponse as error:
+            raise NotFetched(str(error)) from None
+        return list(headers.items()), body
+
+    def _token(self, name) -> Token | None:
+        if self._tokens is None:
+            return None
+        try:
+            # set before the backend is asked, so that the answer is no older than the token
+            return self._tokens.ensure(name)
+        except TokensUnreachable:
+            return None
+
+    def _spool(self, meta, body, stamp):
+        try:
+            writer = self._store.writer(meta)
+        except NoRoom as error:
+            raise NotFetched(str(error)) from None
+        try:
+            for chunk in body:
+                writer.write(chunk)
+            writer.finish(stamp)
+        except NoRoom as error:
+            writer.abort()
+            raise NotFetched(str(error)) from None
+        except BaseException:
+            writer.abort()
+            raise
+        finally:
+            writer.close()
+        return writer.name
+
+    def container(self, account: str, container: str) -> Container:
+        """:raises NotFetched: where it is not there"""
+        known = self._containers.get((account, container))
+        if known is None:
+            try:
+                headers = self._client.make_request(
+                    'HEAD', self._client.make_path(account, container), {}, (2,)).headers
+            except UnexpectedResponse as error:
+                raise NotFetched(f'container: {error}') from None
+            wish = headers.get('X-Container-Meta-Prefetch')
+            known = Container(int(headers.get('X-Backend-Storage-Policy-Index', 0)),
+                              wish is not None and not config_true_value(wish))
+            self._containers[account, container] = known
+        return known
+
+    def listing(self, account: str, container: str, prefix: str) -> Iterator[tuple[ObjectName, int]]:
+        """The container's objects in name order, with their lengths as the listing has them.
+
+        :raises NotFetched: where it cannot be listed
+        """
+        try:
+            for item in self._client.iter_objects(account, container, prefix=prefix):
+                yield ObjectName(account, container, item['name']), int(item['bytes'])
+        except UnexpectedResponse as error:
+            raise NotFetched(f'listing: {error}') from None
