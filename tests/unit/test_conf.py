@@ -1,0 +1,149 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, ConfError
+from swiftahead.conf.casts import size
+from swiftahead.conf.memcache import memcache_conf
+from swiftahead.sidecar.settings import read_settings
+
+KEYS = {'cache_dir': '/var/cache/x', 'queue': 'sqlite:/var/cache/x/queue.db'}
+ETC = Path(__file__).parents[2] / 'etc'
+
+
+@pytest.mark.parametrize('text, value', [
+    ('0', 0), ('1048576', 2**20), ('64 KiB', 2**16), ('2GiB', 2**31), ('1.5 MiB', 3 * 2**19), ('10 MB', 10**7),
+    ('7 B', 7)])
+def test_sizes(text, value):
+    assert size(text) == value
+
+
+@pytest.mark.parametrize('text', ['', 'much', '-1', '1 XiB', '1 GiB or so', 'GiB', '1e3'])
+def test_what_is_no_size(text):
+    with pytest.raises(ValueError, match='must be a size'):
+        size(text)
+
+
+def test_the_two_keys_are_enough():
+    assert FILTER.read(KEYS).freshness == 'coherent'
+    assert SIDECAR.read(KEYS).cache_size == 100 * 2**30
+
+
+@pytest.mark.parametrize('key, value', [
+    ('freshness', 'sometimes'), ('max_age', 'long'), ('max_age', '-1'), ('max_age', 'nan'), ('max_age', 'inf'),
+    ('capture', 'perhaps'), ('max_object_size', 'big'), ('free_space', '91'), ('cache_dir', 'relative'),
+    ('queue', 'redis://x'), ('flush_interval', '0'), ('buffer_records', '1.5'), ('max_agee', '1')])
+def test_a_wrong_filter_option_names_section_key_and_value(key, value):
+    with pytest.raises(ConfError) as caught:
+        FILTER.read({**KEYS, key: value})
+    message = str(caught.value)
+    assert '[filter:prefetch]' in message and key in message and value in message
+
+
+@pytest.mark.parametrize('key', sorted(KEYS))
+def test_a_missing_key_is_said(key):
+    with pytest.raises(ConfError, match=f'{key} is missing'):
+        FILTER.read({other: value for other, value in KEYS.items() if other != key})
+
+
+def test_what_stands_in_default_belongs_to_others_too():
+    assert FILTER.read(KEYS, {'bind_port': '8080', 'swift_dir': '/elsewhere'}).swift_dir == '/elsewhere'
+
+
+def test_swifts_own_options_are_let_through():
+    FILTER.read({**KEYS, 'log_level': 'DEBUG', 'set log_name': 'x', 'statsd_host': 'h', '__name__': 'prefetch',
+                 'memcache_max_connections': '4'})
+
+
+def write(tmp_path, text):
+    path = tmp_path / 'sidecar.conf'
+    path.write_text(text)
+    return str(path)
+
+
+MINIMAL = """
+[sidecar]
+cache_dir = /var/cache/x
+queue = sqlite:/var/cache/x/queue.db
+"""
+
+
+def test_the_two_keys_and_the_pipeline_are_enough(tmp_path):
+    path = write(tmp_path, MINIMAL + '[pipeline:main]\n'
+                 'pipeline = catch_errors proxy-logging cache proxy-server\n')
+    settings = read_settings(path)
+    assert 'egg:swift#proxy' in settings.client_conf
+    assert 'cache_dir' not in settings.client_conf
+
+
+def test_what_the_pipeline_says_is_kept(tmp_path):
+    settings = read_settings(write(tmp_path, MINIMAL + (
+        '[pipeline:main]\npipeline = cache proxy-server\n[app:proxy-server]\nuse = egg:swift#proxy\n'
+        'node_timeout = 99\n[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 1.2.3.4:5\n')))
+    assert 'node_timeout = 99' in settings.client_conf
+    assert settings.memcache['memcache_servers'] == '1.2.3.4:5'
+
+
+@pytest.mark.parametrize('text, said', [
+    ('', r'no \[sidecar\] section'),
+    ('[sidecar]\n', 'cache_dir is missing'),
+    (MINIMAL + 'cache_siez = 1\n', 'cache_siez = 1: no such option'),
+    (MINIMAL + 'low_water = 99\n', 'low_water = 99: must not be above high_water'),
+    (MINIMAL + '[prefetcher]\nthreshold = 2\n', r'\[prefetcher\] threshold = 2: must be a number'),
+    (MINIMAL + '[pipeline:main]\npipeline = cache\n', 'must end with proxy-server'),
+    ('rubbish', 'no section headers')])
+def test_a_wrong_sidecar_conf_is_said(tmp_path, text, said):
+    with pytest.raises(ConfError, match=said):
+        read_settings(write(tmp_path, text))
+
+
+def test_a_folder_of_confs_is_one_conf(tmp_path):
+    (tmp_path / '1.conf').write_text(MINIMAL)
+    (tmp_path / '2.conf').write_text('[sidecar]\ncache_size = 5 GiB\n')
+    assert read_settings(str(tmp_path)).sidecar.cache_size == 5 * 2**30
+
+
+def test_the_user_is_the_proxys(tmp_path):
+    (tmp_path / 'proxy-server.conf').write_text('[DEFAULT]\nuser = nobody\n')
+    assert read_settings(write(tmp_path, MINIMAL + f'swift_dir = {tmp_path}\n')).user == 'nobody'
+
+
+def test_memcached_is_found_where_swifts_filter_has_it(tmp_path):
+    path = tmp_path / 'proxy.conf'
+    path.write_text('[filter:cache]\nuse = egg:swift#memcache\nset memcache_servers = 1.2.3.4:5\n'
+                    'memcache_max_connections = 7\n')
+    found = memcache_conf({'__file__': str(path), 'swift_dir': '/x'})
+    assert (found['memcache_servers'], found['swift_dir']) == ('1.2.3.4:5', '/x')
+    assert memcache_conf({'__file__': str(path), 'memcache_servers': 'own'})['memcache_servers'] == 'own'
+    assert memcache_conf({'__file__': '/none'}) == {'__file__': '/none'}
+
+
+def sample(file, section):
+    """{option: (default, comment)} of a section of a sample, whose options are all commented out."""
+    found, here, comment = {}, None, []
+    for line in (ETC / file).read_text().splitlines():
+        if line.startswith('['):
+            here, comment = line.strip('[]'), []
+        elif here == section and (option := re.match(r'# (\w+) =\s?(.*)', line)):
+            found[option.group(1)] = option.group(2), ' '.join(comment)
+            comment = []
+        elif line.startswith('#'):
+            comment.append(line.lstrip('# '))
+        else:
+            comment = []
+    return found
+
+
+@pytest.mark.parametrize('table, file', [
+    (FILTER, 'proxy-server.conf-sample'), (SIDECAR, 'swiftahead-sidecar.conf-sample'),
+    (PREFETCHER, 'swiftahead-sidecar.conf-sample')], ids=lambda value: getattr(value, 'section', ''))
+def test_the_sample_says_what_the_table_says(table, file):
+    found = sample(file, table.section)
+    for option in table.options:
+        if option.name in KEYS:
+            continue
+        value, comment = found.pop(option.name)
+        assert value == (option.default or '')
+        assert option.meaning.split(';')[0].split(':')[0][:40].lower() in comment.lower(), option.name
+    assert not found
