@@ -80,7 +80,7 @@ def asks_for_fresh(header: str | None) -> bool:
     """Whether a request's Cache-Control asks past caches."""
     if not header:
         return False
-    parsed = CacheControl.parse(header)
+    parsed = CacheControl.parse(header.lower())
     return bool(parsed.no_cache or parsed.no_store)
 
 

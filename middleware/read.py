@@ -160,27 +160,45 @@ class Read:
     # a hit
 
     def _hit(self, entry, decision):
-        meta, now = entry.meta, self._runtime.clock()
-        prefetched = meta.origin in PREFETCHED
-        self._note('prefetched' if prefetched else 'hit', meta.body_length, now)
+        response = self._response(entry)
+        # status and headers are settled here, by the engine that object servers use
+        response.fix_conditional_response()
+        if response.status_int == 412:
+            # proxy-server words a failed precondition anew, and takes a quorum of replicas for it
+            entry.close()
+            return partial(self._pass, 'fwd=bypass; detail=precondition')
+        now = self._runtime.clock()
+        prefetched = entry.meta.origin in PREFETCHED
+        self._note('prefetched' if prefetched else 'hit', entry.meta.body_length, now)
+        if self._settings.cache_status:
+            self._tell(response, entry, decision, now)
+        self._touch(entry, now)
+        if self._req.method == 'HEAD':
+            entry.close()
+        append_log_info(self._env, 'pf:hit')
+        return partial(response, self._env, self._start_response)
+
+    def _response(self, entry):
+        headers = dict(entry.meta.headers)
+        resolve_ignore_range_header(self._req, headers)
+        rest = partial(rest_of_body, self._app, self._env, entry.meta)
+        body = EntryBody(entry, rest, self._damaged) if self._req.method == 'GET' else None
+        return Response(request=self._req, headers=headers, app_iter=body, conditional_response=True,
+                        conditional_etag=resolve_etag_is_at_header(self._req, headers))
+
+    def _tell(self, response, entry, decision, now):
+        validated_at = entry.stamp.at if entry.stamp else entry.meta.fetched_at
+        detail = f'; detail={decision.reason}' if decision.reason != 'fresh' else ''
+        response.headers['Age'] = str(max(0, int(now - validated_at)))
+        response.headers['Cache-Status'] = f'swiftahead; hit{detail}'
+        if entry.meta.origin in PREFETCHED:
+            response.headers['X-Object-Prefetched'] = 'True'
+
+    def _touch(self, entry, now):
         try:
             entry.touch(now)
         except OSError as error:
             self._runtime.logger.debug('entry of %s cannot be touched: %s', self._name.path, error)
-        headers = dict(meta.headers)
-        resolve_ignore_range_header(self._req, headers)
-        body = EntryBody(entry, partial(rest_of_body, self._app, self._env, meta), self._damaged)
-        response = Response(request=self._req, headers=headers, app_iter=body, conditional_response=True,
-                            conditional_etag=resolve_etag_is_at_header(self._req, headers))
-        if self._settings.cache_status:
-            validated_at = entry.stamp.at if entry.stamp else meta.fetched_at
-            response.headers['Age'] = str(max(0, int(now - validated_at)))
-            response.headers['Cache-Status'] = 'swiftahead; hit' + (
-                f'; detail={decision.reason}' if decision.reason != 'fresh' else '')
-            if prefetched:
-                response.headers['X-Object-Prefetched'] = 'True'
-        append_log_info(self._env, 'pf:hit')
-        return partial(response, self._env, self._start_response)
 
     def _note(self, outcome, length, now):
         """Leave an access record, unless the client wants none."""

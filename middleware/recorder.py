@@ -47,6 +47,13 @@ class Recorder:
         self._start()
         written.wait()
 
+    @property
+    def idle(self) -> bool:
+        return not self._running and not self._buffer
+
+    def close(self) -> None:
+        self._waker.close()
+
     def _start(self):
         if not self._running:
             self._running = True

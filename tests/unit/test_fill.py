@@ -1,0 +1,223 @@
+"""Fills and their followers, with real files and real green threads."""
+import errno
+import os
+
+import pytest
+from helpers import meta_for
+from swift.common.concurrency import GreenPool, Queue, sleep, spawn
+
+from swiftahead.cache import Damaged, Store
+from swiftahead.middleware.body import EntryBody
+from swiftahead.middleware.fill import BackendBroke, Fill
+
+BODY = os.urandom(300_000)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store.create(tmp_path / 'cache')
+
+
+class Backend:
+    """A body that gives what it is told to, when it is told to; an exception is raised."""
+
+    def __init__(self):
+        self.queue = Queue()
+        self.closed = False
+
+    def __iter__(self):
+        while (item := self.queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self):
+        self.closed = True
+
+
+class Ended(list):
+    def __call__(self, fill):
+        self.append(fill)
+
+
+def no_rest(start, stop):
+    raise AssertionError('the backend was asked again')
+    yield
+
+
+def make(store, backend, body=BODY, ended=None):
+    return Fill(store.writer(meta_for(body)), '200 OK', [], backend, None, None,
+                ended if ended is not None else Ended())
+
+
+def pieces(body=BODY, size=50_000):
+    return [body[start:start + size] for start in range(0, len(body), size)]
+
+
+def test_a_follower_reads_along(store):
+    backend, ended = Backend(), Ended()
+    fill = make(store, backend, ended=ended)
+    follower = fill.follow(no_rest)
+    thread = spawn(fill.run)
+    got, parts = b'', iter(follower)
+    for piece in pieces():
+        backend.queue.put(piece)
+        got += next(parts)
+    backend.queue.put(None)
+    assert got + b''.join(parts) == BODY
+    follower.close()
+    thread.wait()
+    assert ended == [fill] and fill.complete and backend.closed
+    store.admit(fill.writer.name)
+
+
+def test_an_empty_body_is_a_fill_too(store):
+    fill = make(store, [], b'')
+    follower = fill.follow(no_rest)
+    spawn(fill.run)
+    assert b''.join(follower) == b''
+    sleep(0)
+    assert fill.complete
+    follower.close()
+
+
+def test_a_client_that_hangs_up_harms_no_one(store):
+    backend = Backend()
+    fill = make(store, backend)
+    leaver, stayer = fill.follow(no_rest), fill.follow(no_rest)
+    spawn(fill.run)
+    backend.queue.put(BODY[:1000])
+    assert next(iter(leaver)) == BODY[:1000]
+    leaver.close()
+    for item in (BODY[1000:], None):
+        backend.queue.put(item)
+    assert b''.join(stayer) == BODY
+    stayer.close()
+    assert fill.complete
+
+
+def test_the_fill_goes_on_when_every_client_has_gone(store):
+    backend, ended = Backend(), Ended()
+    fill = make(store, backend, ended=ended)
+    follower = fill.follow(no_rest)
+    thread = spawn(fill.run)
+    follower.close()
+    for item in (BODY, None):
+        backend.queue.put(item)
+    thread.wait()
+    assert ended[0].complete
+    store.admit(fill.writer.name)
+
+
+def test_a_slow_client_does_not_slow_the_fill(store):
+    fill = make(store, pieces())
+    follower = fill.follow(no_rest)
+    spawn(fill.run).wait()
+    assert fill.complete
+    assert b''.join(follower) == BODY
+    follower.close()
+
+
+def test_many_clients_read_one_fill(store):
+    backend = Backend()
+    fill = make(store, backend)
+    pool = GreenPool()
+    readers = [pool.spawn(lambda: b''.join(fill.follow(no_rest))) for _ in range(50)]
+    spawn(fill.run)
+    for item in [*pieces(), None]:
+        backend.queue.put(item)
+        sleep(0)
+    assert all(reader.wait() == BODY for reader in readers)
+
+
+@pytest.mark.parametrize('last', [OSError(errno.ECONNRESET, 'reset'), ValueError('else'), None],
+                         ids=['reset', 'error', 'short'])
+def test_when_the_backend_breaks_off_the_client_fails_as_without_us(store, last):
+    backend, ended = Backend(), Ended()
+    fill = make(store, backend, ended=ended)
+    follower = fill.follow(no_rest)
+    spawn(fill.run)
+    for item in (BODY[:70_000], last):
+        backend.queue.put(item)
+    got = []
+    with pytest.raises(BackendBroke):
+        got.extend(follower)
+    assert b''.join(got) == BODY[:70_000]
+    follower.close()
+    assert not ended[0].complete and list(store.spool_files()) == []
+
+
+def test_a_backend_that_sends_too_much_is_not_kept(store):
+    fill = make(store, [BODY, b'x'])
+    follower = fill.follow(no_rest)
+    spawn(fill.run)
+    with pytest.raises(BackendBroke):
+        b''.join(follower)
+        fill.wait()
+    follower.close()
+    assert not fill.complete and list(store.spool_files()) == []
+
+
+def test_when_the_disk_fails_each_client_goes_on_from_the_backend(store):
+    backend, ended = Backend(), Ended()
+    fill = make(store, backend, ended=ended)
+
+    def rest(start, stop):
+        yield BODY[start:stop]
+
+    follower = fill.follow(rest)
+    spawn(fill.run)
+    backend.queue.put(BODY[:70_000])
+    parts = iter(follower)
+    got = next(parts)
+    write = fill.writer.write
+
+    def full(data):
+        write(data[:10])
+        raise OSError(errno.ENOSPC, 'full')
+
+    fill.writer.write = full
+    backend.queue.put(BODY[70_000:])
+    assert got + b''.join(parts) == BODY
+    follower.close()
+    assert not fill.complete and fill.disk_error is not None
+    assert backend.closed and list(store.spool_files()) == []
+
+
+def linked_body(store, rest, damage):
+    name = make(store, [BODY])
+    name.run()
+    linked = store.admit(name.writer.name)
+    path = store.layout.entry(linked.entry_name)
+    if damage is not None:
+        with open(path, 'r+b') as file:
+            file.seek(4096 + damage)
+            file.write(b'\0\1\2\3')
+    noted = []
+    return EntryBody(store.entry(meta_for(BODY).name), rest, noted.append), noted
+
+
+def test_a_bad_block_is_never_sent_the_rest_comes_from_the_backend(store):
+    asked = []
+
+    def rest(start, stop):
+        asked.append((start, stop))
+        yield BODY[start:stop]
+
+    body, noted = linked_body(store, rest, damage=150_000)
+    assert b''.join(body) == BODY
+    assert asked == [(131072, len(BODY))]
+    assert isinstance(noted[0], Damaged)
+
+
+def test_a_range_before_the_bad_block_needs_no_backend(store):
+    body, noted = linked_body(store, no_rest, damage=150_000)
+    assert b''.join(body.app_iter_range(10, 65_000)) == BODY[10:65_000]
+    assert noted == []
+
+
+def test_several_ranges(store):
+    body, _ = linked_body(store, no_rest, damage=None)
+    text = b''.join(body.app_iter_ranges([(0, 5), (100_000, 100_005)], b'text/plain', b'B', len(BODY)))
+    assert text.count(b'--B') == 3
+    assert BODY[:5] in text and BODY[100_000:100_005] in text
