@@ -34,9 +34,10 @@ class Linked:
 class Store:
     """An open cache folder. Holds no file open between calls, so that it may be used after fork."""
 
-    def __init__(self, layout: Layout, key: bytes):
+    def __init__(self, layout: Layout, key: bytes, key_identity: tuple[int, int]):
         self.layout = layout
         self.naming = Naming(key)
+        self._key_identity = key_identity
 
     @classmethod
     def open(cls, cache_dir: str | os.PathLike) -> 'Store':
@@ -44,6 +45,7 @@ class Store:
         layout = Layout(Path(cache_dir))
         try:
             status = os.stat(layout.cache_dir)
+            key_identity = _identity(layout.key)
             key = layout.key.read_bytes()
         except OSError as error:
             raise Unavailable(f'{error.filename}: {error.strerror}') from None
@@ -51,7 +53,14 @@ class Store:
             raise Unavailable(f'{cache_dir} must belong to uid {os.geteuid()} with mode 0700')
         if len(key) != KEY_BYTES:
             raise Unavailable(f'{layout.key} must hold {KEY_BYTES} bytes; remove it and all beside it')
-        return cls(layout, key)
+        return cls(layout, key, key_identity)
+
+    def is_current(self) -> bool:
+        """Whether the folder is still the one that was opened, and not another, made or mounted since."""
+        try:
+            return _identity(self.layout.key) == self._key_identity
+        except OSError:
+            return False
 
     @classmethod
     def create(cls, cache_dir: str | os.PathLike) -> 'Store':
@@ -209,6 +218,11 @@ def _make_key(path):
         pass
     finally:
         os.unlink(temporary)
+
+
+def _identity(path):
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns
 
 
 def _verify(entry):

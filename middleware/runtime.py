@@ -25,33 +25,42 @@ class Runtime:
                                  settings.flush_interval, logger)
         self._store: Store | None = None
         self._look_at = 0.0
+        self._complained = False
         self._room_at = 0.0
         self._has_room = False
 
     def store(self) -> Store | None:
         """The cache folder, or None as long as the sidecar has not made it: one ERROR, then silence."""
-        if self._store is None and self.clock() >= self._look_at:
-            try:
-                self._store = Store.open(self.settings.cache_dir)
-            except Unavailable as error:
-                if not self._look_at:
-                    self.logger.error('no cache, requests pass through until there is one: %s '
-                                      '(the sidecar makes the folder: is it running?)', error)
-                self._look_at = self.clock() + LOOK_SECONDS
-            else:
-                self.logger.info('cache at %s', self.settings.cache_dir)
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            if self._store is None or not self._store.is_current():
+                self._store = self._open()
         return self._store
 
+    def _open(self):
+        try:
+            store = Store.open(self.settings.cache_dir)
+        except Unavailable as error:
+            if not self._complained:
+                self.logger.error('no cache, requests pass through until there is one: %s '
+                                  '(the sidecar makes the folder: is it running?)', error)
+            self._complained = True
+            return None
+        self.logger.info('cache at %s', self.settings.cache_dir)
+        self._complained = False
+        return store
+
     def forget_store(self) -> None:
-        """The folder did not answer as it should: look again whether it is there."""
+        """The folder did not answer as it should: pass through, and look again in a moment."""
         self._store = None
-        self._look_at = self.clock() + LOOK_SECONDS
+        self._look_at = time.monotonic() + LOOK_SECONDS
 
     def has_room(self, store: Store) -> bool:
         """Whether another miss may be captured; measured at most once a second."""
-        now = self.clock()
-        if not 0 <= now - self._room_at < LOOK_SECONDS:
-            self._room_at = now
+        now = time.monotonic()
+        if now >= self._room_at:
+            self._room_at = now + LOOK_SECONDS
             self._has_room = self._measure(store)
         return self._has_room
 

@@ -67,6 +67,7 @@ class SqliteQueue:
         self._clock = clock
         self._db: sqlite3.Connection | None = None
         self._pid = 0
+        self._inode = 0
 
     def put(self, records: Sequence[Record]) -> None:
         """Append records, all or none.
@@ -163,12 +164,20 @@ class SqliteQueue:
         return _Transaction(self, synchronous)
 
     def connection(self) -> sqlite3.Connection:
-        """This process's connection. :raises sqlite3.Error: :raises QueueError:"""
+        """This process's connection, to the file that is there now.
+
+        :raises sqlite3.Error:
+        :raises QueueError:
+        """
+        if self._db is not None and self._inode != _inode(self.path):
+            # somebody moved the file away: what is put into it now, nobody would ever read
+            self.close()
         if self._db is None or self._pid != os.getpid():
             if self._db is not None:
                 # the parent's connection must be neither used nor closed in this process
                 _INHERITED.append(self._db)
             self._db, self._pid = _connect(self.path), os.getpid()
+            self._inode = _inode(self.path)
         return self._db
 
 
@@ -200,6 +209,13 @@ class _Transaction:
             self._queue.close()
             raise QueueError(f'{self._queue.path}: {error}') from None
         return False
+
+
+def _inode(path):
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
 
 def _connect(path):

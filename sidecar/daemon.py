@@ -71,8 +71,8 @@ class Sidecar(Daemon):
                 sleep(RETRY_SECONDS)
             return
         worker = self._worker()
-        while not self._stopping:
-            worker.turn()
+        while not self._stopping and worker.turn():
+            pass
         worker.close()
         self.logger.info('stopped')
 
@@ -110,8 +110,11 @@ class Worker:
         logger.info('%d entries of %d bytes in %s', entries, self.keeper.index.currsize, own.cache_dir)
         self._listener = WakeListener(queue.path)
 
-    def turn(self) -> None:
-        """Wait for a wake-up or for what is due, then do it."""
+    def turn(self) -> bool:
+        """Wait for a wake-up or for what is due, then do it.
+
+        False where the cache folder is another by now: the daemon then starts a worker anew.
+        """
         wait = self.prefetcher.seconds_to_next(self._settings.prefetcher.poll_interval)
         self._listener.wait(wait)
         try:
@@ -125,7 +128,11 @@ class Worker:
             self._failing = False
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
+            if not self.keeper.store.is_current():
+                self._logger.error('the cache folder is gone or another: starting anew')
+                return False
             self.upkeep()
+        return True
 
     def upkeep(self) -> None:
         """What need not be done for every record."""

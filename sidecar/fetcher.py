@@ -32,7 +32,8 @@ class Container:
 
 
 def make_client(settings: SidecarSettings) -> InternalClient:
-    app = loadapp(client_config(settings), allow_modify_pipeline=False)
+    # told apart from the proxy's own lines, as upstream's daemons do it
+    app = loadapp(client_config(settings), {'log_name': f'{AGENT}-ic'}, allow_modify_pipeline=False)
     return InternalClient(None, AGENT, 1, app=app)
 
 

@@ -15,8 +15,8 @@ from swiftahead.queues import (
     Misplaced,
     QueueError,
     SqliteQueue,
-    Waker,
     WakeListener,
+    Waker,
     Warm,
     decode,
     encode,
@@ -167,6 +167,16 @@ def test_the_queue_recovers_when_its_folder_comes_back(tmp_path):
     queue.close()
 
 
+def test_a_file_that_is_moved_away_is_left_for_a_new_one(tmp_path, queue):
+    queue.put([ACCESS])
+    for path in list(tmp_path.glob('queue.db*')):
+        path.rename(tmp_path / f'away-{path.name}')
+    queue.put([MISPLACED])
+    fresh = SqliteQueue(f'sqlite:{tmp_path}/queue.db')
+    assert leased(fresh, kinds=['Access', 'Misplaced']) == [MISPLACED]
+    fresh.close()
+
+
 WRITER = textwrap.dedent("""
     import sys
     from swiftahead.queues import Misplaced, SqliteQueue
@@ -203,11 +213,12 @@ def test_a_forked_process_gets_a_connection_of_its_own(queue):
     queue.put([ACCESS])
     pid = os.fork()
     if not pid:
+        status = 1
         try:
             queue.put([ACCESS])
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
+            status = 0
+        finally:
+            os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
     queue.put([ACCESS])
     assert queue.depth()['Access'] == 3

@@ -5,7 +5,7 @@ import pytest
 from swift.common.concurrency import Timeout, sleep
 
 from swiftahead.middleware.recorder import Recorder
-from swiftahead.queues import Access, QueueError, SqliteQueue, Warm, WakeListener
+from swiftahead.queues import Access, QueueError, SqliteQueue, WakeListener, Warm
 
 WARM = Warm('AUTH_a', 'c')
 

@@ -1,0 +1,51 @@
+# Each target sets up what it needs: a virtual environment in .venv, memcached and rsync.
+PYTHON ?= python3
+SPEED ?= 1
+
+# not to be overridden: the environment is wiped and made anew when the packaging changes
+override VENV := .venv
+STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
+# tests/ import swiftahead.*; the type checker finds the rooms under that name through a link
+TYPES := typings_root/swiftahead
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs wheel clean prerequisites
+
+help:  ## this list
+	@echo 'make <target> [PYTHON=python3.12]'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+
+demo: $(STAMP)  ## a real cluster, real reads, three systems compared [TRACE=file.csv] [SPEED=n]
+	$(VENV)/bin/python tests/demo/demo.py --speed $(SPEED) $(if $(TRACE),--trace '$(TRACE)')
+
+test: $(STAMP)  ## unit tests, functional tests on a lab, branch coverage with a floor
+	$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
+
+lint: $(STAMP) $(TYPES)  ## ruff, pyright, and the import rules between the rooms
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+	$(VENV)/bin/lint-imports
+
+docs: $(STAMP)  ## HTML documentation in doc/_build/html, warnings are errors
+	$(VENV)/bin/sphinx-build -q -W --keep-going -d doc/_build/doctrees doc doc/_build/html
+
+wheel: $(STAMP)  ## sdist and wheel in dist/, the wheel installed and looked at
+	.ci/check-wheel $(VENV)/bin/python
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) typings_root build dist doc/_build swiftahead.egg-info
+	rm -rf .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+prerequisites:
+	@.ci/prerequisites '$(PYTHON)'
+
+# prerequisites are looked at each time, but are no reason to make the environment again
+$(STAMP): setup.py pyproject.toml | prerequisites
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(TYPES):
+	@mkdir -p $(@D)
+	@ln -sfn .. $@

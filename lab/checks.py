@@ -1,0 +1,64 @@
+"""What must be there before a lab can stand; each complaint says how to mend it."""
+import errno
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from .confs import Layout
+from .errors import LabError
+
+SOCKET_PATH_BYTES = 107
+# the longest of the paths on which a lab's programs open Unix sockets is the queue's with this at its end
+SOCKET_SUFFIX = '.wake'
+# not on every user's path
+DAEMON_FOLDERS = ('/usr/sbin', '/usr/local/sbin')
+# others mean something in one of the conf files
+PATH = re.compile(r'[\w./+@=,~-]+$')
+
+
+def check_folder(layout: Layout) -> None:
+    """Make the folder, and see that Swift can work in it. :raises LabError: if not"""
+    folder = layout.folder
+    if not PATH.match(str(folder)):
+        raise LabError(f'{folder}: the path may hold letters, digits and . _ - + = , @ ~ only; '
+                       'choose another folder')
+    excess = len(os.fsencode(layout.queue)) + len(SOCKET_SUFFIX) - SOCKET_PATH_BYTES
+    if excess > 0:
+        raise LabError(f'{folder}: the path is too long for Unix sockets in it; choose a folder '
+                       f'whose path is shorter by at least {excess} bytes')
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_attributes(folder)
+    except OSError as error:
+        raise LabError(f'{folder} cannot be used: {error.strerror}; choose a folder that you can write to') \
+            from error
+
+
+def _check_attributes(folder):
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        try:
+            os.setxattr(file.name, 'user.swiftahead', b'lab')
+        except OSError as error:
+            if error.errno != errno.ENOTSUP:
+                raise
+            raise LabError(f'the file system of {folder} takes no user extended attributes, in which Swift '
+                           'keeps metadata; choose a folder on ext4, xfs or btrfs') from error
+
+
+def tool(name: str) -> str:
+    """Path of an installed program, looked for where daemons lie too."""
+    path = os.pathsep.join([os.environ.get('PATH', os.defpath), *DAEMON_FOLDERS])
+    found = shutil.which(name, path=path)
+    if not found:
+        raise LabError(f'{name} is not installed; install it with: {_installer()} {name}')
+    return str(Path(found).absolute())
+
+
+def _installer():
+    for program, command in (('apt-get', 'install'), ('dnf', 'install'), ('zypper', 'install'),
+                             ('apk', 'add'), ('pacman', '-S')):
+        if shutil.which(program):
+            return f'sudo {program} {command}'
+    return 'sudo apt-get install'

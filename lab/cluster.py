@@ -1,0 +1,232 @@
+"""A lab: a whole Swift cluster in one folder."""
+import fcntl
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .checks import check_folder, tool
+from .confs import Layout, memcached, write_confs
+from .errors import LabError
+from .plan import Plan
+from .ports import HOST, Reservation
+from .programs import Program, programs
+from .runner import Runner
+
+USER, KEY = 'test:tester', 'testing'
+
+
+class Lab:
+    """One lab. Its state is in its folder, so that `Lab.load` finds it again from anywhere.
+
+    :param folder: where everything is put; made if it is not there
+    :param policies: names in the order of their indexes, the first is the default; a name that starts with
+        ``ec`` is an erasure-coding policy of 2 and 1 fragments, others replicate
+    :param latency_ms: milliseconds by which object servers delay each request of a proxy
+    :param filter: whether the proxies have the prefetch filter
+    :param sidecar: whether the sidecar is started; its conf is there in any case
+    :param filter_conf: further options for ``[filter:prefetch]``
+    :param sidecar_conf: further options for the sidecar, section -> option -> value
+    :param workers: of each proxy
+    :raises LabError: where these make no sense
+    """
+
+    def __init__(self, folder, nodes=4, replicas=3, policies=('gold', 'silver'), proxies=1, latency_ms=0,
+                 filter=True, sidecar=True, filter_conf=None, sidecar_conf=None, workers=1):
+        names = (policies,) if isinstance(policies, str) else tuple(policies)
+        self._set(folder, Plan(nodes, replicas, names, proxies, latency_ms, bool(filter), bool(sidecar),
+                               dict(filter_conf or {}), dict(sidecar_conf or {}), workers))
+
+    def _set(self, folder, plan):
+        self.layout = Layout(Path(folder).expanduser().resolve())
+        self._plan = plan
+        self._runner = Runner(self.layout)
+
+    @classmethod
+    def load(cls, folder) -> 'Lab':
+        """The lab that was put up in `folder`, whether it still runs or not."""
+        layout = Layout(Path(folder).expanduser().resolve())
+        plan = Plan.read(layout.plan)
+        if not plan:
+            raise LabError(f'there is no lab in {folder}; put one up with: swiftahead lab up --dir {folder}')
+        lab = cls.__new__(cls)
+        lab._set(folder, plan)
+        return lab
+
+    def __enter__(self) -> 'Lab':
+        self.up()
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+
+    # -- the whole -------------------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """Put the lab up and wait until every program answers.
+
+        :raises LabError: naming what failed, with everything taken down again
+        """
+        for name in ('memcached', 'rsync'):
+            tool(name)
+        check_folder(self.layout)
+        with self._alone():
+            if self._runner.all():
+                raise LabError(f'the lab in {self.folder} is up already; take it down first with: '
+                               f'swiftahead lab down --dir {self.folder}')
+            try:
+                self._start_all()
+            except BaseException:
+                # an interrupt from the keyboard too
+                self.down()
+                raise
+
+    def _start_all(self):
+        before = Plan.read(self.layout.plan)
+        if before and not self._plan.holds_data_of(before):
+            raise LabError(f'{self.folder} holds a lab with {before.nodes} nodes, {before.replicas} replicas '
+                           f'and policies {",".join(before.policies)}; give the same ones, or another folder')
+        with Reservation() as reservation:
+            ports = before.ports if before else {}
+            self._plan = self._plan.on_ports(
+                {name: reservation.take(ports.get(name)) for name in self._plan.port_names})
+            self._write_files()
+            self._runner.wait_until_ready([self._runner.start(program)
+                                           for program in self._programs.values() if program.always])
+
+    def _write_files(self):
+        # imported here since most commands and programs do not need Swift's ring builder
+        from .rings import write_rings
+        layout, plan = self.layout, self._plan
+        for folder in (layout.etc, layout.run, layout.logs):
+            folder.mkdir(exist_ok=True)
+        for node in plan.node_numbers:
+            layout.recon(node).mkdir(exist_ok=True)
+            for device in plan.devices:
+                (layout.node(node) / device).mkdir(parents=True, exist_ok=True)
+        plan.write(layout.plan)
+        write_confs(plan, layout)
+        write_rings(plan, layout.etc)
+
+    def down(self) -> None:
+        """End every process of the lab, whoever started it. Its files stay."""
+        self._runner.stop_all()
+        self._runner.wait_until_closed(list(self._plan.ports.values()))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with open(self.layout.folder / 'lock', 'w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LabError(f'the lab in {self.folder} is just being put up by another process') from None
+            yield
+
+    def status(self) -> list[dict]:
+        """name, pid, port and alive of each program that belongs to the lab or runs in it."""
+        rows = []
+        for program in self._programs.values():
+            pid = self._runner.pid(program.name)
+            if program.always or pid:
+                rows.append({'name': program.name, 'pid': pid, 'port': program.port,
+                             'alive': pid is not None})
+        return rows
+
+    # -- single programs -------------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        """Start a program and wait until it answers; also a background daemon such as ``object-updater1``."""
+        started = self._runner.start(self._program(name))
+        try:
+            self._runner.wait_until_ready([started])
+        except BaseException:
+            self.stop(name)
+            raise
+
+    def stop(self, name: str, signal: int = signal.SIGTERM) -> None:
+        """End a program with `signal`, and kill what is left of it after ten seconds.
+
+        SIGKILL goes to all of its processes, others to the first, which hands them on.
+        """
+        self._program(name)
+        self._runner.stop(name, signal)
+
+    def restart(self, name: str) -> None:
+        self.stop(name)
+        self.start(name)
+
+    def pid(self, name: str) -> int | None:
+        """Of the program's first process; None where it does not run."""
+        self._program(name)
+        return self._runner.pid(name)
+
+    def log(self, name: str) -> Path:
+        self._program(name)
+        return self._runner.log(name)
+
+    def run_daemon(self, kind: str, node: int = 1, once: bool = True, timeout: float = 60) -> str:
+        """Make one pass of a daemon such as ``container-replicator``, or start it for good.
+
+        :param node: meaningless for ``object-expirer`` and ``container-reconciler``
+        :returns: what a pass logged
+        """
+        name = kind if kind in self._programs else f'{kind}{node}'
+        program = self._program(name)
+        if not once:
+            self.start(name)
+            return ''
+        return self._runner.run_once(program, timeout)
+
+    # -- where things are ------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        return self.layout.folder
+
+    @property
+    def swift_dir(self) -> Path:
+        return self.layout.etc
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.layout.cache
+
+    @property
+    def urls(self) -> list[str]:
+        """One for each proxy."""
+        return [f'http://{HOST}:{self._programs[name].port}' for name in self._plan.proxy_names]
+
+    @property
+    def memcached(self) -> str:
+        """host:port"""
+        self._need_ports()
+        return memcached(self._plan)
+
+    def auth_url(self, proxy: int = 0) -> str:
+        return f'{self.urls[proxy]}/auth/v1.0'
+
+    def conf_path(self, name: str) -> Path:
+        conf = self._program(name).conf
+        if not conf:
+            raise LabError(f'{name} has no conf file')
+        return conf
+
+    def environ(self) -> dict[str, str]:
+        """What a Swift client needs."""
+        return {'ST_AUTH': self.auth_url(), 'ST_USER': USER, 'ST_KEY': KEY, 'SWIFT_DIR': str(self.swift_dir)}
+
+    @property
+    def _programs(self) -> dict[str, Program]:
+        self._need_ports()
+        return programs(self._plan, self.layout)
+
+    def _program(self, name) -> Program:
+        found = self._programs.get(name)
+        if not found:
+            known = ', '.join(program.name for program in self._programs.values())
+            raise LabError(f'there is no program {name} in this lab; there are {known}')
+        return found
+
+    def _need_ports(self):
+        if not self._plan.ports:
+            raise LabError(f'the lab in {self.folder} has not been put up yet')

@@ -1,0 +1,211 @@
+"""The conf files of a lab."""
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LabError
+from .plan import SERVERS, Plan
+from .ports import HOST
+
+Sections = dict[str, dict]
+
+PIPELINE = ('catch_errors gatekeeper healthcheck proxy-logging cache listing_formats container_sync bulk '
+            'tempurl ratelimit s3api tempauth staticweb copy container-quotas account-quotas slo dlo '
+            'versioned_writes symlink proxy-logging proxy-server')
+CLIENT_PIPELINE = 'catch_errors proxy-logging cache proxy-server'
+# the users that upstream's functional tests expect
+USERS = {
+    'user_admin_admin': 'admin .admin .reseller_admin',
+    'user_test_tester': 'testing .admin',
+    'user_test_tester2': 'testing2 .admin',
+    'user_test_tester3': 'testing3',
+    'user_test2_tester2': 'testing2 .admin',
+    'user_test5_tester5': 'testing5 service',
+}
+FILTER_OPTIONS = {
+    's3api': {'s3_acl': 'yes', 'check_bucket_owner': 'yes', 'cors_preflight_allow_origin': '*'},
+    'tempauth': USERS,
+    'slo': {'allow_async_delete': 'true'},
+    'versioned_writes': {'allow_versioned_writes': 'true', 'allow_object_versioning': 'true'},
+    'container_sync': {'current': '//lab/lab'},
+}
+DAEMONS = {
+    'account': ('account-auditor', 'account-reaper', 'account-replicator'),
+    'container': ('container-auditor', 'container-replicator', 'container-sharder', 'container-sync',
+                  'container-updater'),
+    'object': ('object-auditor', 'object-reconstructor', 'object-replicator', 'object-updater'),
+}
+# one for the whole cluster, each with a pipeline of its own
+CLUSTER_DAEMONS = ('container-reconciler', 'object-expirer')
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie in a lab's folder."""
+    folder: Path
+
+    @property
+    def etc(self) -> Path:
+        return self.folder / 'etc'
+
+    @property
+    def cache(self) -> Path:
+        """The filter's and sidecar's; the sidecar makes it."""
+        return self.folder / 'cache'
+
+    @property
+    def queue(self) -> Path:
+        return self.cache / 'queue.db'
+
+    @property
+    def run(self) -> Path:
+        return self.folder / 'run'
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / 'logs'
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / 'lab.json'
+
+    def node(self, number: int) -> Path:
+        return self.folder / f'node{number}'
+
+    def recon(self, number: int) -> Path:
+        return self.run / f'recon{number}'
+
+    def server_conf(self, server: str, number: int) -> Path:
+        return self.etc / f'{server}-server' / f'{number}.conf'
+
+
+def user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise LabError(f'Swift needs a user name, and user id {os.geteuid()} has none; add one to '
+                       '/etc/passwd, or run the lab as another user') from None
+
+
+def write_confs(plan: Plan, layout: Layout) -> None:
+    etc = layout.etc
+    _write(etc / 'swift.conf', _swift(plan))
+    _write(etc / 'memcache.conf', {'memcache': {'memcache_servers': memcached(plan)}})
+    _write(etc / 'container-sync-realms.conf',
+           {'lab': {'key': 'changeme', 'cluster_lab': f'http://{HOST}:{plan.ports["proxy1"]}/v1/'}})
+    for number, name in enumerate(plan.proxy_names, 1):
+        _write(layout.server_conf('proxy', number), _proxy(plan, layout, plan.ports[name]))
+    for number in plan.node_numbers:
+        for server in SERVERS:
+            _write(layout.server_conf(server, number), _server(plan, layout, server, number))
+    _write(etc / 'internal-client.conf', _client(plan, layout, 'catch_errors proxy-logging cache symlink '
+                                                               'proxy-server'))
+    for name in CLUSTER_DAEMONS:
+        own = {name: {'interval': '1', 'internal_client_conf_path': str(etc / f'{name}.conf')}}
+        _write(etc / f'{name}.conf', {**_client(plan, layout, CLIENT_PIPELINE), **own})
+    _write(etc / 'swiftahead-sidecar.conf', _sidecar(plan, layout))
+    (etc / 'rsyncd.conf').write_text(_rsync(plan, layout))
+
+
+def memcached(plan: Plan) -> str:
+    return f'{HOST}:{plan.ports["memcached"]}'
+
+
+def _swift(plan):
+    sections: Sections = {'swift-hash': {'swift_hash_path_prefix': 'lab', 'swift_hash_path_suffix': 'lab'}}
+    for index, name in enumerate(plan.policies):
+        section = {'name': name, 'policy_type': 'replication'}
+        if plan.is_ec(name):
+            section = {'name': name, 'policy_type': 'erasure_coding', 'ec_type': 'liberasurecode_rs_vand',
+                       'ec_num_data_fragments': '2', 'ec_num_parity_fragments': '1'}
+        sections[f'storage-policy:{index}'] = section | ({} if index else {'default': 'yes'})
+    return sections
+
+
+def _defaults(layout, **more):
+    return {'swift_dir': layout.etc, 'user': user(), 'log_level': 'INFO', **more}
+
+
+def _pipeline(plan, layout, pipeline):
+    """[pipeline:main], its filters and a proxy."""
+    sections: Sections = {'pipeline:main': {'pipeline': pipeline}}
+    sections['app:proxy-server'] = {
+        'use': 'egg:swift#proxy', 'allow_account_management': 'true', 'account_autocreate': 'true',
+        'node_timeout': '20', 'conn_timeout': '5',
+        # a server that was stopped and started again is soon asked again
+        'error_suppression_interval': '5'}
+    own = {'cache': {'memcache_servers': memcached(plan)},
+           'prefetch': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', **plan.filter_conf}}
+    for name in dict.fromkeys(pipeline.split()[:-1]):
+        egg = {'cache': 'swift#memcache', 'prefetch': 'swiftahead#prefetch'}.get(
+            name, f'swift#{name.replace("-", "_")}')
+        sections[f'filter:{name}'] = {'use': f'egg:{egg}', **FILTER_OPTIONS.get(name, {}),
+                                      **own.get(name, {})}
+    return sections
+
+
+def _proxy(plan, layout, port):
+    pipeline = PIPELINE
+    if plan.filter:
+        pipeline = pipeline.replace(' proxy-server', ' prefetch proxy-server')
+    return {'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=port, workers=plan.workers),
+            **_pipeline(plan, layout, pipeline)}
+
+
+def _client(plan, layout, pipeline):
+    return {'DEFAULT': _defaults(layout, recon_cache_path=layout.run),
+            **_pipeline(plan, layout, pipeline)}
+
+
+def _sidecar(plan, layout):
+    sections = {
+        'DEFAULT': {'swift_dir': layout.etc, 'log_level': 'INFO'},
+        'sidecar': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', 'user': user(),
+                    'swift_dir': layout.etc, 'cache_size': '1 GiB'},
+        **_pipeline(plan, layout, CLIENT_PIPELINE)}
+    for section, options in plan.sidecar_conf.items():
+        sections[section] = {**sections.get(section, {}), **options}
+    return sections
+
+
+def _server(plan, layout, server, number):
+    name = f'{server}-server'
+    has_latency = server == 'object' and plan.latency_ms > 0
+    rsync = f'rsync://{HOST}:{plan.ports["rsync"]}/{server}{{replication_port}}'
+    sections = {
+        'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=plan.ports[f'{server}{number}'], workers=0,
+                             devices=layout.node(number), mount_check='false', disable_fallocate='true',
+                             fallocate_reserve='0', recon_cache_path=layout.recon(number)),
+        'pipeline:main': {'pipeline': f'healthcheck recon {"latency " if has_latency else ""}{name}'},
+        f'app:{name}': {'use': f'egg:swift#{server}'},
+        'filter:healthcheck': {'use': 'egg:swift#healthcheck'},
+        'filter:recon': {'use': 'egg:swift#recon'},
+        'filter:latency': {'use': 'egg:swiftahead#latency', 'latency_ms': plan.latency_ms},
+        **{daemon: {} for daemon in DAEMONS[server]}}
+    sections[f'{server}-replicator'] = {'rsync_module': rsync}
+    if server == 'container':
+        sections['app:container-server']['allow_versions'] = 'on'
+        for daemon in ('container-sync', 'container-sharder'):
+            sections[daemon] = {'internal_client_conf_path': layout.etc / 'internal-client.conf'}
+    return sections
+
+
+def _rsync(plan, layout):
+    lines = [f'address = {HOST}', f'port = {plan.ports["rsync"]}', 'use chroot = no',
+             f'log file = {layout.logs / "rsync.log"}']
+    if os.geteuid() == 0:
+        lines += ['uid = root', 'gid = root']
+    for number in plan.node_numbers:
+        for server in SERVERS:
+            module = f'{server}{plan.ports[f"{server}{number}"]}'
+            lines += [f'[{module}]', f'path = {layout.node(number)}', 'read only = false',
+                      'max connections = 25', f'lock file = {layout.run / module}.lock']
+    return '\n'.join(lines) + '\n'
+
+
+def _write(path, sections):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    blocks = (f'[{section}]\n' + ''.join(f'{key} = {value}\n' for key, value in options.items())
+              for section, options in sections.items())
+    path.write_text('\n'.join(blocks))

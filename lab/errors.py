@@ -1,0 +1,5 @@
+"""The lab's one exception."""
+
+
+class LabError(Exception):
+    """What is wrong and how to mend it, in a sentence or a few; the end of a log where one tells more."""

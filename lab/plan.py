@@ -1,0 +1,90 @@
+"""What a lab consists of, checked."""
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from .errors import LabError
+
+EC_FRAGMENTS = 3
+SERVERS = ('account', 'container', 'object')
+POLICY_NAME = re.compile(r'[A-Za-z0-9-]+$')
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of a `Lab`, and the ports that its programs have been given."""
+    nodes: int = 4
+    replicas: int = 3
+    policies: tuple[str, ...] = ('gold', 'silver')
+    proxies: int = 1
+    latency_ms: float = 0
+    filter: bool = True
+    sidecar: bool = True
+    filter_conf: dict = field(default_factory=dict)
+    sidecar_conf: dict = field(default_factory=dict)
+    workers: int = 1
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in ('nodes', 'replicas', 'proxies', 'workers'):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise LabError(f'{name} = {getattr(self, name)}: must be a whole number of at least 1')
+        if not isinstance(self.latency_ms, (int, float)) or not 0 <= self.latency_ms < float('inf'):
+            raise LabError(f'latency_ms = {self.latency_ms}: must be a number of milliseconds of at least 0')
+        if not self.policies:
+            raise LabError('policies is empty: must hold at least one name')
+        for name in self.policies:
+            if not isinstance(name, str) or not POLICY_NAME.match(name):
+                raise LabError(f'policy {name!r}: a name consists of letters, digits and dashes')
+        # Swift takes Gold and gold for the same name
+        if len({name.lower() for name in self.policies}) < len(self.policies):
+            raise LabError(f'policies {", ".join(self.policies)}: each name may be there only once')
+
+    @staticmethod
+    def is_ec(policy: str) -> bool:
+        return policy.lower().startswith('ec')
+
+    @property
+    def node_numbers(self) -> range:
+        return range(1, self.nodes + 1)
+
+    @property
+    def devices(self) -> list[str]:
+        """Names of the devices that each node has: enough for every replica to have its own."""
+        copies = max([self.replicas] + [EC_FRAGMENTS for policy in self.policies if self.is_ec(policy)])
+        return [f'd{number + 1}' for number in range(-(-copies // self.nodes))]
+
+    @property
+    def port_names(self) -> list[str]:
+        servers = [f'{server}{node}' for node in self.node_numbers for server in SERVERS]
+        return ['memcached', 'rsync', *servers, *self.proxy_names]
+
+    @property
+    def proxy_names(self) -> list[str]:
+        return [f'proxy{number + 1}' for number in range(self.proxies)]
+
+    def holds_data_of(self, other: 'Plan') -> bool:
+        """Whether what was stored under `other` can be found under this plan."""
+        return ((self.nodes, self.replicas, self.policies)
+                == (other.nodes, other.replicas, other.policies))
+
+    def on_ports(self, ports: dict[str, int]) -> 'Plan':
+        return replace(self, ports=ports)
+
+    def write(self, path: Path) -> None:
+        # renamed into place, for whoever is killed while writing
+        new = path.with_name(path.name + '.new')
+        new.write_text(json.dumps(asdict(self), indent=1, default=str))
+        new.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> 'Plan | None':
+        """None where there is no file."""
+        try:
+            fields = json.loads(path.read_text())
+            return cls(**{**fields, 'policies': tuple(fields['policies'])})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LabError(f'{path} cannot be read as that of a lab ({error}); remove its folder') from error

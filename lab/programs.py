@@ -1,0 +1,85 @@
+"""The programs of a lab: how each is started, and when it is ready."""
+import http.client
+import os
+import sys
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+
+from .checks import tool
+from .confs import CLUSTER_DAEMONS, DAEMONS, Layout, user
+from .plan import SERVERS, Plan
+from .ports import HOST, is_open
+
+
+@dataclass(frozen=True)
+class Program:
+    """
+    :param script: console script to start through the launcher, or '' where `conf` alone does not say
+    :param port: where it listens, or None
+    :param always: whether it belongs to a lab that is up
+    """
+    name: str
+    script: str
+    conf: Path | None
+    port: int | None = None
+    always: bool = True
+
+    def arguments(self, layout: Layout, *more: str) -> list[str]:
+        """The command line."""
+        if self.name == 'memcached':
+            run_as = ['-u', user()] if os.geteuid() == 0 else []
+            return [tool('memcached'), '-l', HOST, '-p', str(self.port), '-U', '0', '-m', '64', *run_as]
+        if self.name == 'rsync':
+            return [tool('rsync'), '--daemon', '--no-detach', f'--config={self.conf}']
+        return [sys.executable, '-m', 'swiftahead.lab.launch', str(layout.etc), self.script,
+                str(self.conf), *more]
+
+    def is_ready(self, said: str) -> bool:
+        """:param said: what its log has got since it was started"""
+        if not self.port:
+            # what Swift's daemons say when their conf has been read
+            return 'Starting ' in said and self._has_cache_folder()
+        return is_open(self.port) and (not self.script or _is_healthy(self.port))
+
+    def _has_cache_folder(self):
+        """The filter passes everything through until the sidecar has made it."""
+        if self.name != 'sidecar':
+            return True
+        parser = RawConfigParser(strict=False)
+        parser.read(self.conf or '')
+        # where the prefetcher is off there is none to be waited for
+        enabled = parser.get('prefetcher', 'enabled', fallback='on').strip().lower()
+        cache_dir = parser.get('sidecar', 'cache_dir')
+        return enabled in ('off', 'no', 'n', 'false', 'f', '0') or os.path.isdir(cache_dir)
+
+
+def programs(plan: Plan, layout: Layout) -> dict[str, Program]:
+    """All that a lab can run, by name, in the order of their start."""
+    found = [Program('memcached', '', None, plan.ports['memcached']),
+             Program('rsync', '', layout.etc / 'rsyncd.conf', plan.ports['rsync'])]
+    for node in plan.node_numbers:
+        for server in SERVERS:
+            name, conf = f'{server}{node}', layout.server_conf(server, node)
+            found.append(Program(name, f'swift-{server}-server', conf, plan.ports[name]))
+            found += [Program(f'{daemon}{node}', f'swift-{daemon}', conf, always=False)
+                      for daemon in DAEMONS[server]]
+    for number, name in enumerate(plan.proxy_names, 1):
+        found.append(Program(name, 'swift-proxy-server', layout.server_conf('proxy', number),
+                             plan.ports[name]))
+    found.append(Program('sidecar', 'swiftahead-sidecar', layout.etc / 'swiftahead-sidecar.conf',
+                         always=plan.sidecar))
+    found += [Program(name, f'swift-{name}', layout.etc / f'{name}.conf', always=False)
+              for name in CLUSTER_DAEMONS]
+    return {program.name: program for program in found}
+
+
+def _is_healthy(port):
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request('GET', '/healthcheck')
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,117 @@
+"""Clients of the cache, on a lab: requests as test:tester unless a token is given, and waiting for hits."""
+import http.client
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import labs
+
+from swiftahead.lab import Lab
+
+# what the sidecar does in the background is waited for so long, in steps that cost little
+PATIENCE = 30.0
+STEP = 0.02
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`headers` have lower-case names."""
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def is_hit(self) -> bool:
+        return self.headers.get('cache-status', '').startswith('swiftahead; hit')
+
+    @property
+    def is_prefetched(self) -> bool:
+        return self.headers.get('x-object-prefetched') == 'True'
+
+
+@lru_cache(maxsize=100)
+def _token(auth_url, user, key):
+    return labs.swiftclient.get_auth(auth_url, user, key)
+
+
+def token(lab: Lab, user: str = labs.USER, key: str = labs.KEY) -> str:
+    return _token(lab.auth_url(), user, key)[1]
+
+
+def account(lab: Lab) -> str:
+    """Path of test:tester's account: /v1/AUTH_test."""
+    return urlsplit(_token(lab.auth_url(), labs.USER, labs.KEY)[0]).path
+
+
+def request(lab: Lab, method: str, path: str, headers=None, body=None, proxy: int = 0,
+            token: str | None = None) -> Answer:
+    """:param token: None: test:tester's; '': none at all"""
+    if token is None:
+        token = _token(lab.auth_url(), labs.USER, labs.KEY)[1]
+    answer = labs.request(lab, method, path, headers, body, proxy, token)
+    return Answer(answer.status, {key.lower(): value for key, value in answer.headers}, answer.body)
+
+
+def on_one_connection(lab: Lab, requests) -> list[Answer]:
+    """(method, path, headers) one after the other, on a connection that must stay open."""
+    client = http.client.HTTPConnection(urlsplit(lab.urls[0]).netloc, timeout=60)
+    answers = []
+    try:
+        client.connect()
+        socket = client.sock
+        for method, path, headers in requests:
+            client.request(method, path, headers={**headers, 'X-Auth-Token': token(lab)})
+            response = client.getresponse()
+            answers.append(Answer(response.status, {key.lower(): value for key, value in response.getheaders()},
+                                  response.read()))
+            assert client.sock is socket, 'the server closed the connection'
+        return answers
+    finally:
+        client.close()
+
+
+def until(condition, what: str):
+    """The condition's first true value; fails saying `what` was waited for."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f'waited {PATIENCE:g} s in vain until {what}'
+        time.sleep(STEP)
+    return found
+
+
+def until_hit(lab: Lab, path: str, proxy: int = 0, headers=None) -> Answer:
+    """Read until the cache answers; the hit."""
+    def hit():
+        answer = request(lab, 'GET', path, headers, proxy=proxy)
+        assert answer.status == 200, (path, answer)
+        return answer if answer.is_hit else None
+    return until(hit, f'{path} is a hit')
+
+
+def until_prefetched(lab: Lab, path: str) -> Answer:
+    """Wait for what the sidecar fetches of its own accord: reads that wait for it bring nothing in."""
+    answer = until_hit(lab, path, headers={'X-No-Prefetch': 'true'})
+    assert answer.is_prefetched, answer
+    return answer
+
+
+def ensure(lab: Lab, name: str) -> None:
+    """Start a program that is not running."""
+    if not lab.pid(name):
+        lab.start(name)
+
+
+def signal_program(lab: Lab, name: str, number: int) -> None:
+    pid = lab.pid(name)
+    assert pid, f'{name} does not run'
+    os.kill(pid, number)
+
+
+def run(*command, **more) -> subprocess.CompletedProcess:
+    """A program of this virtual environment, to its end."""
+    program = os.path.join(os.path.dirname(sys.executable), command[0])
+    return subprocess.run([program, *map(str, command[1:])], capture_output=True, text=True, timeout=120, **more)

@@ -1,0 +1,74 @@
+"""What a pass was like, the table of all passes, and whether the demonstration held."""
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from statistics import fmean
+
+from .replay import Reading
+
+LEAST_PREFETCHED = 0.30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One pass through one system; times in milliseconds."""
+    system: str
+    number: int
+    reads: int
+    hits: int
+    prefetched: int
+    wrong: int
+    mean: float
+    p95: float
+
+    @property
+    def prefetched_share(self) -> float:
+        return self.prefetched / self.reads
+
+
+def outcome(system: str, number: int, readings: Sequence[Reading]) -> Outcome:
+    times = sorted(reading.seconds * 1000 for reading in readings)
+    return Outcome(system, number, len(readings),
+                   hits=sum(reading.hit for reading in readings),
+                   prefetched=sum(reading.prefetched for reading in readings),
+                   wrong=sum(not reading.right for reading in readings),
+                   mean=fmean(times), p95=times[ceil(len(times) * 0.95) - 1])
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    width = max(len(one.system) for one in outcomes)
+    lines = [f'{"system":<{width}}  pass  reads   hits        prefetched hits   mean ms   p95 ms']
+    system = ''
+    for one in outcomes:
+        if system and one.system != system:
+            lines.append('')
+        shown, system = ('' if one.system == system else one.system), one.system
+        lines.append(f'{shown:<{width}}  {one.number:>4}  {one.reads:>5}  '
+                     f'{one.hits:>5} {share(one.hits, one)}  '
+                     f'{one.prefetched:>9} {share(one.prefetched, one)}  {one.mean:>8.1f} {one.p95:>8.1f}')
+    return '\n'.join(lines)
+
+
+def share(count: int, one: Outcome) -> str:
+    return f'{count / one.reads:>5.0%}'
+
+
+def verdict(outcomes: Sequence[Outcome], unlearned: str, learned: str) -> list[str]:
+    """What was promised and did not hold; nothing if all did."""
+    second = {one.system: one for one in outcomes if one.number == 2}
+    with_all, without = second[learned], second[unlearned]
+    failures = []
+    if with_all.prefetched_share < LEAST_PREFETCHED:
+        failures.append(f'pass 2 has {with_all.prefetched_share:.0%} prefetched hits, '
+                        f'not at least {LEAST_PREFETCHED:.0%}')
+    if with_all.mean >= without.mean:
+        failures.append(f'pass 2 takes {with_all.mean:.1f} ms on average, '
+                        f'no less than the {without.mean:.1f} ms with learning off')
+    wrong = sum(one.wrong for one in outcomes)
+    if wrong:
+        failures.append(f'{wrong} answers were not what had been uploaded')
+    return failures
+
+
+def as_json(outcomes: Sequence[Outcome], failures: Sequence[str]) -> dict:
+    return {'passes': [asdict(one) for one in outcomes], 'failures': list(failures)}

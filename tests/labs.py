@@ -1,0 +1,45 @@
+"""Talking to a lab in tests."""
+import http.client
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from swiftclient import client as swiftclient
+
+from swiftahead.lab import Lab
+
+USER, KEY = 'test:tester', 'testing'
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first of that name, in any case."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+def connection(lab: Lab, user: str = USER, key: str = KEY, proxy: int = 0) -> swiftclient.Connection:
+    """A client that takes the first answer as it is."""
+    return swiftclient.Connection(lab.auth_url(proxy), user, key, retries=0)
+
+
+def token(lab: Lab, user: str = USER, key: str = KEY, proxy: int = 0) -> str:
+    return swiftclient.get_auth(lab.auth_url(proxy), user, key)[1]
+
+
+def request(lab: Lab, method: str, path: str, headers=None, body=None, proxy: int = 0,
+            token: str | None = None) -> Answer:
+    """One request on a connection of its own, nothing added, followed or decoded.
+
+    :param path: quoted, from the root: ``/v1/AUTH_test/c/o?query``
+    """
+    client = http.client.HTTPConnection(urlsplit(lab.urls[proxy]).netloc, timeout=60)
+    sent = {**(headers or {}), **({'X-Auth-Token': token} if token else {})}
+    try:
+        client.request(method, path, body=body, headers=sent)
+        response = client.getresponse()
+        return Answer(response.status, response.getheaders(), response.read())
+    finally:
+        client.close()
