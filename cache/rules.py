@@ -41,7 +41,7 @@ def uncacheable_reason(headers: Headers, max_object_size: int) -> str | None:
         return 'too-large'
     if not etag_of(headers) or find(headers, 'x-backend-timestamp') is None:
         return 'no-version'
-    stored = CacheControl.parse((find(headers, 'cache-control') or '').lower())
+    stored = CacheControl.parse((find(headers, 'cache-control') or '').lower(), type='response')
     if stored.no_store or stored.private:
         return 'stored-cache-control'
     return None
