@@ -22,13 +22,13 @@ class Entry:
 
     def __init__(self, fd: int, meta: EntryMeta, frame: Frame, stamp: Stamp | None, status: os.stat_result,
                  head: bytes):
-        self._fd = fd
         self._frame = frame
         self._head = head
         self._table = b''
         self._status = status
         self.meta = meta
         self.stamp = stamp
+        self._fd = fd
 
     @classmethod
     def open(cls, path: str | os.PathLike, name: ObjectName | None = None) -> 'Entry | None':
@@ -121,6 +121,9 @@ class Entry:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    # an iterator that nobody began to read runs no `finally` when it is closed
+    __del__ = close
 
     def __enter__(self):
         return self

@@ -88,6 +88,10 @@ class Store:
         """
         return Entry.open(self.layout.entry(self.naming.entry(name)), name)
 
+    def has(self, name: ObjectName) -> bool:
+        """Whether there is an entry, of whatever worth; cheaper than opening it."""
+        return self.layout.entry(self.naming.entry(name)).exists()
+
     def writer(self, meta: EntryMeta) -> EntryWriter:
         return EntryWriter(self.layout.spool, meta)
 

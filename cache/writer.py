@@ -19,6 +19,7 @@ class EntryWriter:
         """:raises NoRoom: where the headers are too large
         :raises OSError: where the disk fails
         """
+        self._fd = -1
         self.meta = meta
         self.written = 0
         self._encoded = encode_meta(meta)
@@ -91,6 +92,9 @@ class EntryWriter:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    # whoever should have closed it may have been dropped unread
+    __del__ = close
 
 
 def _pwrite_all(fd, data, offset):

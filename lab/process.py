@@ -76,19 +76,37 @@ def end(find: Callable[[], list[Process]], signum: int, seconds: float) -> None:
 
     :raises LabError: where something is left even so
     """
-    found = find()
-    leaders = {process.pid for process in found if process.pid == process.session}
-    # a leader ends its workers itself; workers that lost theirs are asked too
-    asked = found if signum == signal.SIGKILL else [
-        process for process in found if process.pid in leaders or process.session not in leaders]
-    _signal(asked, signum)
-    # looked for twice: a child born while /proc was listed is not in the list
-    if wait_until(lambda: not find() and not find(), seconds):
+    ending = _Ending(find)
+    _signal(ending.asked(signum), signum)
+    if wait_until(ending.is_over, seconds):
         return
-    _signal(find(), signal.SIGKILL)
-    if not wait_until(lambda: not find() and not find(), KILL_SECONDS):
-        left = ', '.join(str(process.pid) for process in find())
-        raise LabError(f'processes {left} do not end, even killed; see what they wait for with ps')
+    _signal(ending.left(), signal.SIGKILL)
+    if not wait_until(ending.is_over, KILL_SECONDS):
+        pids = ', '.join(str(one.pid) for one in ending.left())
+        raise LabError(f'processes {pids} do not end, even killed; see what they wait for with ps')
+
+
+class _Ending:
+    def __init__(self, find):
+        self._find = find
+        self._seen: set[Process] = set()
+
+    def left(self) -> set[Process]:
+        # one that is dying has no environment by which to find it, but may hold its port still
+        self._seen.update(self._find())
+        self._seen = {one for one in self._seen if read(one.pid) == one}
+        return self._seen
+
+    def is_over(self) -> bool:
+        # looked for twice: a child born while /proc was listed is not in the list
+        return not self.left() and not self.left()
+
+    def asked(self, signum) -> set[Process]:
+        """A leader ends its workers itself; workers that lost theirs are asked too."""
+        left = self.left()
+        leaders = {one.pid for one in left if one.pid == one.session}
+        return left if signum == signal.SIGKILL else {
+            one for one in left if one.pid in leaders or one.session not in leaders}
 
 
 def _signal(targets, signum):

@@ -29,7 +29,7 @@ def identify(req: Request, naming: Naming) -> Client:
     known = infocache.get(INFOCACHE_KEY)
     if known is None:
         address = get_remote_client(req) or req.environ.get('swift.trans_id', '')
-        user = req.environ.get('REMOTE_USER') or ''
+        user = req.environ.get('REMOTE_USER') or req.environ.get('HTTP_X_USER_ID') or ''
         no_prefetch = config_true_value(req.environ.get('HTTP_X_NO_PREFETCH'))
         known = infocache[INFOCACHE_KEY] = Client(naming.client(user, address), no_prefetch)
     return known

@@ -1,4 +1,5 @@
 """Decisions, without I/O. Each has a reason, which is also the word in Cache-Status, log and metric."""
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 
@@ -33,10 +34,15 @@ class Decision:
     reason: str
 
 
-def bypass_reason(env: dict) -> str | None:
-    """Why a GET or HEAD of an object is none of the cache's business; None where it is."""
+def bypass_reason(env: dict, denied_hosts: Container[str] = ()) -> str | None:
+    """Why a GET or HEAD of an object is none of the cache's business; None where it is.
+
+    :param denied_hosts: proxy-server's deny_host_headers
+    """
     if 'swift.authorize' not in env:
         return 'no-authorize'
+    if denied_hosts and env.get('HTTP_HOST', '').partition(':')[0] in denied_hosts:
+        return 'denied-host'
     if config_true_value(env.get('HTTP_X_NEWEST')):
         return 'newest'
     if 'HTTP_ORIGIN' in env:

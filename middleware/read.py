@@ -66,7 +66,7 @@ class Read:
         return answer()
 
     def _plan(self) -> Callable[[], Iterable[bytes]]:
-        reason = decide.bypass_reason(self._env)
+        reason = decide.bypass_reason(self._env, getattr(self._app, 'deny_host_headers', ()))
         if reason:
             return partial(self._pass, f'fwd=bypass; detail={reason}')
         info = get_container_info(self._env, self._app, swift_source=SOURCE)
@@ -80,7 +80,7 @@ class Read:
         known = self._known()
         entry = self._entry()
         if entry is None:
-            return self._miss(known, 'fwd=uri-miss')
+            return self._miss(known, 'fwd=miss')
         return self._with_entry(entry, known)
 
     # the entry and what is known of it
@@ -217,7 +217,7 @@ class Read:
             return partial(self._pass, status)
         fill = self._runtime.fills.get(self._store.naming.entry(self._name))
         if fill is not None and self._may_join(fill, known):
-            return partial(self._follow, fill, 'fwd=uri-miss; collapsed')
+            return partial(self._follow, fill, 'fwd=miss; collapsed')
         return partial(self._capture, known, status)
 
     def _may_capture(self):
@@ -243,8 +243,13 @@ class Read:
         if fill is None:
             self._begin(status, status_line, headers, exc_info)
             return body
-        spawn_n(fill.run)
+        spawn_n(self._run, fill, self._runtime.logger.thread_locals)
         return self._follow(fill, f'{status}; stored')
+
+    def _run(self, fill, thread_locals):
+        # Swift's loggers share these: what proxy-server logs of this answer keeps its transaction id
+        self._runtime.logger.thread_locals = thread_locals
+        fill.run()
 
     def _fill(self, status_line, headers, body, known, asked_at) -> Fill | None:
         """A fill of this answer; None where it is not to be kept, or cannot be."""

@@ -56,7 +56,9 @@ class Write:
 
     def _forget(self):
         """What was deleted should not lie on the SSD until eviction finds it."""
-        name = self._name
+        name, store = self._name, self._runtime.store()
+        if store is None or not store.has(name):
+            return
         self._runtime.recorder.add(Forget(name.account, name.container, object=name.object,
                                           at=self._runtime.clock()))
 

@@ -2,7 +2,7 @@
 import heapq
 from dataclasses import dataclass
 
-from .learner import Prediction
+from .learner import ObjectKey, Prediction
 
 TIME_WEIGHT = 0.2
 # a fetch that is late is worth nothing, one that is early costs a little room: err on the early side
@@ -51,20 +51,28 @@ class Schedule:
         self._start_of[name] = start_at
         return True
 
+    def cancel(self, account: str, key: ObjectKey) -> None:
+        """It is read at this moment: fetching it now would come too late."""
+        self._start_of.pop((account, key), None)
+
     def due(self, now: float, most: int) -> list[Prediction]:
         """What is to begin by now, the soonest expected first; it is planned no longer."""
         found: list[Prediction] = []
         while self._heap and self._heap[0].start_at <= now and len(found) < most:
             due = heapq.heappop(self._heap)
-            name = (due.prediction.account, due.prediction.key)
-            # an older, later plan of an object that was planned anew
-            if self._start_of.get(name) == due.start_at:
-                del self._start_of[name]
+            if self._is_planned(due):
+                del self._start_of[due.prediction.account, due.prediction.key]
                 found.append(due.prediction)
         return found
 
     def next_start(self) -> float | None:
+        while self._heap and not self._is_planned(self._heap[0]):
+            heapq.heappop(self._heap)
         return self._heap[0].start_at if self._heap else None
+
+    def _is_planned(self, due):
+        """Not so for an older, later plan of what was planned anew, and for what was cancelled."""
+        return self._start_of.get((due.prediction.account, due.prediction.key)) == due.start_at
 
     def fetched(self, seconds: float) -> None:
         """A fetch took so long."""

@@ -57,8 +57,16 @@ class Keeper:
         except (CacheError, OSError) as error:
             self._logger.info('%s not admitted: %s', spool_name, error)
             return False
-        if not self.index.put(linked.entry_name, linked.disk_bytes):
-            self.store.drop(linked.entry_name)
+        return self._account(linked.entry_name)
+
+    def _account(self, entry_name):
+        """Count what lies there now: while the file was read, another may have taken or lost its place."""
+        try:
+            disk_bytes = self.store.layout.entry(entry_name).stat().st_blocks * 512
+        except FileNotFoundError:
+            return False
+        if not self.index.put(entry_name, disk_bytes):
+            self.store.drop(entry_name)
             return False
         self.settle()
         return True

@@ -100,6 +100,7 @@ class Prefetcher:
         if self._learner is None:
             return
         read = Read(record.account, record.client, (record.container, record.object), record.at)
+        self._schedule.cancel(read.account, read.key)
         predictions = self._learner.observe(read)
         if self._clock() - record.at <= STALE_SECONDS:
             for prediction in predictions:

@@ -3,7 +3,6 @@ from collections.abc import Callable
 
 from swift.common.concurrency import GreenPool
 
-from ..cache import Damaged
 from ..conf.naming import ObjectName
 from ..queues import Warm
 from .fetcher import Fetcher
@@ -37,7 +36,7 @@ class Warmer:
         for name, length in self._fetcher.listing(record.account, record.container, record.prefix):
             if record.limit and planned >= record.limit:
                 break
-            if self._is_here(name):
+            if self._keeper.store.has(name):
                 continue
             if pool.running() == 0:
                 coming = 0
@@ -55,13 +54,3 @@ class Warmer:
     def _one(self, name, fetched):
         if self._fetch(name, 'warm'):
             fetched.append(name)
-
-    def _is_here(self, name):
-        try:
-            entry = self._keeper.store.entry(name)
-        except (Damaged, OSError):
-            return False
-        if entry is None:
-            return False
-        entry.close()
-        return True

@@ -46,7 +46,7 @@ def arguments(argv=None):
                         help='CSV file: offset_ms[,client],object,bytes; else one is recorded')
     parser.add_argument('--speed', type=float, default=1, help='divide the waits between reads by this (1)')
     parser.add_argument('--files', type=int, default=300, help='reads to record when no trace is given (300)')
-    parser.add_argument('--passes', type=int, default=3, help='times that the trace is read (3, at least 2)')
+    parser.add_argument('--passes', type=int, default=2, help='times that the trace is read (2, at least 2)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there too')
     parser.add_argument('--keep', action='store_true',
                         help='keep the folder with the labs, their logs and conf files')

@@ -164,7 +164,7 @@ def test_no_prefetch_leaves_nothing(lab, container):
     put(lab, path)
     for _ in range(3):
         answer = clients.request(lab, 'GET', path, headers={'X-No-Prefetch': 'true'})
-        assert answer.headers['cache-status'] == 'swiftahead; fwd=uri-miss'
+        assert answer.headers['cache-status'] == 'swiftahead; fwd=miss'
 
 
 def test_names_that_are_alike_are_kept_apart(lab, container):
@@ -182,5 +182,5 @@ def test_large_objects_are_read_along_while_they_come(lab, container):
     path = container + '/large'
     put(lab, path, body)
     first = clients.request(lab, 'GET', path)
-    assert (first.body, first.headers['cache-status']) == (body, 'swiftahead; fwd=uri-miss; stored')
+    assert (first.body, first.headers['cache-status']) == (body, 'swiftahead; fwd=miss; stored')
     assert clients.until_hit(lab, path).body == body

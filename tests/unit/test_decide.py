@@ -86,6 +86,11 @@ def test_the_bypass_list(more, reason):
     assert bypass_reason({**ENV, **more}) == reason
 
 
+@pytest.mark.parametrize('host, reason', [('bad', 'denied-host'), ('bad:8080', 'denied-host'), ('good', None)])
+def test_a_host_that_proxy_server_denies(host, reason):
+    assert bypass_reason({**ENV, 'HTTP_HOST': host}, ['bad']) == reason
+
+
 def test_a_request_that_nobody_authorises_is_not_answered():
     assert bypass_reason({'REQUEST_METHOD': 'GET'}) == 'no-authorize'
 

@@ -111,7 +111,7 @@ def status(resp):
 
 def test_a_miss_is_captured_and_said(proxy, store):
     resp = proxy.request()
-    assert (resp.status_int, resp.body, status(resp)) == (200, BODY, 'swiftahead; fwd=uri-miss; stored')
+    assert (resp.status_int, resp.body, status(resp)) == (200, BODY, 'swiftahead; fwd=miss; stored')
     access, fill = proxy.records(2)
     assert isinstance(access, Access) and access.outcome == 'miss' and access.bytes == len(BODY)
     assert isinstance(fill, Fill)
@@ -186,7 +186,7 @@ def test_without_a_cache_folder_requests_pass_until_there_is_one(proxies, folder
     assert proxy.request().body == BODY
     Store.create(folder)
     proxy.app._runtime._look_at = 0.0
-    assert status(proxy.request()) == 'swiftahead; fwd=uri-miss; stored'
+    assert status(proxy.request()) == 'swiftahead; fwd=miss; stored'
 
 
 def test_head_is_answered_from_the_entry_without_a_body(proxy, store):
@@ -201,7 +201,7 @@ def test_a_head_that_misses_is_not_captured(proxy, store):
 
 
 def test_no_prefetch_may_hit_but_leaves_nothing(proxy, store):
-    assert status(proxy.request(X_No_Prefetch='true')) == 'swiftahead; fwd=uri-miss'
+    assert status(proxy.request(X_No_Prefetch='true')) == 'swiftahead; fwd=miss'
     fresh(store)
     assert status(proxy.request(X_No_Prefetch='1')) == 'swiftahead; hit'
     proxy.request()
@@ -229,7 +229,7 @@ def test_sub_requests_belong_to_the_client_who_asked(proxy, store):
 @pytest.mark.parametrize('headers', [{'Range': 'bytes=0-9'}, {'If_None_Match': '"x"'}])
 def test_parts_and_conditional_answers_are_not_captured(proxy, store, headers):
     resp = proxy.request(**headers)
-    assert status(resp) == 'swiftahead; fwd=uri-miss'
+    assert status(resp) == 'swiftahead; fwd=miss'
     assert list(store.spool_files()) == []
 
 
@@ -299,7 +299,7 @@ def test_a_full_spool_means_no_capture(proxies, store):
     spool(store, b'x' * 10_000)
     proxy = proxies(spool_size='8 KiB')
     resp = proxy.request()
-    assert (resp.body, status(resp)) == (BODY, 'swiftahead; fwd=uri-miss')
+    assert (resp.body, status(resp)) == (BODY, 'swiftahead; fwd=miss')
 
 
 def test_a_spool_that_cannot_be_written_means_no_capture(proxy, store):

@@ -136,6 +136,14 @@ def test_a_plan_can_only_become_earlier():
     assert len(schedule) == 0
 
 
+def test_what_is_read_already_is_planned_no_longer():
+    schedule = Schedule()
+    schedule.add(prediction(at=100))
+    schedule.cancel('a', ('c', 'o'))
+    schedule.cancel('a', ('c', 'never planned'))
+    assert (len(schedule), schedule.next_start(), schedule.due(1000, 10)) == (0, None, [])
+
+
 def test_the_plan_is_bounded():
     schedule = Schedule(limit=2)
     assert [schedule.add(prediction(str(number), number)) for number in range(3)] == [True, True, False]
