@@ -2,6 +2,7 @@
 import os
 import pwd
 import signal
+import sys
 import time
 
 from swift.common.concurrency import sleep, tpool
@@ -57,7 +58,11 @@ class Sidecar(Daemon):
     def run_once(self, **_):
         if not self.settings.prefetcher.enabled:
             return
-        worker = self._worker()
+        try:
+            worker = Worker(self.settings, self.logger)
+        except Unavailable as error:
+            self.logger.error('no cache folder: %s', error)
+            sys.exit(1)
         while worker.prefetcher.step():
             pass
         worker.prefetcher.drain()
@@ -71,21 +76,24 @@ class Sidecar(Daemon):
                 sleep(RETRY_SECONDS)
             return
         worker = self._worker()
-        while not self._stopping and worker.turn():
+        while worker is not None and not self._stopping and worker.turn():
             pass
-        worker.close()
+        if worker is not None:
+            worker.close()
         self.logger.info('stopped')
 
     def _worker(self):
-        """Nothing of this may be made before the fork."""
-        while True:
+        """A worker as soon as there can be one; made after the fork. None when stopped before."""
+        said = ''
+        while not self._stopping:
             try:
                 return Worker(self.settings, self.logger)
             except Unavailable as error:
-                self.logger.error('no cache folder: %s', error)
-                if self._stopping:
-                    raise
+                if str(error) != said:
+                    self.logger.error('no cache folder, tried again each second: %s', error)
+                said = str(error)
                 sleep(RETRY_SECONDS)
+        return None
 
 
 class Worker:
