@@ -9,8 +9,9 @@ from ..conf import FILTER
 from ..conf.naming import ObjectName
 from . import decide
 from .control import control, is_control
+from .exchange import Exchange
 from .place import misplacement
-from .read import Read
+from .read import read
 from .runtime import Runtime
 from .writes import Write
 
@@ -68,7 +69,7 @@ class PrefetchFilter:
         store = runtime.store()
         if store is None or decide.bypass_name_reason(name.account, name.path, reserved_allowed):
             return None
-        return lambda start_response: Read(self.app, runtime, store, req, name, start_response)()
+        return lambda start_response: read(Exchange(self.app, runtime, store, req, name, start_response))
 
     def _control(self, req, runtime, account, container):
         store = runtime.store()
