@@ -19,6 +19,10 @@ class Client:
     no_prefetch: bool
 
 
+# before anybody was identified: nothing may be captured or learned
+NOBODY = Client('', no_prefetch=True)
+
+
 def identify(req: Request, naming: Naming) -> Client:
     """The client of this request's transaction.
 

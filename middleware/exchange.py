@@ -9,7 +9,7 @@ from ..cache import Store, Token, TokensUnreachable
 from ..cache.rules import find
 from ..conf.naming import ObjectName
 from ..queues import Access, Forget
-from .client import Client
+from .client import NOBODY
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Exchange:
         self.req = req
         self.env = req.environ
         self.name = name
-        self.client: Client | None = None
+        self.client = NOBODY
         self.policy_index = 0
         self._start_response = start_response
         self._is_miss = False
@@ -48,7 +48,7 @@ class Exchange:
     @property
     def leaves_traces(self) -> bool:
         """Whether this request may have anything captured, learned or triggered."""
-        return self.req.method == 'GET' and self.client is not None and not self.client.no_prefetch
+        return self.req.method == 'GET' and not self.client.no_prefetch
 
     def unseen(self):
         """The app's answer, as if there were no filter."""
