@@ -1,6 +1,7 @@
 # Each target sets up what it needs: a virtual environment in .venv, memcached and rsync.
 PYTHON ?= python3
 SPEED ?= 1
+CACHE ?= 25
 
 # not to be overridden: the environment is wiped and made anew when the packaging changes
 override VENV := .venv
@@ -15,8 +16,8 @@ help:  ## this list
 	@echo 'make <target> [PYTHON=python3.12]'
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 
-demo: $(STAMP)  ## a real cluster, real reads, three systems compared [TRACE=file.csv] [SPEED=n]
-	$(VENV)/bin/python tests/demo/demo.py --speed $(SPEED) $(if $(TRACE),--trace '$(TRACE)')
+demo: $(STAMP)  ## a real cluster, real reads, three systems compared [TRACE=file.csv] [SPEED=n] [CACHE=percent]
+	$(VENV)/bin/python tests/demo/demo.py --speed $(SPEED) --cache $(CACHE) $(if $(TRACE),--trace '$(TRACE)')
 
 test: $(STAMP)  ## unit tests, functional tests on a lab, branch coverage with a floor
 	$(VENV)/bin/pytest --cov --cov-report=term:skip-covered

@@ -1,4 +1,5 @@
 """Getting records from requests to the queue without a request waiting for it."""
+import time
 from collections import deque
 
 from swift.common.concurrency import Event, sleep, spawn_n, tpool
@@ -25,6 +26,7 @@ class Recorder:
         self._waiting: list[Event] = []
         self._running = False
         self._failing = False
+        self._flushed_at = 0.0
         self.dropped = 0
 
     def add(self, record: Record) -> None:
@@ -62,9 +64,13 @@ class Recorder:
     def _flush_all(self):
         try:
             while self._buffer:
-                if not self._waiting:
-                    sleep(self._interval)
-                if not self._flush():
+                # the first record after a pause goes at once, those of a busy time go together
+                pause = self._flushed_at + self._interval - time.monotonic()
+                if pause > 0 and not self._waiting:
+                    sleep(pause)
+                flushed = self._flush()
+                self._flushed_at = time.monotonic()
+                if not flushed:
                     sleep(RETRY_SECONDS)
         finally:
             self._running = False

@@ -55,7 +55,8 @@ class Fetcher:
     def fetch(self, name: ObjectName, origin: str) -> tuple[str, int]:
         """Fetch an object into the spool, stamped where that can be.
 
-        The newest version is asked for: what a lagging replica holds must not be made to last.
+        What a lagging replica holds must not be made to last: where the token does not tell how old an
+        answer may be, all replicas are asked for the newest version.
 
         :param origin: 'prefetch' or 'warm'
         :returns: the spool file's name and the object's length in bytes
@@ -67,7 +68,7 @@ class Fetcher:
             raise NotFetched('the container has opted out')
         token = self._token(name)
         asked_at = self._clock()
-        headers, body = self._get(name)
+        headers, body = self._get(name, newest=token is None or not token.timestamp)
         try:
             reason = uncacheable_reason(headers, self._max_object_size)
             if reason or (token is not None and is_older(headers, token.timestamp)):
@@ -79,11 +80,11 @@ class Fetcher:
         finally:
             close_if_possible(body)
 
-    def _get(self, name):
+    def _get(self, name, newest):
+        wanted = {'X-Newest': 'true', **NO_PREFETCH} if newest else NO_PREFETCH
         try:
             _, headers, body = self._client.get_object(
-                name.account, name.container, name.object, headers={'X-Newest': 'true', **NO_PREFETCH},
-                acceptable_statuses=(200,))
+                name.account, name.container, name.object, headers=wanted, acceptable_statuses=(200,))
         except UnexpectedResponse as error:
             raise NotFetched(str(error)) from None
         return list(headers.items()), body

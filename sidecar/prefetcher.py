@@ -58,9 +58,9 @@ class Prefetcher:
         """
         batch = tpool.execute(self._queue.lease, BATCH, LEASE_SECONDS)
         handled = [leased.id for leased in batch if self._handle(leased)]
+        self.begin_due()
         if handled:
             tpool.execute(self._queue.done, handled)
-        self.begin_due()
         return len(batch)
 
     def _handle(self, leased: Leased) -> bool:

@@ -27,7 +27,6 @@ from . import recording, systems, tracefile
 from .replay import Pass
 from .screen import Screen
 
-CACHE_SHARE = 0.25
 PAUSE = 1.0
 
 
@@ -37,6 +36,7 @@ class Task:
     plan: dict[str, list[tracefile.Step]]
     bodies: dict[str, systems.Body]
     cache_size: int
+    share: float
     passes: int
 
 
@@ -47,12 +47,14 @@ def arguments(argv=None):
     parser.add_argument('--speed', type=float, default=1, help='divide the waits between reads by this (1)')
     parser.add_argument('--files', type=int, default=300, help='reads to record when no trace is given (300)')
     parser.add_argument('--passes', type=int, default=2, help='times that the trace is read (2, at least 2)')
+    parser.add_argument('--cache', type=float, default=25, metavar='PERCENT',
+                        help='size of the cache, percent of what the objects occupy in it (25)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there too')
     parser.add_argument('--keep', action='store_true',
                         help='keep the folder with the labs, their logs and conf files')
     args = parser.parse_args(argv)
-    if not 0 < args.speed < float('inf') or args.passes < 2 or args.files < 2:
-        parser.error('--speed must be above 0, --passes and --files at least 2')
+    if not 0 < args.speed < float('inf') or args.passes < 2 or args.files < 2 or not 0 < args.cache <= 1000:
+        parser.error('--speed and --cache must be above 0, --passes and --files at least 2')
     return args
 
 
@@ -68,7 +70,8 @@ def prepare(args, screen: Screen) -> Task:
         bodies = systems.library_bodies(recording.library(), sizes)
         source = "Python opening the standard library's files, recorded just now"
     footprint = sum(systems.footprint(size) for size in sizes.values())
-    task = Task(tracefile.steps(reads, args.speed), bodies, int(footprint * CACHE_SHARE), args.passes)
+    share = args.cache / 100
+    task = Task(tracefile.steps(reads, args.speed), bodies, int(footprint * share), share, args.passes)
     describe(screen, source, reads, sizes, footprint, task)
     return task
 
@@ -79,7 +82,7 @@ def describe(screen: Screen, source, reads, sizes, footprint, task: Task):
     screen.say(f'Trace: {source}')
     screen.say(f'  {len(reads)} reads of {len(sizes)} objects ({sum(sizes.values()):,} bytes) '
                f'by {len(task.plan)} client(s), {waits:.1f} s of waits between the reads')
-    screen.say(f'Cache: {task.cache_size:,} bytes, {CACHE_SHARE:.0%} of the {footprint:,} '
+    screen.say(f'Cache: {task.cache_size:,} bytes, {task.share:.0%} of the {footprint:,} '
                'that these objects occupy in it')
     screen.say('  (each: a header of 4096 bytes, the body, 8 bytes per 64 KiB, in whole blocks of 4096)')
     screen.say(f'Object servers: slowed by {systems.LATENCY_MS} ms per request')
