@@ -11,12 +11,17 @@ from ..predict import Learner, Prediction, Read, Schedule
 from ..queues import Access, Fill, Forget, Leased, SqliteQueue, Warm
 from .fetcher import Fetcher, NotFetched
 from .keeper import Keeper
+from .turns import QueueInTurns
 from .warmer import Warmer
 
 BATCH = 1000
 LEASE_SECONDS = 60.0
 # what is older was queued while nobody consumed: still worth learning from, too late to act upon
 STALE_SECONDS = 30.0
+# containers that are warmed at the same time; others wait their turn in the queue
+WARM_AT_A_TIME = 2
+WARM_TRIES = 5
+POSTPONE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Prefetcher:
     """
 
     def __init__(self, parts: Parts, concurrency: int, logger, clock: Callable[[], float] = time.time):
-        self._queue = parts.queue
+        self._queue = QueueInTurns(parts.queue)
         self._keeper = parts.keeper
         self._fetcher = parts.fetcher
         self._learner = parts.learner
@@ -47,6 +52,8 @@ class Prefetcher:
         self._fetching: set[ObjectName] = set()
         self._warmer = Warmer(parts.fetcher, parts.keeper, self._fetch_into, max(1, concurrency // 2))
         self._warming: dict[int, Leased] = {}
+        self._warm_pool = GreenPool(WARM_AT_A_TIME)
+        self._postponed: list[int] = []
         self.counts: Counter = Counter()
 
     # one turn
@@ -56,11 +63,14 @@ class Prefetcher:
 
         :raises QueueError: where the queue cannot be read; nothing is lost by that
         """
-        batch = tpool.execute(self._queue.lease, BATCH, LEASE_SECONDS)
+        batch = self._queue.lease(BATCH, LEASE_SECONDS)
         handled = [leased.id for leased in batch if self._handle(leased)]
         self.begin_due()
         if handled:
-            tpool.execute(self._queue.done, handled)
+            self._queue.done(handled)
+        if self._postponed:
+            postponed, self._postponed = self._postponed, []
+            self._queue.retry(postponed, self._clock() + POSTPONE_SECONDS)
         return len(batch)
 
     def _handle(self, leased: Leased) -> bool:
@@ -151,9 +161,13 @@ class Prefetcher:
     # warming
 
     def _warm(self, leased):
+        # a long warming outlives its lease: it comes again, and is under way already
         if leased.id not in self._warming:
-            self._warming[leased.id] = leased
-            self._pool.spawn_n(self._run_warm, leased)
+            if len(self._warming) < WARM_AT_A_TIME:
+                self._warming[leased.id] = leased
+                self._warm_pool.spawn_n(self._run_warm, leased)
+            else:
+                self._postponed.append(leased.id)
         return False
 
     def _run_warm(self, leased):
@@ -162,10 +176,12 @@ class Prefetcher:
             self.counts['warmed'] += fetched
             self._logger.info('warmed %s/%s: %d objects', leased.record.account, leased.record.container,
                               fetched)
-            tpool.execute(self._queue.done, [leased.id])
+            self._queue.done([leased.id])
         except Exception as error:  # noqa: BLE001 - one container's failure is not the daemon's
             self.counts['failed'] += 1
             self._logger.error('warming %s/%s: %r', leased.record.account, leased.record.container, error)
+            if leased.tries + 1 >= WARM_TRIES:
+                self._queue.dead([leased.id], repr(error))
         finally:
             self._warming.pop(leased.id, None)
 
@@ -173,6 +189,7 @@ class Prefetcher:
 
     def drain(self) -> None:
         """Wait until what was begun is done: fetches, and what became due meanwhile, and all warming."""
+        self._warm_pool.waitall()
         while self._pool.running():
             self._pool.waitall()
             self.begin_due()
@@ -180,7 +197,7 @@ class Prefetcher:
     def stop(self) -> None:
         """Put back what is leased and not done."""
         if self._warming:
-            tpool.execute(self._queue.retry, list(self._warming), self._clock())
+            self._queue.retry(list(self._warming), self._clock())
 
 
 def _name(prediction: Prediction) -> ObjectName:
