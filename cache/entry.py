@@ -111,6 +111,11 @@ def block_count(body_length: int) -> int:
     return -(-body_length // BLOCK)
 
 
+def disk_bytes(body_length: int) -> int:
+    """What an entry of that length takes on disk, where its headers fit one page."""
+    return -(-(PAGE + body_length + 8 * block_count(body_length)) // PAGE) * PAGE
+
+
 def encode_meta(meta: EntryMeta) -> bytes:
     fields = asdict(meta)
     del fields['body_length']

@@ -50,8 +50,6 @@ class TokenRing:
         wait = min(float(conf.get('io_timeout', LONGEST_WAIT)), LONGEST_WAIT)
         own = {**conf, 'tries': '1', 'io_timeout': str(wait), 'connect_timeout': str(wait),
                'pool_timeout': str(wait)}
-        # the numbers of connections that operators give are meant for Swift's own pool
-        own['memcache_max_connections'] = '8'
         # a server that hangs costs its wait ten times, then nothing for this long
         own['error_suppression_interval'] = '5'
         self._ring = load_memcache(own, logger)

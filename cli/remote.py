@@ -1,6 +1,7 @@
 """Commands that ask a proxy with the filter: any user who may write to the container can."""
 import json
 import os
+from contextlib import closing
 from urllib.parse import quote, urlencode, urlsplit
 
 import swiftclient
@@ -46,7 +47,7 @@ def _ask(args, params) -> int:
 
 def _post(args, params):
     try:
-        with swiftclient.Connection(args.auth, args.user, args.key, retries=0) as connection:
+        with closing(swiftclient.Connection(args.auth, args.user, args.key, retries=0)) as connection:
             storage_url, token = connection.get_auth()
             path = f'{urlsplit(storage_url).path}/{quote(args.container)}?{urlencode(params)}'
             _, http = swiftclient.http_connection(storage_url)

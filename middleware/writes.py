@@ -1,5 +1,5 @@
 """Writes: the token protocol that ends the life of cached versions."""
-from swift.common.swob import HTTPBadRequest, Request
+from swift.common.swob import HTTPException, Request
 from swift.proxy.controllers.base import get_container_info
 
 from ..cache import Token, TokensUnreachable
@@ -25,7 +25,8 @@ class Write:
     def __call__(self, req: Request, start_response):
         try:
             timestamp = req.ensure_x_timestamp().internal
-        except HTTPBadRequest:
+        except HTTPException:
+            # no timestamp: the app's to refuse
             return self._app(req.environ, start_response)
         info = get_container_info(req.environ, self._app, swift_source=SOURCE)
         if not is_allowed(req, info['write_acl'], info['sync_key']):

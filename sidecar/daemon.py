@@ -13,6 +13,7 @@ from ..cache import Store, TokenRing, Unavailable
 from ..conf.memcache import memcache_conf
 from ..predict import Chain, Schedule
 from ..queues import QueueError, SqliteQueue, WakeListener
+from ..queues.wake import socket_path
 from .fetcher import Fetcher, make_client
 from .keeper import Keeper
 from .prefetcher import Parts, Prefetcher
@@ -116,7 +117,7 @@ class Worker:
                                      prefetcher.concurrency, logger)
         entries = tpool.execute(self.keeper.load)
         logger.info('%d entries of %d bytes in %s', entries, self.keeper.index.currsize, own.cache_dir)
-        self._listener = WakeListener(queue.path)
+        self._listener = _listen(queue.path, logger)
 
     def turn(self) -> bool:
         """Wait for a wake-up or for what is due, then do it.
@@ -157,6 +158,26 @@ class Worker:
         except QueueError as error:
             self._logger.error('leases are left to run out: %s', error)
         self._listener.close()
+
+
+class Poller:
+    """What there is where no socket can be made: the queue is looked at each poll_interval."""
+
+    def wait(self, seconds: float) -> bool:
+        sleep(seconds)
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def _listen(queue_path, logger):
+    try:
+        return WakeListener(queue_path)
+    except OSError as error:
+        logger.warning('no wake-ups, the queue is only polled: %s (a socket path has 107 bytes at most): %s',
+                       socket_path(queue_path), error)
+        return Poller()
 
 
 def _make_folder(cache_dir, user):

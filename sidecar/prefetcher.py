@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swift.common.concurrency import GreenPool, tpool
+from swift.common.concurrency import GreenPool, Timeout, spawn_n, tpool
 
 from ..conf.naming import ObjectName
 from ..predict import Learner, Prediction, Read, Schedule
-from ..queues import Access, Fill, Forget, Leased, SqliteQueue, Warm
+from ..queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
 from .fetcher import Fetcher, NotFetched
 from .keeper import Keeper
 from .turns import QueueInTurns
@@ -53,6 +53,7 @@ class Prefetcher:
         self._warmer = Warmer(parts.fetcher, parts.keeper, self._fetch_into, max(1, concurrency // 2))
         self._warming: dict[int, Leased] = {}
         self._warm_pool = GreenPool(WARM_AT_A_TIME)
+        self._warm_failures: Counter = Counter()
         self._postponed: list[int] = []
         self.counts: Counter = Counter()
 
@@ -136,7 +137,8 @@ class Prefetcher:
                 self._schedule.fetched(self._clock() - began_at)
         finally:
             self._fetching.discard(name)
-        self.begin_due()
+            # when this one's place in the pool is free
+            spawn_n(self.begin_due)
 
     def _fetch_into(self, name: ObjectName, origin: str) -> bool:
         """Fetch and admit; what goes wrong is logged and counted here."""
@@ -146,7 +148,7 @@ class Prefetcher:
             self.counts['not_fetched'] += 1
             self._logger.debug('%s not fetched: %s', name.path, error)
             return False
-        except Exception as error:  # noqa: BLE001 - whatever one object meets, the others go on
+        except (Exception, Timeout) as error:  # noqa: BLE001 - whatever one object meets, the others go on
             self.counts['failed'] += 1
             self._logger.warning('%s not fetched: %r', name.path, error)
             return False
@@ -177,13 +179,21 @@ class Prefetcher:
             self._logger.info('warmed %s/%s: %d objects', leased.record.account, leased.record.container,
                               fetched)
             self._queue.done([leased.id])
-        except Exception as error:  # noqa: BLE001 - one container's failure is not the daemon's
-            self.counts['failed'] += 1
-            self._logger.error('warming %s/%s: %r', leased.record.account, leased.record.container, error)
-            if leased.tries + 1 >= WARM_TRIES:
-                self._queue.dead([leased.id], repr(error))
+        except (Exception, Timeout) as error:  # noqa: BLE001 - one container's failure is not the daemon's
+            self._warm_failed(leased, error)
         finally:
             self._warming.pop(leased.id, None)
+
+    def _warm_failed(self, leased, error):
+        self.counts['failed'] += 1
+        self._logger.error('warming %s/%s: %r', leased.record.account, leased.record.container, error)
+        self._warm_failures[leased.id] += 1
+        if self._warm_failures[leased.id] >= WARM_TRIES:
+            del self._warm_failures[leased.id]
+            try:
+                self._queue.dead([leased.id], repr(error))
+            except QueueError as late:
+                self._logger.error('record %s stays in the queue: %s', leased.id, late)
 
     # the end
 

@@ -52,7 +52,7 @@ def read_settings(path: str) -> SidecarSettings:
     prefetcher = PREFETCHER.read(
         dict(parser.items('prefetcher')) if parser.has_section('prefetcher') else {}, defaults)
     _complete(parser, sidecar.swift_dir)
-    return SidecarSettings(sidecar, prefetcher, sidecar.user or proxy_user(sidecar.swift_dir),
+    return SidecarSettings(sidecar, prefetcher, _known_user(sidecar.user) or proxy_user(sidecar.swift_dir),
                            _client_conf(parser), dict(parser.items('filter:cache')))
 
 
@@ -68,6 +68,13 @@ def _parse(path):
             except (Error, UnicodeDecodeError) as error:
                 raise ConfError(str(error)) from None
     return parser
+
+
+def _known_user(user):
+    try:
+        return user and pwd.getpwnam(user).pw_name
+    except KeyError:
+        raise ConfError(f'[sidecar] user = {user}: must be a user of this machine') from None
 
 
 def proxy_user(swift_dir: str) -> str:

@@ -3,12 +3,11 @@ from collections.abc import Callable
 
 from swift.common.concurrency import GreenPool
 
+from ..cache.entry import disk_bytes
 from ..conf.naming import ObjectName
 from ..queues import Warm
 from .fetcher import Fetcher
 from .keeper import Keeper
-
-PAGE = 4096
 
 
 class Warmer:
@@ -40,13 +39,14 @@ class Warmer:
                 continue
             if pool.running() == 0:
                 coming = 0
-            if coming + length + PAGE > self._keeper.room():
+            needed = disk_bytes(length)
+            if coming + needed > self._keeper.room():
                 pool.waitall()
                 coming = 0
-                if length + PAGE > self._keeper.room():
+                if needed > self._keeper.room():
                     break
             planned += 1
-            coming += length + 2 * PAGE
+            coming += needed
             pool.spawn(self._one, name, fetched)
         pool.waitall()
         return len(fetched)

@@ -1,10 +1,19 @@
 """What several tests make: entries, stores, and a small WSGI app that answers as proxy-server does."""
+import json
+from configparser import ConfigParser
 from hashlib import md5
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
-from swift.common.swob import Response
+from swift.common import storage_policy, utils
+from swift.common.internal_client import InternalClient
+from swift.common.ring import RingBuilder
+from swift.common.swob import Response, wsgi_to_str
+from swift.common.utils.logs import get_swift_logger
 from swift.proxy.controllers.base import get_cache_key, headers_to_container_info
 
-from swiftahead.cache import EntryMeta, Store
+from swiftahead.cache import EntryMeta, Store, Token, TokensUnreachable
 from swiftahead.conf.naming import ObjectName
 
 NAME = ObjectName('AUTH_test', 'c', 'o')
@@ -76,3 +85,138 @@ def container_info(status: int = 200, **headers) -> dict:
 
 def infocache(info: dict, account: str = NAME.account, container: str = NAME.container) -> dict:
     return {get_cache_key(account, container): info}
+
+
+class ListLogger:
+    """Keeps what it was told; has as much of Swift's loggers as the rooms use."""
+
+    def __init__(self):
+        self.said: list[str] = []
+        self.counts: list[str] = []
+
+    def info(self, text, *args):
+        self.said.append(text % (args[0] if len(args) == 1 and isinstance(args[0], dict) else args))
+
+    debug = warning = error = exception = info
+
+    def increment(self, name):
+        self.counts.append(name)
+
+    def timing(self, *_, **__):
+        pass
+
+    timing_since = timing
+
+
+class FakeTokens:
+    """A token ring in memory; `journal` gets what is set, in order."""
+
+    def __init__(self, token=None, reachable=True, journal=None):
+        self.token = token
+        self.reachable = reachable
+        self.journal = [] if journal is None else journal
+
+    def get(self, name):
+        if not self.reachable:
+            raise TokensUnreachable('nobody there')
+        return self.token
+
+    def set(self, name, token):
+        if not self.reachable:
+            raise TokensUnreachable('nobody there')
+        self.token = token
+        self.journal.append(token)
+
+    def ensure(self, name):
+        if self.get(name) is None:
+            self.set(name, Token.new())
+        return self.token
+
+
+class Chunks:
+    """A body: bytes are given, exceptions raised, callables called."""
+
+    def __init__(self, items):
+        self._items = iter(items)
+        self.closed = False
+
+    def __iter__(self):
+        for item in self._items:
+            if isinstance(item, BaseException):
+                raise item
+            if callable(item):
+                item()
+            else:
+                yield item
+
+    def close(self):
+        self.closed = True
+
+
+class FakeCluster:
+    """Containers and objects as an app for a real InternalClient; keeps what it was asked."""
+
+    def __init__(self, container='/v1/AUTH_test/c', **headers):
+        self.containers = {container: {'X-Backend-Storage-Policy-Index': '0', **headers}}
+        self.objects: dict[str, tuple] = {}
+        self.failing: dict[str, str] = {}
+        self.requests: list[tuple[str, str, dict]] = []
+        self.bodies: list[Chunks] = []
+        self._pipeline_final_app = SimpleNamespace(get_object_ring=None, container_ring=None, account_ring=None,
+                                                   auto_create_account_prefix='.')
+
+    def client(self) -> InternalClient:
+        return InternalClient(None, 'test', 1, app=self)
+
+    def put(self, name: ObjectName, body: bytes, chunks=None, **more) -> None:
+        """:param chunks: what is sent, where it is not the body whole"""
+        self.objects['/v1' + name.path] = headers_for(body, **more), [body] if chunks is None else chunks
+
+    def asked(self, method: str) -> list[str]:
+        return [path for asked, path, _ in self.requests if asked == method]
+
+    def __call__(self, env, start_response):
+        path = wsgi_to_str(env['PATH_INFO'])
+        self.requests.append((env['REQUEST_METHOD'], path, env))
+        status, headers, items = self._answer(env, path)
+        start_response(status, list(headers))
+        self.bodies.append(Chunks(items))
+        return self.bodies[-1]
+
+    def _answer(self, env, path):
+        if path in self.failing:
+            return self.failing[path], (), []
+        if path in self.containers:
+            listing = self._listing(env, path) if env['REQUEST_METHOD'] == 'GET' else b''
+            return '200 OK', self.containers[path].items(), [listing]
+        if path in self.objects:
+            return '200 OK', *self.objects[path]
+        return '404 Not Found', (), []
+
+    def _listing(self, env, path):
+        asked = dict(parse_qsl(env['QUERY_STRING']))
+        found = [{'name': key[len(path) + 1:], 'bytes': int(dict(headers)['Content-Length'])}
+                 for key, (headers, _) in sorted(self.objects.items()) if key.startswith(path + '/')]
+        return json.dumps([item for item in found if item['name'] > asked.get('marker', '')
+                           and item['name'].startswith(asked.get('prefix', ''))]).encode()
+
+
+def make_swift_dir(folder: Path, monkeypatch) -> None:
+    """What an app of Swift's proxy wants to see, and nothing of this machine's own Swift.
+
+    Nothing listens where the rings point to.
+    """
+    monkeypatch.setattr(utils, 'HASH_PATH_SUFFIX', b'test')
+    monkeypatch.setattr(storage_policy, '_POLICIES', storage_policy.parse_storage_policies(ConfigParser()))
+    for name in ('account', 'container', 'object'):
+        builder = RingBuilder(2, 1, 0)
+        builder.add_dev({'region': 1, 'zone': 1, 'ip': '127.0.0.1', 'port': 1, 'weight': 1.0, 'device': 'd',
+                         'replication_ip': '127.0.0.1', 'replication_port': 1})
+        builder.rebalance(seed='test')
+        builder.get_ring().save(str(folder / f'{name}.ring.gz'))
+
+
+def close_logs() -> None:
+    """Close what Swift's get_logger opened and never closes."""
+    for handler in get_swift_logger.handler4logger.values():
+        handler.close()

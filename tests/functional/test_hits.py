@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import time
 import uuid
 
 import clients
@@ -101,6 +102,22 @@ def test_a_deleted_object_is_gone_at_once(lab, container):
     assert clients.request(lab, 'DELETE', path).status == 204
     for method in ('GET', 'HEAD'):
         assert clients.request(lab, method, path, proxy=1).status == 404
+
+
+def test_an_object_past_its_time_is_not_served(lab, container):
+    path = container + '/o'
+    put(lab, path, X_Delete_After='3')
+    hit = clients.until_hit(lab, path)
+    expires_at = int(hit.headers['x-delete-at'])
+
+    def gone():
+        asked_at = time.time()
+        answer = clients.request(lab, 'GET', path)
+        assert answer.status in (200, 404)
+        assert answer.status == 404 or asked_at < expires_at + 1
+        return answer.status == 404
+
+    clients.until(gone, 'the object has expired')
 
 
 def test_a_write_that_is_refused_changes_nothing(lab, container):

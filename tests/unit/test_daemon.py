@@ -1,0 +1,253 @@
+"""The daemon without its forks: what it is given, what it makes, and one worker's turns."""
+import os
+import pwd
+import stat
+
+import pytest
+from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
+
+from swiftahead.cache import Store
+from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
+from swiftahead.sidecar.daemon import Sidecar, Worker
+from swiftahead.sidecar.main import main
+from swiftahead.sidecar.report import write_report
+
+USER = pwd.getpwuid(os.geteuid()).pw_name
+# Swift's get_logger drops, and does not close, the handler of an earlier logger of the same name
+pytestmark = pytest.mark.filterwarnings('ignore:unclosed <socket:ResourceWarning')
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    make_swift_dir(tmp_path, monkeypatch)
+    yield tmp_path
+    close_logs()
+
+
+@pytest.fixture
+def make(folder):
+    """A Sidecar by its conf; `prefetcher` are lines of that section."""
+    def make(prefetcher='', cache_dir=folder / 'cache', user=USER, logger=None):
+        path = folder / 'sidecar.conf'
+        path.write_text(
+            f'[sidecar]\ncache_dir = {cache_dir}\nqueue = sqlite:{cache_dir}/queue.db\nuser = {user}\n'
+            f'swift_dir = {folder}\n[prefetcher]\npoll_interval = 0.01\n{prefetcher}\n'
+            '[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:1\n')
+        sidecar = Sidecar({'__file__': str(path)})
+        sidecar.logger = logger or ListLogger()
+        return sidecar
+    return make
+
+
+@pytest.fixture
+def sidecar(make):
+    return make()
+
+
+@pytest.fixture
+def worker(sidecar):
+    worker = Worker(sidecar.settings, ListLogger())
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def queue(sidecar):
+    queue = SqliteQueue(sidecar.settings.sidecar.queue)
+    yield queue
+    queue.close()
+
+
+def store_of(sidecar):
+    return Store.open(sidecar.settings.sidecar.cache_dir)
+
+
+# what the daemon is given and makes
+
+def test_there_is_one_worker(sidecar):
+    assert sidecar.get_worker_args() == [{'part': 'prefetcher'}]
+
+
+def test_one_pass_needs_no_worker(sidecar):
+    assert sidecar.get_worker_args(once=True) == []
+
+
+def test_a_daemon_without_parts_needs_no_worker_and_no_folder(make, folder):
+    sidecar = make('enabled = off')
+    assert sidecar.get_worker_args() == []
+    sidecar.run_once()
+    assert not (folder / 'cache').exists()
+
+
+def test_a_daemon_without_parts_waits_to_be_stopped(make):
+    sidecar = make('enabled = off')
+    sidecar._stop()
+    sidecar.run_forever()
+    assert sidecar.logger.said == ['no part is enabled']
+
+
+def test_the_folder_is_made_closed_to_others(sidecar, folder):
+    status = (folder / 'cache').stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o700, os.geteuid())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give a folder away')
+def test_the_folder_is_made_for_the_user(make, folder):
+    make(user='nobody')
+    assert (folder / 'cache').stat().st_uid == pwd.getpwnam('nobody').pw_uid
+
+
+def test_a_folder_that_is_there_is_left_as_it_is(make, folder):
+    (folder / 'cache').mkdir(mode=0o750)
+    make()
+    assert (folder / 'cache').stat().st_mode & 0o777 == 0o750
+
+
+def test_an_unknown_user_leaves_no_folder_behind(make, folder):
+    with pytest.raises((KeyError, ValueError), match='no-such-user'):
+        make(user='no-such-user')
+    assert not (folder / 'cache').exists()
+
+
+def test_the_daemon_runs_as_the_user_of_the_conf(sidecar):
+    assert sidecar.conf['user'] == USER
+
+
+# a worker
+
+def test_a_worker_takes_over_what_an_earlier_one_left(sidecar):
+    store = Store.create(sidecar.settings.sidecar.cache_dir)
+    store.admit(spool(store, b'abc'))
+    logger = ListLogger()
+    worker = Worker(sidecar.settings, logger)
+    assert len(worker.keeper.index) == 1
+    assert logger.said[-1].startswith('1 entries of 8192 bytes in ')
+    worker.close()
+
+
+def test_a_turn_handles_what_waits_and_reports(worker, queue):
+    store = worker.keeper.store
+    queue.put([Fill(spool(store, b'abc'))])
+    assert worker.turn()
+    assert store.has(NAME)
+    assert '"admitted": 1' in store.layout.report.read_text()
+
+
+def test_a_turn_is_begun_by_a_wake_up(worker, queue):
+    worker._settings.prefetcher.poll_interval = 60.0
+    waker = Waker(queue.path)
+    waker.wake()
+    waker.close()
+    # without one it would take a minute, and the test its time limit
+    assert worker.turn()
+
+
+def test_a_queue_that_cannot_be_read_is_said_once(worker, queue):
+    queue.path.write_bytes(b'no database, surely' * 100)
+    assert worker.turn() and worker.turn()
+    assert len([said for said in worker._logger.said if 'queue cannot be read' in said]) == 1
+    queue.path.unlink()
+    queue.put([Warm('AUTH_test', 'c')])
+    assert worker.turn()
+    assert worker.prefetcher.counts['warm'] == 1
+
+
+def test_another_cache_folder_ends_the_worker(worker, folder):
+    (folder / 'cache').rename(folder / 'away')
+    Store.create(folder / 'cache')
+    assert not worker.turn()
+    assert 'starting anew' in worker._logger.said[-1]
+
+
+def test_old_spool_files_are_swept(worker):
+    store = worker.keeper.store
+    name = spool(store, b'abc')
+    os.utime(store.layout.spool / name, (1000, 1000))
+    worker.upkeep()
+    assert list(store.spool_files()) == []
+
+
+def test_upkeep_on_a_broken_folder_is_an_error_that_is_said(worker):
+    worker.keeper.store.layout.spool.rmdir()
+    worker.upkeep()
+    assert worker._logger.said[-1].startswith('cache folder: ')
+
+
+def test_a_wake_up_socket_is_left_to_nobody_else(worker, queue):
+    path = queue.path.with_name(queue.path.name + '.wake')
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_report_is_written_whole_and_alone(worker):
+    write_report(worker.keeper, worker.prefetcher.counts)
+    layout = worker.keeper.store.layout
+    assert [path.name for path in layout.cache_dir.glob('sidecar.json*')] == ['sidecar.json']
+
+
+def test_a_queue_whose_path_is_too_long_for_a_socket_is_polled(make, folder):
+    sidecar = make(cache_dir=folder / ('x' * 100))
+    Worker(sidecar.settings, ListLogger()).close()
+
+
+# the daemon's passes
+
+def test_one_pass_admits_and_warms_and_reports(sidecar, queue):
+    store = Store.create(sidecar.settings.sidecar.cache_dir)
+    queue.put([Fill(spool(store, b'abc')), Warm('AUTH_test', 'c')])
+    sidecar.run_once()
+    assert store.has(NAME)
+    assert store.layout.report.exists()
+
+
+def test_one_pass_without_a_folder_is_exit_code_1(make, folder):
+    sidecar = make()
+    (folder / 'cache').chmod(0o755)
+    with pytest.raises(SystemExit) as ended:
+        sidecar.run_once()
+    assert ended.value.code == 1
+    assert 'mode 0700' in sidecar.logger.said[-1]
+
+
+def test_a_stopped_daemon_ends_its_worker(sidecar, queue):
+    class StopsTheDaemon(ListLogger):
+        def info(self, text, *args):
+            super().info(text, *args)
+            sidecar._stop()
+
+    sidecar.logger = StopsTheDaemon()
+    sidecar.run_forever()
+    assert sidecar.logger.said[-1] == 'stopped'
+
+
+def test_a_daemon_that_is_stopped_before_it_has_a_folder_ends(sidecar, folder):
+    class StopsTheDaemon(ListLogger):
+        def error(self, text, *args):
+            super().error(text, *args)
+            sidecar._stop()
+
+    (folder / 'cache').chmod(0o755)
+    sidecar.logger = StopsTheDaemon()
+    sidecar.run_forever()
+    assert len(sidecar.logger.said) == 2 and 'no cache folder' in sidecar.logger.said[0]
+
+
+# the program
+
+@pytest.mark.parametrize('text, match', [
+    (None, 'No such file'), ('', 'no [sidecar] section'), ('[sidecar]\n', 'cache_dir is missing'),
+    ('[sidecar]\ncache_dir = /c\nqueue = sqlite:/q\nlow_water = 99\n', 'low_water = 99')])
+def test_a_wrong_conf_is_exit_code_1(tmp_path, capsys, text, match):
+    path = tmp_path / 'sidecar.conf'
+    if text is not None:
+        path.write_text(text)
+    assert main([str(path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f'swiftahead-sidecar: {path}: ') and match in said
+
+
+@pytest.mark.parametrize('arguments, code', [(['--help'], 0), ([], 2), (['x.conf', 'twice'], 2)])
+def test_the_programs_arguments(arguments, code, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == code
+    assert 'usage: swiftahead-sidecar' in ''.join(capsys.readouterr())

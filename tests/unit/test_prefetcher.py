@@ -1,0 +1,453 @@
+"""The prefetcher and the warmer, step by step: a real queue, real files, and a small app to fetch from."""
+import pytest
+from helpers import NOW, FakeCluster, FakeTokens, ListLogger, spool
+from swift.common.concurrency import Event, Timeout, sleep
+from swift.common.exceptions import ChunkReadTimeout
+
+from swiftahead.cache import Store
+from swiftahead.conf.naming import ObjectName
+from swiftahead.predict import Chain, Schedule
+from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
+from swiftahead.sidecar.fetcher import Fetcher
+from swiftahead.sidecar.keeper import Keeper
+from swiftahead.sidecar.prefetcher import (
+    LEASE_SECONDS,
+    POSTPONE_SECONDS,
+    STALE_SECONDS,
+    WARM_AT_A_TIME,
+    WARM_TRIES,
+    Parts,
+    Prefetcher,
+)
+
+# on disk: a page for the header, one for body and table
+UNIT = 8192
+BODY = b'x' * 4000
+WARM = Warm('AUTH_test', 'c')
+
+
+class Bench:
+    """A prefetcher with all it needs, at a time of our own; `warmed` and the like are object names."""
+
+    def __init__(self, folder, size=1000 * UNIT, marks=(90, 50), concurrency=4, learner=None):
+        self.now = NOW
+        self.cluster = FakeCluster()
+        self.store = Store.create(folder / 'cache')
+        self.queue = SqliteQueue(f'sqlite:{folder}/queue.db', clock=self.clock)
+        self.logger = ListLogger()
+        self.keeper = Keeper(self.store, size, *marks, 0, self.logger)
+        self.schedule = Schedule()
+        fetcher = Fetcher(self.cluster.client(), self.store, FakeTokens(), 2**20, self.clock)
+        self.prefetcher = Prefetcher(Parts(self.queue, self.keeper, fetcher, learner, self.schedule),
+                                     concurrency, self.logger, self.clock)
+        self.counts = self.prefetcher.counts
+
+    def clock(self):
+        return self.now
+
+    def put(self, *objects, body=BODY, **more):
+        for object_ in objects:
+            self.cluster.put(name_of(object_), body, **more)
+
+    def step(self, *records, at=None):
+        """One turn with these records, at this many seconds from the beginning."""
+        if at is not None:
+            self.now = NOW + at
+        if records:
+            self.queue.put(records)
+        return self.prefetcher.step()
+
+    def run(self, *records, at=None):
+        self.step(*records, at=at)
+        self.prefetcher.drain()
+
+    def learn(self):
+        """That b is read ten seconds after a."""
+        self.step(read('a', 0, 'one'), read('b', 10, 'one'), at=10)
+
+    def cached(self):
+        return [object_ for object_ in 'abcdefghij' if self.store.has(name_of(object_))]
+
+    def fetched(self):
+        return [path.rpartition('/')[2] for path in self.cluster.asked('GET') if path in self.cluster.objects]
+
+    def waiting(self):
+        return sum(self.queue.depth().values())
+
+
+def name_of(object_):
+    return ObjectName('AUTH_test', 'c', object_)
+
+
+def read(object_, at, client='two', outcome='miss'):
+    return Access('AUTH_test', 'c', object_, client, NOW + at, len(BODY), outcome)
+
+
+def eventually(condition, seconds=20):
+    with Timeout(seconds, False):
+        while not condition():
+            sleep(0.01)
+    assert condition()
+
+
+@pytest.fixture
+def make(tmp_path):
+    made, held = [], []
+
+    def make(*objects, **more):
+        made.append(Bench(tmp_path, **more))
+        made[-1].put(*objects)
+        return made[-1]
+
+    def hold():
+        held.append(Event())
+        return held[-1]
+
+    make.hold = hold
+    yield make
+    for event in held:
+        if not event.ready():
+            event.send()
+    for bench in made:
+        bench.prefetcher.drain()
+        bench.queue.close()
+        assert bench.keeper.index.currsize == sum(item.disk_bytes for item in bench.store.linked())
+        assert list(bench.store.spool_files()) == []
+
+
+@pytest.fixture
+def learning(make):
+    """A bench that has learned that b follows a."""
+    bench = make('a', 'b', learner=Chain())
+    bench.learn()
+    return bench
+
+
+# reads
+
+def test_what_follows_is_fetched_just_before_it_is_read(learning):
+    learning.run(read('a', 20), at=20)
+    assert learning.fetched() == []
+    learning.run(at=29.5)
+    assert learning.fetched() == learning.cached() == ['b']
+    with learning.store.entry(name_of('b')) as entry:
+        assert entry.meta.origin == 'prefetch' and entry.stamp is not None
+    assert learning.waiting() == 0
+
+
+def test_fetches_are_counted(learning):
+    learning.run(read('a', 20), at=29.5)
+    assert {key: learning.counts[key] for key in ('access', 'prefetched', 'fetched_bytes', 'admitted')} == {
+        'access': 3, 'prefetched': 1, 'fetched_bytes': len(BODY), 'admitted': 1}
+
+
+def test_nothing_is_fetched_ahead_without_a_learner(make):
+    bench = make('a', 'b')
+    bench.learn()
+    bench.run(read('a', 20), at=30)
+    assert bench.fetched() == []
+    assert bench.waiting() == 0
+
+
+def test_a_stale_read_is_not_acted_on(learning):
+    learning.run(read('a', 20), at=20 + STALE_SECONDS + 0.1)
+    assert learning.fetched() == [] and len(learning.schedule) == 0
+
+
+def test_a_stale_read_is_learned_from(make):
+    bench = make('a', 'b', learner=Chain())
+    bench.step(read('a', 0, 'one'), read('b', 10, 'one'), at=1000)
+    bench.run(read('a', 1000), at=1009.5)
+    assert bench.fetched() == ['b']
+
+
+def test_what_is_cached_is_not_fetched(learning):
+    learning.run(read('a', 20), at=29.5)
+    learning.run(read('a', 40, 'three'), at=49.5)
+    assert learning.fetched() == ['b']
+
+
+def test_what_is_captured_before_it_is_due_is_not_fetched(learning):
+    learning.run(read('a', 20), at=20)
+    learning.run(Fill(spool(learning.store, BODY, name=name_of('b'))), at=29.5)
+    assert (learning.fetched(), learning.cached()) == ([], ['b'])
+
+
+def test_what_is_being_fetched_is_not_fetched_again(learning, make):
+    gate = make.hold()
+    learning.put('b', chunks=[gate.wait, BODY])
+    learning.step(read('a', 20), at=29.5)
+    eventually(lambda: learning.fetched() == ['b'])
+    learning.step(read('a', 30, 'three'), at=39.5)
+    gate.send()
+    learning.prefetcher.drain()
+    assert learning.fetched() == learning.cached() == ['b']
+
+
+def test_what_the_client_reads_meanwhile_is_not_fetched(learning):
+    learning.run(read('a', 20), at=20)
+    learning.run(read('b', 25), at=29.5)
+    assert learning.fetched() == []
+
+
+def test_used_prefetches_are_counted(make):
+    bench = make()
+    bench.step(read('a', 0, outcome='prefetched'), read('a', 1, outcome='hit'), read('b', 2))
+    assert (bench.counts['access'], bench.counts['prefetched_used']) == (3, 1)
+
+
+@pytest.mark.parametrize('outcome, left', [('hit', 'a'), ('prefetched', 'a'), ('miss', 'b')])
+def test_a_hit_keeps_an_entry_longer(make, outcome, left):
+    bench = make()
+    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'ab'))
+    bench.step(read('a', 0, outcome=outcome))
+    bench.keeper.index.popitem()
+    assert bench.cached() == [left]
+
+
+def test_a_fetch_that_fails_is_counted_and_others_go_on(learning):
+    learning.cluster.failing['/v1' + name_of('b').path] = '503 Service Unavailable'
+    learning.run(read('a', 20), at=29.5)
+    assert (learning.counts['not_fetched'], learning.counts['prefetched']) == (1, 0)
+    learning.cluster.failing.clear()
+    learning.run(read('a', 40, 'three'), at=49.5)
+    assert learning.cached() == ['b']
+
+
+def test_an_error_in_mid_fetch_is_counted_and_logged(learning):
+    learning.put('b', chunks=[BODY[:10], OSError('disk on fire')])
+    learning.run(read('a', 20), at=29.5)
+    assert learning.counts['failed'] == 1
+    assert any('/AUTH_test/c/b not fetched' in said and 'fire' in said for said in learning.logger.said)
+
+
+def test_a_backend_that_times_out_in_mid_fetch_is_counted_and_logged(learning):
+    learning.put('b', chunks=[BODY[:10], ChunkReadTimeout()])
+    learning.run(read('a', 20), at=29.5)
+    assert learning.counts['failed'] == 1
+    assert any('/AUTH_test/c/b not fetched' in said for said in learning.logger.said)
+
+
+def test_a_fetched_object_whose_bytes_are_wrong_is_refused(learning):
+    learning.put('b', chunks=[b'y' * len(BODY)])
+    learning.run(read('a', 20), at=29.5)
+    assert (learning.counts['refused'], learning.cached()) == (1, [])
+
+
+@pytest.fixture
+def one_place(make):
+    """A bench with one place, which knows that b follows a, and d follows c."""
+    bench = make('b', 'd', concurrency=1, learner=Chain())
+    for first, second, client in (('a', 'b', 'one'), ('c', 'd', 'two')):
+        bench.step(read(first, 0, client), read(second, 10, client), at=10)
+    return bench
+
+
+def test_a_fetch_that_ends_makes_place_for_the_next(one_place):
+    one_place.step(read('a', 20, 'three'), read('c', 20, 'four'), at=29.5)
+    eventually(lambda: one_place.cached() == ['b', 'd'], 1)
+
+
+def test_what_finds_no_place_is_not_waited_for(one_place, make):
+    gate = make.hold()
+    one_place.put('b', chunks=[gate.wait, BODY])
+    one_place.step(read('a', 20, 'three'), read('c', 20, 'four'), at=29.5)
+    assert one_place.prefetcher.seconds_to_next(5.0) == 5.0
+    gate.send()
+    one_place.prefetcher.drain()
+    assert one_place.cached() == ['b', 'd']
+
+
+def test_the_wait_is_until_the_next_start_and_not_below_0(learning):
+    assert learning.prefetcher.seconds_to_next(5.0) == 5.0
+    learning.step(read('a', 20), at=20)
+    assert learning.prefetcher.seconds_to_next(60.0) == pytest.approx(10 - 0.8)
+    assert learning.prefetcher.seconds_to_next(5.0) == 5.0
+    learning.now = NOW + 100
+    assert learning.prefetcher.seconds_to_next(5.0) == 0.0
+
+
+# fills and what is to be forgotten
+
+def test_a_fill_is_admitted(make):
+    bench = make()
+    assert bench.step(Fill(spool(bench.store, BODY, name=name_of('a')))) == 1
+    assert (bench.cached(), bench.counts['admitted'], bench.waiting()) == (['a'], 1, 0)
+
+
+def test_a_damaged_fill_is_refused_and_the_others_are_handled(make):
+    bench = make()
+    names = [spool(bench.store, BODY, name=name_of(object_)) for object_ in 'abc']
+    (bench.store.layout.spool / names[1]).write_bytes(b'rubbish')
+    bench.step(*map(Fill, [names[0], names[1], 'gone', names[2]]))
+    assert bench.cached() == ['a', 'c']
+    assert (bench.counts['admitted'], bench.counts['refused'], bench.waiting()) == (2, 2, 0)
+
+
+def test_forgotten_entries_are_dropped_and_counted(make):
+    bench = make()
+    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'abc'))
+    bench.step(Forget('AUTH_test', 'c', object='a'), Forget('AUTH_test', 'c', object='none'))
+    assert (bench.cached(), bench.counts['forgotten'], bench.counts['forget']) == (['b', 'c'], 1, 2)
+
+
+def test_a_record_that_meets_a_broken_disk_is_dropped_and_the_others_are_handled(make):
+    bench = make()
+    fill = Fill(spool(bench.store, BODY, name=name_of('b')))
+    # a folder where an entry should be: it cannot be unlinked
+    bench.store.layout.entry(bench.store.naming.entry(name_of('a'))).mkdir()
+    bench.step(Forget('AUTH_test', 'c', object='a'), fill)
+    assert (bench.counts['failed'], bench.store.has(name_of('b')), bench.waiting()) == (1, True, 0)
+    assert 'Forget' in bench.logger.said[-1]
+    bench.store.layout.entry(bench.store.naming.entry(name_of('a'))).rmdir()
+
+
+def test_a_turn_without_records_is_none(make):
+    assert make().step() == 0
+
+
+# warming
+
+def test_a_container_is_warmed(make):
+    bench = make('a', 'b', 'c')
+    bench.run(WARM)
+    assert (bench.cached(), bench.counts['warmed'], bench.waiting()) == (['a', 'b', 'c'], 3, 0)
+    with bench.store.entry(name_of('a')) as entry:
+        assert entry.meta.origin == 'warm'
+
+
+@pytest.mark.parametrize('record, objects', [
+    (Warm('AUTH_test', 'c', limit=2), ['a', 'b']), (Warm('AUTH_test', 'c', 'b'), ['b']),
+    (Warm('AUTH_test', 'c', 'x'), []), (Warm('AUTH_test', 'none'), [])])
+def test_what_is_asked_for_is_warmed(make, record, objects):
+    bench = make('a', 'b', 'c')
+    bench.run(record)
+    assert bench.fetched() == bench.cached() == objects
+    assert bench.waiting() == 0
+
+
+def test_what_is_cached_is_not_warmed_again_and_not_part_of_the_limit(make):
+    bench = make('a', 'b', 'c')
+    bench.step(Fill(spool(bench.store, BODY, name=name_of('a'))))
+    bench.run(Warm('AUTH_test', 'c', limit=1))
+    assert bench.fetched() == ['b']
+
+
+def test_warming_stops_at_the_low_mark_and_evicts_nothing(make):
+    bench = make(*'abcdefgh', size=10 * UNIT)
+    bench.step(Fill(spool(bench.store, BODY, name=name_of('j'))))
+    bench.run(WARM)
+    assert bench.cached() == ['a', 'b', 'c', 'd', 'j']
+
+
+def test_warming_goes_on_as_long_as_listed_lengths_leave_room(make):
+    bench = make(*'abcdefgh', size=10 * UNIT, concurrency=1)
+    bench.run(WARM)
+    assert bench.cached() == ['a', 'b', 'c', 'd', 'e']
+
+
+def test_warming_evicts_nothing_where_both_marks_are_one(make):
+    # bodies of a whole page: with header and table each takes three
+    bench = make('b', size=5 * 4096, marks=(100, 100))
+    bench.put('b', body=b'x' * 4096)
+    bench.step(Fill(spool(bench.store, b'x' * 4096, name=name_of('a'))))
+    bench.run(WARM)
+    assert 'a' in bench.cached()
+
+
+def test_nothing_is_warmed_onto_a_full_disk(make):
+    bench = make('a', size=0)
+    bench.run(WARM)
+    assert (bench.fetched(), bench.waiting()) == ([], 0)
+
+
+def test_a_failing_object_does_not_end_the_warming(make):
+    bench = make('a', 'b', 'c')
+    bench.cluster.failing['/v1' + name_of('b').path] = '404 Not Found'
+    bench.run(WARM)
+    assert (bench.cached(), bench.counts['warmed'], bench.counts['not_fetched']) == (['a', 'c'], 2, 1)
+    assert bench.waiting() == 0
+
+
+def test_a_warm_record_is_done_when_all_is_fetched(make):
+    bench, gate = make('a', 'b'), make.hold()
+    bench.put('b', chunks=[gate.wait, BODY])
+    bench.step(WARM)
+    eventually(lambda: 'a' in bench.cached() and 'b' in bench.fetched())
+    assert bench.waiting() == 1
+    gate.send()
+    bench.prefetcher.drain()
+    assert (bench.cached(), bench.waiting()) == (['a', 'b'], 0)
+
+
+def test_a_lease_that_runs_out_meanwhile_does_not_begin_the_warming_again(make):
+    bench, gate = make('a'), make.hold()
+    bench.put('a', chunks=[gate.wait, BODY])
+    bench.step(WARM)
+    assert bench.step(at=LEASE_SECONDS + 1) == 1
+    gate.send()
+    bench.prefetcher.drain()
+    assert (bench.fetched(), bench.waiting()) == (['a'], 0)
+
+
+def test_stopping_puts_a_warm_record_back(make):
+    bench, gate = make('a'), make.hold()
+    bench.put('a', chunks=[gate.wait, BODY])
+    bench.step(WARM)
+    assert bench.queue.lease(10, 60) == []
+    bench.prefetcher.stop()
+    assert [(item.record, item.tries) for item in bench.queue.lease(10, 60)] == [(WARM, 1)]
+
+
+def test_a_container_that_cannot_be_listed_is_tried_again_after_the_lease(make):
+    bench = make('a')
+    bench.cluster.failing['/v1/AUTH_test/c'] = '503 Service Unavailable'
+    bench.run(WARM)
+    assert (bench.counts['failed'], bench.waiting()) == (1, 1)
+    bench.cluster.failing.clear()
+    bench.run(at=LEASE_SECONDS + 1)
+    assert (bench.cached(), bench.waiting()) == (['a'], 0)
+
+
+def test_a_container_that_can_never_be_listed_is_given_up(make):
+    bench = make()
+    bench.cluster.failing['/v1/AUTH_test/c'] = '403 Forbidden'
+    bench.run(WARM)
+    for turn in range(1, WARM_TRIES):
+        assert bench.queue.depth() == {'Warm': 1, 'dead': 0, 'dropped': 0}
+        bench.run(at=turn * (LEASE_SECONDS + 1))
+    assert bench.queue.depth() == {'dead': 1, 'dropped': 0}
+
+
+def test_a_warming_under_way_does_not_hold_up_the_turn(make):
+    bench, gate = make('a', concurrency=1), make.hold()
+    bench.put('a', chunks=[gate.wait, BODY])
+    bench.step(*[WARM] * 5)
+    fill = Fill(spool(bench.store, BODY, name=name_of('j')))
+    with Timeout(20):
+        bench.step(fill)
+    assert bench.cached() == ['j']
+
+
+def test_one_container_too_many_is_warmed_later(make):
+    bench, gate = make('a', 'b'), make.hold()
+    bench.put('a', chunks=[gate.wait, BODY])
+    bench.step(*[Warm('AUTH_test', 'c', 'a')] * WARM_AT_A_TIME, Warm('AUTH_test', 'c', 'b'))
+    gate.send()
+    bench.prefetcher.drain()
+    assert (bench.cached(), bench.waiting()) == (['a'], 1)
+    bench.run(at=POSTPONE_SECONDS + 1)
+    assert (bench.cached(), bench.waiting()) == (['a', 'b'], 0)
+
+
+def test_waiting_for_a_place_is_no_try(make):
+    bench, gate = make('a'), make.hold()
+    bench.put('a', chunks=[gate.wait, BODY])
+    bench.step(*[WARM] * WARM_AT_A_TIME, Warm('AUTH_test', 'c', 'b'))
+    for turn in range(1, WARM_TRIES):
+        bench.step(at=turn * (POSTPONE_SECONDS + 1))
+    gate.send()
+    bench.prefetcher.drain()
+    bench.cluster.failing['/v1/AUTH_test/c'] = '503 Service Unavailable'
+    bench.run(at=WARM_TRIES * (POSTPONE_SECONDS + 1))
+    assert bench.queue.depth() == {'Warm': 1, 'dead': 0, 'dropped': 0}

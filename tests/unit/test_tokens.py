@@ -1,0 +1,244 @@
+"""Tokens on a real memcached: what is kept, and what a server that hangs costs."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+from helpers import NAME, ListLogger
+from swift.common.concurrency import Timeout, sleep
+from swift.common.memcached import MemcacheRing, load_memcache
+
+from swiftahead.cache import Token, TokenRing, TokensUnreachable
+from swiftahead.cache.tokens import LONGEST_WAIT
+from swiftahead.conf.naming import ObjectName
+
+KEY = 'swiftahead' + NAME.path
+# the server's own limit is 10 errors; the bounds are wide for machines that are busy
+ERRORS = 11
+pytestmark = pytest.mark.skipif(shutil.which('memcached') is None, reason='memcached is not installed')
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(('127.0.0.1', 0))
+        return found.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as tried:
+        return tried.connect_ex(('127.0.0.1', port)) == 0
+
+
+def eventually(condition):
+    with Timeout(20):
+        while not condition():
+            sleep(0.01)
+
+
+class Server:
+    """One memcached, ended by its own pid."""
+
+    def __init__(self):
+        self.port = free_port()
+        run_as = ['-u', 'root'] if os.geteuid() == 0 else []
+        self.process = subprocess.Popen(
+            ['memcached', '-l', '127.0.0.1', '-p', str(self.port), '-U', '0', *run_as])
+        eventually(lambda: listens(self.port))
+        self.logger = ListLogger()
+        self.address = f'127.0.0.1:{self.port}'
+        self.ring = self.new_ring()
+
+    def new_ring(self, **conf):
+        return TokenRing({'memcache_servers': self.address, **conf}, self.logger)
+
+    def swifts_ring(self):
+        return MemcacheRing([self.address], logger=self.logger)
+
+    @contextmanager
+    def hung(self):
+        self.process.send_signal(signal.SIGSTOP)
+        # until all of its threads have stopped
+        os.waitpid(self.process.pid, os.WUNTRACED)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def flush(self):
+        with socket.create_connection(('127.0.0.1', self.port)) as connection:
+            connection.sendall(b'flush_all\r\n')
+            assert connection.recv(10) == b'OK\r\n'
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope='module')
+def running():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(running):
+    running.flush()
+    # a ring that an earlier test error-limited is not for the next one
+    close(running.ring)
+    running.ring = running.new_ring()
+    yield running
+    close(running.ring)
+
+
+def close(ring):
+    """The connections of a ring's pools."""
+    own = ring._ring if isinstance(ring, TokenRing) else ring
+    for pool in own._client_cache.values():
+        while pool.free_items:
+            file, connection = pool.free_items.popleft()
+            if connection is not None:
+                file.close()
+                connection.close()
+
+
+def took(call, *args):
+    """Seconds until the call said that nobody can be reached."""
+    began_at = time.monotonic()
+    with pytest.raises(TokensUnreachable):
+        call(*args)
+    return time.monotonic() - began_at
+
+
+def test_a_token_comes_back_as_it_was_set(server):
+    token = Token.new(pending=True, timestamp='1234567890.12345')
+    server.ring.set(NAME, token)
+    assert server.ring.get(NAME) == token
+
+
+def test_where_none_was_set_there_is_none(server):
+    assert server.ring.get(NAME) is None
+
+
+def test_a_token_is_made_where_there_is_none_and_kept_where_there_is(server):
+    token = server.ring.ensure(NAME)
+    assert (token.pending, token.timestamp) == (False, '')
+    assert server.ring.ensure(NAME) == server.ring.get(NAME) == token
+
+
+def test_a_pending_token_is_not_replaced(server):
+    token = Token.new(pending=True)
+    server.ring.set(NAME, token)
+    assert server.ring.ensure(NAME) == token
+
+
+def test_tokens_are_never_the_same():
+    assert len({Token.new().value for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize('name', [
+    ObjectName('AUTH_test', 'c', 'ü/\u2028 ?'), ObjectName('AUTH_test', 'c', '\udcff'),
+    ObjectName('AUTH_test', 'c', 'x' * 1024)])
+def test_any_name_has_a_token(server, name):
+    token = server.ring.ensure(name)
+    assert server.ring.get(name) == token
+    assert server.ring.get(NAME) is None
+
+
+def test_two_rings_of_one_server_have_the_same_tokens(server):
+    other = server.new_ring()
+    assert other.ensure(NAME) == server.ring.get(NAME)
+    close(other)
+
+
+@pytest.mark.parametrize('rubbish', ['text', 17, {'a': 1}, [], ['x', False], [1, 2, 3, 4], None])
+def test_rubbish_in_memcached_is_no_token(server, rubbish):
+    swifts = server.swifts_ring()
+    swifts.set(KEY, rubbish)
+    assert server.ring.get(NAME) is None
+    close(swifts)
+
+
+def test_rubbish_is_replaced(server):
+    swifts = server.swifts_ring()
+    swifts.set(KEY, 'rubbish')
+    token = server.ring.ensure(NAME)
+    assert server.ring.get(NAME) == token
+    close(swifts)
+
+
+def test_tls_set_in_memcache_conf_counts_as_it_does_for_swift(tmp_path):
+    (tmp_path / 'memcache.conf').write_text('[memcache]\ntls_enabled = true\n')
+    conf = {'memcache_servers': '127.0.0.1:1', 'swift_dir': str(tmp_path)}
+    swifts, ours = load_memcache(conf, ListLogger()), TokenRing(conf, ListLogger())._ring
+    assert [ring._client_cache['127.0.0.1:1']._tls_context is not None for ring in (swifts, ours)] == [True, True]
+
+
+@pytest.mark.parametrize('call', ['get', 'ensure'])
+def test_where_nothing_listens_it_is_said_at_once(call):
+    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    assert took(getattr(ring, call), NAME) < 0.5
+
+
+def test_setting_where_nothing_listens_is_said_at_once():
+    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    assert took(ring.set, NAME, Token.new()) < 0.5
+
+
+def test_a_server_that_hangs_costs_a_short_wait(server):
+    server.ring.ensure(NAME)
+    with server.hung():
+        assert took(server.ring.get, NAME) < 5 * LONGEST_WAIT
+
+
+def test_a_server_that_hangs_costs_a_new_connection_a_short_wait_too(server):
+    with server.hung():
+        assert took(server.ring.ensure, NAME) < 5 * LONGEST_WAIT
+
+
+@pytest.mark.parametrize('conf, least, most', [
+    ({'io_timeout': '30'}, 0.5 * LONGEST_WAIT, 5 * LONGEST_WAIT),
+    ({'io_timeout': '0.01'}, 0.0, 0.9 * LONGEST_WAIT)])
+def test_an_operators_wait_counts_where_it_is_shorter(server, conf, least, most):
+    ring = server.new_ring(**conf)
+    with server.hung():
+        assert least <= took(ring.get, NAME) < most
+    close(ring)
+
+
+def test_one_hung_call_does_not_give_the_server_up(server):
+    token = server.ring.ensure(NAME)
+    with server.hung():
+        took(server.ring.get, NAME)
+    assert server.ring.get(NAME) == token
+
+
+def test_after_several_waits_nobody_waits_and_later_all_is_well_again(server):
+    token = server.ring.ensure(NAME)
+    with server.hung():
+        for _ in range(ERRORS):
+            took(server.ring.get, NAME)
+        assert sum(took(server.ring.get, NAME) for _ in range(50)) < LONGEST_WAIT
+    eventually(lambda: answer(server.ring) == token)
+
+
+def answer(ring):
+    try:
+        return ring.get(NAME)
+    except TokensUnreachable:
+        return None
+
+
+def test_giving_the_server_up_does_not_take_it_from_swift(server):
+    swifts = server.swifts_ring()
+    swifts.set('login', 'me')
+    with server.hung():
+        for _ in range(ERRORS):
+            took(server.ring.get, NAME)
+    assert swifts.get('login', raise_on_error=True) == 'me'
+    took(server.ring.get, NAME)
+    close(swifts)
