@@ -16,6 +16,7 @@ from ..conf.naming import ObjectName
 
 TOKEN_SECONDS = 24 * 3600
 LONGEST_WAIT = 0.1
+CONNECTIONS = '8'
 
 
 class TokensUnreachable(Exception):
@@ -46,10 +47,12 @@ class TokenRing:
     """
 
     def __init__(self, conf: dict, logger):
-        """:param conf: options of Swift's cache middleware, as `load_memcache` takes them"""
+        """:param conf: options of Swift's cache middleware, complete, as `load_memcache` takes them"""
         wait = min(float(conf.get('io_timeout', LONGEST_WAIT)), LONGEST_WAIT)
         own = {**conf, 'tries': '1', 'io_timeout': str(wait), 'connect_timeout': str(wait),
                'pool_timeout': str(wait)}
+        # many requests ask at the same time, and none should wait for another's connection
+        own['memcache_max_connections'] = CONNECTIONS
         # a server that hangs costs its wait ten times, then nothing for this long
         own['error_suppression_interval'] = '5'
         self._ring = load_memcache(own, logger)

@@ -87,7 +87,10 @@ def _report(store):
 
 
 def _depth(url):
+    queue = SqliteQueue(url)
     try:
-        return SqliteQueue(url).depth()
+        return queue.depth()
     except QueueError as error:
         return {'error': str(error)}
+    finally:
+        queue.close()

@@ -60,7 +60,7 @@ PREFETCHER = Table('prefetcher', (
     Option('window', seconds(0.001), '60', 'seconds within which one read counts as following another'),
     Option('look_ahead', number(int, 1, 64), '8', 'steps that are looked ahead at most'),
     Option('max_object_size', size, '1 GiB', 'objects above this size are not fetched ahead'),
-    Option('poll_interval', seconds(0.01, 60), '1',
+    Option('poll_interval', seconds(0.01, 5), '1',
            'seconds between two looks at the queue when no wake-up came'),
     Option('max_contexts', number(int, 1), '1000000', 'objects whose followers are remembered at most'),
 ), foreign=LOGGING)

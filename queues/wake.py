@@ -40,8 +40,12 @@ class WakeListener:
             if stat.S_ISSOCK(os.lstat(path).st_mode):
                 path.unlink()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        os.chmod(path, 0o600)
+        try:
+            self._socket.bind(str(path))
+            os.chmod(path, 0o600)
+        except OSError:
+            self._socket.close()
+            raise
 
     def wait(self, seconds: float) -> bool:
         """Until woken, at most `seconds`; takes all wake-ups that came. Tells whether one did."""

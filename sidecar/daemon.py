@@ -64,9 +64,13 @@ class Sidecar(Daemon):
         except Unavailable as error:
             self.logger.error('no cache folder: %s', error)
             sys.exit(1)
-        while worker.prefetcher.step():
-            pass
-        worker.prefetcher.drain()
+        try:
+            while worker.prefetcher.step() or worker.prefetcher.waiting_to_warm:
+                worker.prefetcher.drain()
+            worker.prefetcher.drain()
+        except QueueError as error:
+            self.logger.error('queue cannot be read: %s', error)
+            sys.exit(1)
         worker.upkeep()
         worker.close()
 

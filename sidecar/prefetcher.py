@@ -55,6 +55,7 @@ class Prefetcher:
         self._warm_pool = GreenPool(WARM_AT_A_TIME)
         self._warm_failures: Counter = Counter()
         self._postponed: list[int] = []
+        self.waiting_to_warm = 0
         self.counts: Counter = Counter()
 
     # one turn
@@ -69,6 +70,7 @@ class Prefetcher:
         self.begin_due()
         if handled:
             self._queue.done(handled)
+        self.waiting_to_warm = len(self._postponed)
         if self._postponed:
             postponed, self._postponed = self._postponed, []
             self._queue.retry(postponed, self._clock() + POSTPONE_SECONDS)
@@ -179,6 +181,7 @@ class Prefetcher:
             self._logger.info('warmed %s/%s: %d objects', leased.record.account, leased.record.container,
                               fetched)
             self._queue.done([leased.id])
+            self._warm_failures.pop(leased.id, None)
         except (Exception, Timeout) as error:  # noqa: BLE001 - one container's failure is not the daemon's
             self._warm_failed(leased, error)
         finally:
@@ -208,6 +211,7 @@ class Prefetcher:
         """Put back what is leased and not done."""
         if self._warming:
             self._queue.retry(list(self._warming), self._clock())
+        self._queue.close()
 
 
 def _name(prediction: Prediction) -> ObjectName:

@@ -28,6 +28,9 @@ class QueueInTurns:
     def dead(self, ids: Iterable[int], why: str) -> None:
         self._call(self._queue.dead, list(ids), why)
 
+    def close(self) -> None:
+        self._call(self._queue.close)
+
     def _call(self, method: Callable, *args):
         with self._turn:
             return tpool.execute(method, *args)

@@ -14,6 +14,7 @@ from swift.common.memcached import MemcacheRing, load_memcache
 
 from swiftahead.cache import Token, TokenRing, TokensUnreachable
 from swiftahead.cache.tokens import LONGEST_WAIT
+from swiftahead.conf.memcache import memcache_conf
 from swiftahead.conf.naming import ObjectName
 
 KEY = 'swiftahead' + NAME.path
@@ -174,7 +175,7 @@ def test_rubbish_is_replaced(server):
 def test_tls_set_in_memcache_conf_counts_as_it_does_for_swift(tmp_path):
     (tmp_path / 'memcache.conf').write_text('[memcache]\ntls_enabled = true\n')
     conf = {'memcache_servers': '127.0.0.1:1', 'swift_dir': str(tmp_path)}
-    swifts, ours = load_memcache(conf, ListLogger()), TokenRing(conf, ListLogger())._ring
+    swifts, ours = load_memcache(conf, ListLogger()), TokenRing(memcache_conf(conf), ListLogger())._ring
     assert [ring._client_cache['127.0.0.1:1']._tls_context is not None for ring in (swifts, ours)] == [True, True]
 
 
