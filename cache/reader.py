@@ -17,6 +17,11 @@ FIRST_READ = PAGE + 16 * 1024
 TOUCH_SECONDS = 60
 
 
+def disk_bytes(status: os.stat_result) -> int:
+    """What a file takes on disk, at least its length: some file systems tell the blocks only later."""
+    return max(status.st_blocks * 512, status.st_size)
+
+
 class Entry:
     """An open entry file. It stays readable when it is evicted meanwhile. Close it."""
 
@@ -71,7 +76,7 @@ class Entry:
 
     @property
     def disk_bytes(self) -> int:
-        return self._status.st_blocks * 512
+        return disk_bytes(self._status)
 
     def blocks(self, start: int, stop: int) -> Iterator[bytes]:
         """The body's bytes from `start` up to, not including, `stop`, each checked before it is given.

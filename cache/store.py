@@ -8,7 +8,8 @@ is removed when it is old (`sweep_spool`). No index is kept on disk: the folder 
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
@@ -18,7 +19,7 @@ from swift.common.utils import Timestamp
 from ..conf.naming import KEY_BYTES, Layout, Naming, ObjectName
 from .entry import EntryMeta, Stamp
 from .errors import CacheError, Damaged, Unavailable
-from .reader import Entry
+from .reader import Entry, disk_bytes
 from .rules import etag_of
 from .writer import EntryWriter
 
@@ -151,23 +152,24 @@ class Store:
     def linked(self) -> Iterator[Linked]:
         """All entries, in no order, unread and unchecked."""
         for folder in sorted(self.layout.objects.iterdir()):
-            for item in os.scandir(folder):
-                try:
-                    status = item.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield Linked(item.name, status.st_blocks * 512, status.st_mtime)
+            yield from _files(folder)
 
-    def spool_files(self) -> Iterator[Linked]:
-        for item in os.scandir(self.layout.spool):
-            try:
-                status = item.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            yield Linked(item.name, status.st_blocks * 512, status.st_mtime)
+    def spool_files(self) -> Generator[Linked, None, None]:
+        yield from _files(self.layout.spool)
 
-    def spool_bytes(self) -> int:
-        return sum(item.disk_bytes for item in self.spool_files())
+    def spool_bytes(self, most: int | None = None, files: int | None = None) -> int:
+        """What the spool holds and is going to hold.
+
+        :param most: bytes at which counting ends
+        :param files: files that count as `most` bytes, whatever they hold
+        """
+        total = 0
+        with closing(self.spool_files()) as found:
+            for number, item in enumerate(found):
+                total += item.disk_bytes
+                if most is not None and (total >= most or number == files):
+                    return most
+        return total
 
     def sweep_spool(self, before: float) -> int:
         """Remove spool files last written before that time; tells how many."""
@@ -175,6 +177,11 @@ class Store:
         for item in old:
             (self.layout.spool / item.entry_name).unlink(missing_ok=True)
         return len(old)
+
+    def free_bytes(self, floor: float) -> int:
+        """Bytes that may be written until `floor` percent of the file system are left."""
+        status = os.statvfs(self.layout.cache_dir)
+        return int((status.f_bavail - status.f_blocks * floor / 100) * status.f_frsize)
 
     def free_ratio(self) -> float:
         """The part of the file system, 0 to 1, that is free to us."""
@@ -203,6 +210,16 @@ class Store:
             if self.naming.entry(entry.meta.name) != entry_name:
                 raise Damaged('it is the entry of another object')
             _verify(entry)
+
+
+def _files(folder):
+    with os.scandir(folder) as items:
+        for item in items:
+            try:
+                status = item.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield Linked(item.name, disk_bytes(status), status.st_mtime)
 
 
 def _make_key(path):

@@ -1,4 +1,5 @@
 """Writing entries: into the spool first, whole or not at all."""
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -30,6 +31,17 @@ class EntryWriter:
         self.path = spool / secrets.token_hex(16)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(self.path, flags, 0o600)
+        # its length shows from the beginning, so that all who look at the spool count what is coming
+        self._truncate()
+
+    def _truncate(self):
+        length = self.body_offset + self.meta.body_length + 8 * block_count(self.meta.body_length)
+        try:
+            os.ftruncate(self._fd, length)
+        except OSError:
+            self.abort()
+            self.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -85,8 +97,10 @@ class EntryWriter:
             raise
 
     def abort(self) -> None:
-        """Remove the file; what was written stays readable until `close()`."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file if that can be done; what was written stays readable until `close()`."""
+        # on a disk that has become read-only it stays, until the sidecar sweeps the spool
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1

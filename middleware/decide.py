@@ -99,8 +99,7 @@ def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, p
     """
     if meta.policy_index != policy_index:
         return Decision(Action.MISS, 'policy')
-    delete_at = meta.header('x-delete-at')
-    if delete_at is not None and float(delete_at) <= now:
+    if is_expired(meta, now):
         return Decision(Action.MISS, 'expired')
     if settings.freshness == 'validate':
         return Decision(Action.VALIDATE, 'validate')
@@ -108,6 +107,11 @@ def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, p
         validated_at = stamp.at if stamp else meta.fetched_at
         return _by_age(validated_at, settings.max_age, now)
     return _by_token(meta, stamp, token, settings.max_age, now)
+
+
+def is_expired(meta: EntryMeta, now: float) -> bool:
+    delete_at = meta.header('x-delete-at')
+    return delete_at is not None and float(delete_at) <= now
 
 
 def _by_token(meta, stamp, token, max_age, now):

@@ -6,7 +6,7 @@ it would have without the filter.
 """
 from collections.abc import Callable, Iterator
 
-from swift.common.concurrency import Event
+from swift.common.concurrency import Event, sleep
 from swift.common.utils import close_if_possible
 
 from ..cache import EntryWriter, NoRoom, Stamp, Token
@@ -54,12 +54,22 @@ class Fill:
         except BaseException as error:  # noqa: BLE001 - timeouts of eventlet and Swift are no Exceptions
             self._backend_error = error
         finally:
-            close_if_possible(self._body)
+            self._finish()
+
+    def _finish(self):
+        """Whatever fails here, nobody may be left waiting, and no fill may be left that never ends."""
+        try:
             if not self.complete:
                 self.writer.abort()
+            close_if_possible(self._body)
+        except BaseException as error:  # noqa: BLE001 - as in run()
+            self._backend_error = self._backend_error or error
+        finally:
             self._announce()
-            self._on_done(self)
-            self.release()
+            try:
+                self._on_done(self)
+            finally:
+                self.release()
 
     def _keep(self, chunk):
         try:
@@ -124,14 +134,26 @@ class Follower:
         fill, length, position = self._fill, self._fill.writer.meta.body_length, 0
         while position < length:
             if fill.writer.written > position:
-                piece = fill.writer.read(position, position + PIECE)
+                piece = self._piece(position)
+                if not piece:
+                    break
                 position += len(piece)
                 yield piece
+                # a quick client must not keep the others of this worker waiting
+                sleep()
             elif fill.disk_error is not None:
-                yield from rest(position, length)
-                return
+                break
             else:
                 fill.wait()
+        if position < length:
+            yield from rest(position, length)
+
+    def _piece(self, position):
+        """Bytes of the spool file; none where the disk does not give them."""
+        try:
+            return self._fill.writer.read(position, position + PIECE)
+        except OSError:
+            return b''
 
     def close(self) -> None:
         if not self._closed:

@@ -8,7 +8,7 @@ from ..cache import EntryMeta, NoRoom, Stamp
 from ..cache.rules import find, is_older, objects_headers, uncacheable_reason
 from ..queues import Fill as FillRecord
 from .backend import rest_of_body
-from .decide import CONDITIONAL
+from .decide import CONDITIONAL, is_expired
 from .exchange import Exchange, Known
 from .fill import Fill, Follower
 
@@ -18,21 +18,25 @@ def miss(exchange: Exchange, known: Known, status: str) -> Callable[[], Iterable
     if not may_capture(exchange):
         return partial(exchange.passed, status)
     fill = exchange.runtime.fills.get(exchange.store.naming.entry(exchange.name))
-    if fill is not None and may_join(fill, known):
+    if fill is None:
+        return partial(capture, exchange, known, status)
+    if may_join(exchange, fill, known):
         return partial(follow, exchange, fill, 'fwd=miss; collapsed')
-    return partial(capture, exchange, known, status)
+    # one capture of an object at a time: whoever reads it over and over would fill the spool with it
+    return partial(exchange.passed, status)
 
 
 def may_capture(exchange: Exchange) -> bool:
     return (exchange.settings.capture and exchange.leaves_traces
-            and not any(key in exchange.env for key in CONDITIONAL)
-            and exchange.runtime.has_room(exchange.store))
+            and not any(key in exchange.env for key in CONDITIONAL))
 
 
-def may_join(fill: Fill, known: Known) -> bool:
-    """Only what was asked for after the last acknowledged write may be handed on."""
-    token = known.settled
-    return token is not None and fill.token is not None and token.value == fill.token.value
+def may_join(exchange: Exchange, fill: Fill, known: Known) -> bool:
+    """Only what was asked for after the last acknowledged write, and is there still, may be handed on."""
+    token, meta = known.settled, fill.writer.meta
+    return (token is not None and fill.token is not None and token.value == fill.token.value
+            and meta.policy_index == exchange.policy_index
+            and not is_expired(meta, exchange.runtime.clock()))
 
 
 def capture(exchange: Exchange, known: Known, status: str) -> Iterable[bytes]:
@@ -65,7 +69,8 @@ def try_fill(exchange: Exchange, known: Known, status_line: str, headers: list, 
         if (not status_line.startswith('200 ')
                 or uncacheable_reason(headers, exchange.settings.max_object_size)
                 # from a replica that missed a write: Swift's answer, but not to be made to last
-                or known.token is not None and is_older(headers, known.token.timestamp)):
+                or known.token is not None and is_older(headers, known.token.timestamp)
+                or not exchange.runtime.reserve(exchange.store, int(find(headers, 'content-length') or 0))):
             return None
         meta = EntryMeta(exchange.name, exchange.policy_index, objects_headers(headers),
                          int(find(headers, 'content-length') or 0), 'read', asked_at)
@@ -77,7 +82,9 @@ def try_fill(exchange: Exchange, known: Known, status_line: str, headers: list, 
 
 def new_fill(exchange: Exchange, known: Known, meta: EntryMeta, status_line: str, headers: list, body) -> Fill:
     token = known.settled
-    stamp = Stamp(token.value, meta.fetched_at) if token else None
+    # a token that knows of no write cannot tell how old this one replica's answer is: left unstamped,
+    # the entry is validated at its first hit
+    stamp = Stamp(token.value, meta.fetched_at) if token and token.timestamp else None
     entry_name = exchange.store.naming.entry(exchange.name)
     fill = Fill(exchange.store.writer(meta), status_line, headers, body, token, stamp,
                 partial(filled, exchange, entry_name))

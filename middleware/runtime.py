@@ -3,6 +3,8 @@ be used after it, and what is made in the parent is made by root."""
 import time
 from collections.abc import Callable
 
+from swift.common.concurrency import spawn_n, tpool
+
 from ..cache import Store, TokenRing, Unavailable
 from ..conf.memcache import memcache_conf
 from ..queues import SqliteQueue
@@ -10,6 +12,8 @@ from .fill import Fill
 from .recorder import Recorder
 
 LOOK_SECONDS = 1.0
+# more files than these count as a full spool, whatever their size
+SPOOL_FILES = 10_000
 
 
 class Runtime:
@@ -27,7 +31,8 @@ class Runtime:
         self._look_at = 0.0
         self._complained = False
         self._room_at = 0.0
-        self._has_room = False
+        self._room = 0
+        self._measuring = False
 
     def store(self) -> Store | None:
         """The cache folder, or None as long as the sidecar has not made it: one ERROR, then silence."""
@@ -56,19 +61,37 @@ class Runtime:
         self._store = None
         self._look_at = time.monotonic() + LOOK_SECONDS
 
-    def has_room(self, store: Store) -> bool:
-        """Whether another miss may be captured; measured at most once a second."""
+    def reserve(self, store: Store, length: int) -> bool:
+        """Whether a miss of so many bytes may be captured; its room is taken then.
+
+        What lies in the spool is measured once a second, off the loop; what this process began since
+        then is subtracted. Other processes measure for themselves: the spool may exceed its size by what
+        they begin within one second.
+        """
         now = time.monotonic()
-        if now >= self._room_at:
+        if not self._room_at:
+            self._room = self._measure(store)
             self._room_at = now + LOOK_SECONDS
-            self._has_room = self._measure(store)
-        return self._has_room
+        elif now >= self._room_at and not self._measuring:
+            self._measuring = True
+            spawn_n(self._measure_again, store)
+        if self._room < length:
+            return False
+        self._room -= length
+        return True
+
+    def _measure_again(self, store):
+        try:
+            self._room = tpool.execute(self._measure, store)
+        finally:
+            self._room_at = time.monotonic() + LOOK_SECONDS
+            self._measuring = False
 
     def _measure(self, store):
+        """Bytes that may be added to the spool."""
         settings = self.settings
         try:
-            return (store.spool_bytes() < settings.spool_size
-                    and store.free_ratio() * 100 > settings.free_space)
+            used = store.spool_bytes(settings.spool_size, SPOOL_FILES)
+            return min(settings.spool_size - used, store.free_bytes(settings.free_space))
         except OSError:
-            self.forget_store()
-            return False
+            return 0

@@ -9,6 +9,7 @@ back when its lease runs out.
 Calls block: whoever has an event loop calls through a thread. One instance is used by one thread at
 a time; a fork gets a connection of its own.
 """
+import fcntl
 import os
 import sqlite3
 import time
@@ -222,9 +223,12 @@ def _connect(path):
     # threads of a pool take turns; the one who has the queue sees to that
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        os.chmod(path, 0o600)
-        db.execute('PRAGMA journal_mode = WAL')
-        _ensure_schema(db, path)
+        # SQLite does not wait when two processes turn a new file into a WAL at once: they take turns here
+        with open(f'{path}.lock', 'w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.chmod(path, 0o600)
+            db.execute('PRAGMA journal_mode = WAL')
+            _ensure_schema(db, path)
     except OSError as error:
         db.close()
         raise sqlite3.OperationalError(str(error)) from None

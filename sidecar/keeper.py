@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 from ..cache import CacheError, Damaged, Entry, Index, Store
+from ..cache.reader import disk_bytes
 from ..conf.naming import ObjectName, to_bytes
 from ..queues import Forget
 
@@ -22,11 +23,18 @@ class Keeper:
 
     def __init__(self, store: Store, size: int, high: float, low: float, floor: float, logger):
         self.store = store
-        self.index = Index(size, store.drop)
+        self.index = Index(size, self._evict)
         self._high = size * high / 100
         self._low = size * low / 100
         self._floor = floor / 100
         self._logger = logger
+
+    def _evict(self, entry_name):
+        try:
+            self.store.drop(entry_name)
+        except OSError as error:
+            self._logger.error('entry %s cannot be removed, and is not counted until a restart: %s',
+                               entry_name, error)
 
     def load(self) -> int:
         """Take over what an earlier run left; tells how many entries there are."""
@@ -38,9 +46,10 @@ class Keeper:
 
     def room(self) -> float:
         """Bytes that may be added without anything being evicted; below 0 where the disk is too full."""
-        return self._low - self.index.currsize if self._is_roomy() else -1
+        return self._low - self.index.currsize if self.is_roomy() else -1
 
-    def _is_roomy(self):
+    def is_roomy(self) -> bool:
+        """Whether the file system is as free as it should be."""
         return self.store.free_ratio() > self._floor
 
     def admit(self, spool_name: str, execute: Callable = lambda call, *args: call(*args)) -> bool:
@@ -48,7 +57,7 @@ class Keeper:
 
         :param execute: runs a blocking call; the reading of the file, which may be large
         """
-        if not self._is_roomy() and not self._make_free():
+        if not self.is_roomy() and not self._make_free():
             self._logger.warning('nothing is admitted: the file system is fuller than free_space allows')
             execute(self._discard, spool_name)
             return False
@@ -62,10 +71,10 @@ class Keeper:
     def _account(self, entry_name):
         """Count what lies there now: while the file was read, another may have taken or lost its place."""
         try:
-            disk_bytes = self.store.layout.entry(entry_name).stat().st_blocks * 512
+            taken = disk_bytes(self.store.layout.entry(entry_name).stat())
         except FileNotFoundError:
             return False
-        if not self.index.put(entry_name, disk_bytes):
+        if not self.index.put(entry_name, taken):
             self.store.drop(entry_name)
             return False
         self.settle()
@@ -80,13 +89,13 @@ class Keeper:
 
     def keep_free(self) -> bool:
         """Evict until the file system is as free as it should be; False where that does not help."""
-        return self._is_roomy() or self._make_free()
+        return self.is_roomy() or self._make_free()
 
     def _make_free(self):
-        while self.index and not self._is_roomy():
+        while self.index and not self.is_roomy():
             for _ in range(min(EVICT_AT_A_TIME, len(self.index))):
                 self.index.popitem()
-        return self._is_roomy()
+        return self.is_roomy()
 
     def forget(self, record: Forget) -> int:
         """Drop what the record says; tells how many entries went."""

@@ -189,20 +189,27 @@ WRITER = textwrap.dedent("""
 """)
 
 
-def test_no_misplaced_record_is_lost_by_kill_9(tmp_path):
+@pytest.fixture
+def writers(tmp_path):
+    """Three processes that put Misplaced records and print the number of each that is in."""
+    started = [subprocess.Popen([sys.executable, '-c', WRITER, f'sqlite:{tmp_path}/queue.db', str(number)],
+                                stdout=subprocess.PIPE, text=True) for number in range(3)]
+    yield started
+    for writer in started:
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+
+
+def test_no_misplaced_record_is_lost_by_kill_9(tmp_path, writers):
     """Several processes write, each is killed in mid-work; what put() had returned for is there."""
-    url = f'sqlite:{tmp_path}/queue.db'
-    writers = [subprocess.Popen([sys.executable, '-c', WRITER, url, str(number)], stdout=subprocess.PIPE,
-                                text=True) for number in range(3)]
     promised = []
     for number, writer in enumerate(writers):
         for _ in range(20):
             promised.append(f'{number}-{int(writer.stdout.readline())}')
         os.kill(writer.pid, signal.SIGKILL)
         promised.extend(f'{number}-{int(line)}' for line in writer.stdout if line.endswith('\n'))
-        writer.wait()
-        writer.stdout.close()
-    queue = SqliteQueue(url)
+    queue = SqliteQueue(f'sqlite:{tmp_path}/queue.db')
     there = {item.record.object for item in queue.lease(10_000_000, 60, kinds=['Misplaced'])}
     assert set(promised) <= there
     assert queue.connection().execute('PRAGMA integrity_check').fetchone() == ('ok',)
