@@ -167,7 +167,11 @@ def parse_meta(header: bytes, frame: Frame) -> EntryMeta:
     encoded = header[JSON_OFFSET:JSON_OFFSET + frame.json_length]
     if checksum(header[:FIXED.size] + encoded) != frame.sum:
         raise Damaged('checksum of the header')
-    fields = json.loads(encoded)
-    fields['name'] = ObjectName(**fields['name'])
-    fields['headers'] = tuple((key, value) for key, value in fields['headers'])
-    return EntryMeta(body_length=frame.body_length, **fields)
+    found = json.loads(encoded)
+    try:
+        # what a later version has added is let be
+        return EntryMeta(ObjectName(**found['name']), found['policy_index'],
+                         tuple((key, value) for key, value in found['headers']), frame.body_length,
+                         found['origin'], found['fetched_at'])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f'header of another kind: {error!r}') from None

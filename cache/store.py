@@ -5,6 +5,7 @@ the only one to do so; proxy workers add spool files (`writer`). Who reads: ever
 After a crash: an entry is linked or not, since a rename is one step; a spool file without a record
 is removed when it is old (`sweep_spool`). No index is kept on disk: the folder is the index.
 """
+import fcntl
 import os
 import secrets
 import stat
@@ -13,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
+from typing import IO
 
 from swift.common.utils import Timestamp
 
@@ -55,6 +57,20 @@ class Store:
         if len(key) != KEY_BYTES:
             raise Unavailable(f'{layout.key} must hold {KEY_BYTES} bytes; remove it and all beside it')
         return cls(layout, key, key_identity)
+
+    def lock(self) -> IO:
+        """The right to link and unlink entries, which one process has at a time; until the file is closed.
+
+        :raises Unavailable: where another process has it
+        """
+        path = self.layout.cache_dir / 'lock'
+        lock = open(path, 'w')  # noqa: SIM115 - held for as long as the caller works
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise Unavailable(f'another sidecar has {self.layout.cache_dir}: stop it first') from None
+        return lock
 
     def is_current(self) -> bool:
         """Whether the folder is still the one that was opened, and not another, made or mounted since."""

@@ -56,6 +56,8 @@ class TokenRing:
         # a server that hangs costs its wait ten times, then nothing for this long
         own['error_suppression_interval'] = '5'
         self._ring = load_memcache(own, logger)
+        # a write is never spared its wait: a token that was not tried to be set leaves others with the old
+        self._writes = load_memcache({**own, 'error_suppression_interval': '0'}, logger)
 
     def get(self, name: ObjectName) -> Token | None:
         """:raises TokensUnreachable:"""
@@ -72,7 +74,7 @@ class TokenRing:
         """:raises TokensUnreachable:"""
         value = [token.value, token.pending, token.timestamp]
         try:
-            self._ring.set(_key(name), value, time=TOKEN_SECONDS, raise_on_error=True)
+            self._writes.set(_key(name), value, time=TOKEN_SECONDS, raise_on_error=True)
         except MemcacheConnectionError as error:
             raise TokensUnreachable(str(error)) from None
 

@@ -62,5 +62,5 @@ PREFETCHER = Table('prefetcher', (
     Option('max_object_size', size, '1 GiB', 'objects above this size are not fetched ahead'),
     Option('poll_interval', seconds(0.01, 5), '1',
            'seconds between two looks at the queue when no wake-up came'),
-    Option('max_contexts', number(int, 1), '1000000', 'objects whose followers are remembered at most'),
+    Option('max_contexts', number(int, 1), '100000', 'objects whose followers are remembered at most'),
 ), foreign=LOGGING)

@@ -1,6 +1,7 @@
 """Requests of the filter's own to the proxy app on its right."""
 from collections.abc import Iterator
 
+from swift.common.concurrency import Timeout, spawn
 from swift.common.swob import Request, wsgi_quote
 from swift.common.utils import close_if_possible, drain_and_close
 from swift.common.wsgi import make_subrequest
@@ -9,6 +10,7 @@ from ..cache import EntryMeta
 from ..cache.rules import etag_of, find
 
 SOURCE = 'SWA'
+VALIDATE_SECONDS = 2.0
 ALLOW_RESERVED = 'X-Backend-Allow-Reserved-Names'
 
 
@@ -29,11 +31,22 @@ def _subrequest(env, method, headers):
     return req
 
 
-def newest_version(app, env: dict) -> tuple[int, str, str]:
+def newest_version(app, env: dict, seconds: float = VALIDATE_SECONDS) -> tuple[int, str, str]:
     """Ask all replicas for the object's version.
 
-    :returns: status, X-Backend-Timestamp and ETag; the latter two are '' unless the status is 200
+    A replica that hangs would be waited for as long as proxy-server does, once for each: a plain GET is
+    answered by another meanwhile. So the asking goes on by itself where it takes longer than `seconds`.
+
+    :returns: status, X-Backend-Timestamp and ETag; the latter two are '' unless the status is 200;
+        status 503 where there was no answer in time
     """
+    asking = spawn(_newest_version, app, env)
+    with Timeout(seconds, False):
+        return asking.wait()
+    return 503, '', ''
+
+
+def _newest_version(app, env):
     req = _subrequest(env, 'HEAD', {'X-Newest': 'true'})
     resp = req.get_response(app)
     drain_and_close(resp)

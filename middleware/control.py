@@ -10,7 +10,8 @@ PARAMETER = 'prefetch'
 
 
 def is_control(req: Request) -> bool:
-    return req.method == 'POST' and f'{PARAMETER}=' in req.environ.get('QUERY_STRING', '')
+    return (req.method == 'POST' and PARAMETER in req.environ.get('QUERY_STRING', '')
+            and PARAMETER in req.params)
 
 
 def control(req: Request, start_response, app, runtime, account: str, container: str):

@@ -134,6 +134,8 @@ def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
         exchange.runtime.logger.debug('entry of %s cannot be touched: %s', exchange.name.path, error)
     if exchange.req.method == 'HEAD':
         entry.close()
+    # where proxy-server leaves it, and proxy-logging looks for it
+    exchange.req.headers['X-Backend-Storage-Policy-Index'] = str(exchange.policy_index)
     return partial(exchange.answer, response)
 
 

@@ -2,11 +2,12 @@
 import time
 from collections import deque
 
-from swift.common.concurrency import Event, sleep, spawn_n, tpool
+from swift.common.concurrency import Event, Timeout, sleep, spawn_n, tpool
 
 from ..queues import QueueError, Record, SqliteQueue, Waker
 
 RETRY_SECONDS = 1.0
+PUT_SECONDS = 10.0
 
 
 class Recorder:
@@ -41,13 +42,16 @@ class Recorder:
     def put(self, record: Record) -> None:
         """Return when the record is in the queue.
 
-        :raises QueueError: where it is not, and will not be
+        :raises QueueError: where it is not, or nobody knows in time
         """
         written = Event()
         self._waiting.append(written)
         self._buffer.append(record)
         self._start()
-        written.wait()
+        with Timeout(PUT_SECONDS, False):
+            written.wait()
+            return
+        raise QueueError(f'{self._queue.path}: no answer within {PUT_SECONDS:g} s')
 
     @property
     def idle(self) -> bool:

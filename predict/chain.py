@@ -50,7 +50,7 @@ class Chain:
     """
 
     def __init__(self, threshold: float = 0.5, window: float = 60.0, look_ahead: int = 8,
-                 max_contexts: int = 1_000_000):
+                 max_contexts: int = 100_000):
         self._threshold = threshold
         self._window = window
         self._look_ahead = look_ahead

@@ -80,8 +80,10 @@ class Sidecar(Daemon):
             while not self._stopping:
                 sleep(RETRY_SECONDS)
             return
+        parent = os.getppid()
         worker = self._worker()
-        while worker is not None and not self._stopping and worker.turn():
+        # a worker whose parent was killed has nobody who would stop it, or start another after it
+        while worker is not None and not self._stopping and os.getppid() == parent and worker.turn():
             pass
         if worker is not None:
             worker.close()
@@ -111,6 +113,7 @@ class Worker:
         self._upkeep_at = 0.0
         self._failing = False
         store = Store.create(own.cache_dir)
+        self._lock = store.lock()
         self.keeper = Keeper(store, own.cache_size, own.high_water, own.low_water, own.free_space, logger)
         queue = SqliteQueue(own.queue)
         tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': own.swift_dir}), logger)
@@ -162,6 +165,7 @@ class Worker:
         except QueueError as error:
             self._logger.error('leases are left to run out: %s', error)
         self._listener.close()
+        self._lock.close()
 
 
 class Poller:

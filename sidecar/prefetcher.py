@@ -93,6 +93,10 @@ class Prefetcher:
         except OSError as error:
             self._logger.error('record %s (%s) dropped: %s', leased.id, type(record).__name__, error)
             self.counts['failed'] += 1
+        except Exception as error:  # noqa: BLE001 - one record must not come back for ever and stop the others
+            self._logger.exception('record %s (%s) cannot be handled', leased.id, type(record).__name__)
+            self.counts['failed'] += 1
+            self._queue.dead([leased.id], repr(error))
         return True
 
     def seconds_to_next(self, most: float) -> float:
@@ -144,6 +148,9 @@ class Prefetcher:
 
     def _fetch_into(self, name: ObjectName, origin: str) -> bool:
         """Fetch and admit; what goes wrong is logged and counted here."""
+        if not self._keeper.is_roomy() and not self._keeper.keep_free():
+            self.counts['no_room'] += 1
+            return False
         try:
             spool_name, length = self._fetcher.fetch(name, origin)
         except NotFetched as error:

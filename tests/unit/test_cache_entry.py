@@ -64,6 +64,18 @@ def test_bytes_can_be_read_while_the_rest_is_awaited(store):
     writer.close()
 
 
+def test_a_header_with_something_missing_is_damaged_and_with_something_more_is_read(store, monkeypatch):
+    from swiftahead.cache import writer
+    encode = writer.encode_meta
+    monkeypatch.setattr(writer, 'encode_meta', lambda meta: encode(meta)[:-1] + b',"colour":"red"}')
+    link(store, b'abc')
+    with store.entry(NAME) as entry:
+        assert entry.meta == meta_for(b'abc')
+    monkeypatch.setattr(writer, 'encode_meta', lambda meta: encode(meta).replace(b'"origin"', b'"else"'))
+    with pytest.raises(Damaged, match='another kind'):
+        link(store, b'abc', timestamp='1800000000.00000')
+
+
 def test_no_entry_is_none(store):
     assert store.entry(NAME) is None
 

@@ -20,6 +20,14 @@ def test_the_folder_is_closed_to_others(store):
     assert store.layout.key.stat().st_mode & 0o777 == 0o600
 
 
+def test_one_process_at_a_time_may_link_and_unlink(store):
+    first = store.lock()
+    with pytest.raises(Unavailable, match='another sidecar'):
+        store.lock()
+    first.close()
+    store.lock().close()
+
+
 def test_the_key_survives_a_second_start(store):
     assert Store.create(store.layout.cache_dir).naming.entry(NAME) == store.naming.entry(NAME)
 

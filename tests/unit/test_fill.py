@@ -4,7 +4,7 @@ import os
 
 import pytest
 from helpers import meta_for
-from swift.common.concurrency import GreenPool, Queue, sleep, spawn
+from swift.common.concurrency import GreenPool, Queue, Timeout, sleep, spawn
 
 from swiftahead.cache import Damaged, Store
 from swiftahead.middleware.body import EntryBody
@@ -182,6 +182,47 @@ def test_when_the_disk_fails_each_client_goes_on_from_the_backend(store):
     follower.close()
     assert not fill.complete and fill.disk_error is not None
     assert backend.closed and list(store.spool_files()) == []
+
+
+def test_a_disk_that_is_read_only_by_now_leaves_nobody_waiting(store):
+    backend, ended = Backend(), Ended()
+    fill = make(store, backend, ended=ended)
+
+    def rest(start, stop):
+        yield BODY[start:stop]
+
+    follower = fill.follow(rest)
+    thread = spawn(fill.run)
+
+    def read_only(*_):
+        raise OSError(errno.EROFS, 'read-only')
+
+    fill.writer.write = read_only
+    path, fill.writer.path = fill.writer.path, store.layout.objects / '00'
+    backend.queue.put(BODY)
+    with Timeout(20):
+        assert b''.join(follower) == BODY
+        thread.wait()
+    follower.close()
+    assert ended == [fill]
+    path.unlink()
+
+
+def test_a_spool_that_cannot_be_read_is_replaced_by_the_backend(store):
+    fill = make(store, pieces())
+
+    def rest(start, stop):
+        yield BODY[start:stop]
+
+    follower = fill.follow(rest)
+    spawn(fill.run).wait()
+
+    def broken(start, stop):
+        raise OSError(errno.EIO, 'broken')
+
+    fill.writer.read = broken
+    assert b''.join(follower) == BODY
+    follower.close()
 
 
 def linked_body(store, rest, damage):

@@ -335,6 +335,20 @@ def test_warm_and_forget_become_records(proxy, store):
     assert proxy.asked() == []
 
 
+@pytest.mark.parametrize('query', ['xprefetch=1', 'z=prefetch=1', 'xprefetch=warm'])
+def test_what_only_looks_like_control_is_swifts(proxy, store, query):
+    assert proxy.request('POST', f'/v1/AUTH_test/c?{query}').status_int == 201
+    assert proxy.asked() == [('POST', '/v1/AUTH_test/c')]
+
+
+def test_a_hit_is_logged_with_its_policy(proxy, store):
+    fresh(store)
+
+    req = Request.blank(PATH, environ={'swift.authorize': allow, 'swift.infocache': infocache(container_info())})
+    req.get_response(proxy.app)
+    assert req.headers['X-Backend-Storage-Policy-Index'] == '0'
+
+
 def test_control_is_for_those_who_may_write_to_the_container(proxy, store):
     path = '/v1/AUTH_test/c?prefetch=warm'
     info = container_info(**{'x-container-read': 'me', 'x-container-write': 'you'})

@@ -291,6 +291,14 @@ def test_forgotten_entries_are_dropped_and_counted(make):
     assert (bench.cached(), bench.counts['forgotten'], bench.counts['forget']) == (['b', 'c'], 1, 2)
 
 
+def test_a_record_that_nobody_can_handle_is_a_dead_letter_and_the_others_are_handled(make):
+    bench = make()
+    good = Fill(spool(bench.store, BODY, name=name_of('b')))
+    bench.step(Fill(spool_name=None), good)
+    assert (bench.counts['failed'], bench.store.has(name_of('b'))) == (1, True)
+    assert bench.queue.depth() == {'dead': 1, 'dropped': 0}
+
+
 def test_a_record_that_meets_a_broken_disk_is_dropped_and_the_others_are_handled(make):
     bench = make()
     fill = Fill(spool(bench.store, BODY, name=name_of('b')))
