@@ -3,11 +3,11 @@ import os
 import time
 
 import pytest
-from helpers import NAME, FakeSwift, container_info, infocache, link, spool
+from helpers import NAME, FakeSwift, FakeTokens, container_info, infocache, link, spool
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request, Response
 
-from swiftahead.cache import Stamp, Store
+from swiftahead.cache import Stamp, Store, Token
 from swiftahead.middleware import filter_factory
 from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
 
@@ -258,6 +258,25 @@ def test_validation_asks_all_replicas_for_the_object_and_nothing_else(proxies, s
     assert method == 'HEAD'
     assert headers['HTTP_X_NEWEST'] == 'true'
     assert not {'HTTP_RANGE', 'HTTP_IF_NONE_MATCH', 'HTTP_X_BACKEND_ETAG_IS_AT'} & set(headers)
+
+
+@pytest.mark.parametrize('token, stamped', [
+    (None, False), (Token('t', pending=True), False), (Token('t'), False), (Token('t', timestamp='1'), True)])
+def test_only_an_answer_that_is_known_to_be_current_is_stamped(proxies, store, token, stamped):
+    """A token that knows of no write cannot tell whether this one replica has missed one."""
+    proxy = proxies(freshness='coherent')
+    proxy.app._ready().tokens = FakeTokens(token)
+    proxy.request()
+    store.admit(next(store.spool_files()).entry_name)
+    with store.entry(NAME) as entry:
+        assert (entry.stamp is not None) is stamped
+
+
+def test_an_answer_that_missed_the_last_write_is_not_kept(proxies, store):
+    proxy = proxies(freshness='coherent')
+    proxy.app._ready().tokens = FakeTokens(Token('t', timestamp='1800000000.00000'))
+    assert proxy.request().body == BODY
+    assert list(store.spool_files()) == []
 
 
 def test_a_deleted_object_is_not_served(proxies, store):
