@@ -111,7 +111,7 @@ def block_count(body_length: int) -> int:
     return -(-body_length // BLOCK)
 
 
-def disk_bytes(body_length: int) -> int:
+def expected_disk_bytes(body_length: int) -> int:
     """What an entry of that length takes on disk, where its headers fit one page."""
     return -(-(PAGE + body_length + 8 * block_count(body_length)) // PAGE) * PAGE
 

@@ -1,7 +1,7 @@
 """What of a backend's answer may be kept. Headers are pairs of names and values, as WSGI has them."""
 from collections.abc import Iterable
 
-from swift.common.utils import Timestamp
+from swift.common.utils import Timestamp, config_true_value
 from webob.cachecontrol import CacheControl
 
 Headers = Iterable[tuple[str, str]]
@@ -19,6 +19,22 @@ def find(headers: Headers, key: str) -> str | None:
 
 def etag_of(headers: Headers) -> str:
     return (find(headers, 'etag') or '').strip('"')
+
+
+def version_of(headers: Headers) -> tuple[str, str]:
+    """What tells one version of an object from another: X-Backend-Timestamp, since a POST keeps the ETag,
+    and the ETag."""
+    return find(headers, 'x-backend-timestamp') or '', etag_of(headers)
+
+
+def length_of(headers: Headers) -> int:
+    """Content-Length in bytes; 0 where there is none."""
+    return int(find(headers, 'content-length') or 0)
+
+
+def is_opted_out(wish: str | None) -> bool:
+    """Whether a container's X-Container-Meta-Prefetch keeps its objects out of the cache."""
+    return wish is not None and not config_true_value(wish)
 
 
 def is_older(headers: Headers, timestamp: str) -> bool:

@@ -19,7 +19,7 @@ from typing import IO
 from swift.common.utils import Timestamp
 
 from ..conf.naming import KEY_BYTES, Layout, Naming, ObjectName
-from .entry import EntryMeta, Stamp
+from .entry import EntryMeta
 from .errors import CacheError, Damaged, Unavailable
 from .reader import Entry, disk_bytes
 from .rules import etag_of
@@ -112,7 +112,7 @@ class Store:
     def writer(self, meta: EntryMeta) -> EntryWriter:
         return EntryWriter(self.layout.spool, meta)
 
-    def admit(self, spool_name: str, stamp: Stamp | None = None) -> Linked:
+    def admit(self, spool_name: str) -> Linked:
         """Check a spool file whole, MD5 too, and link it under its entry's name.
 
         The file is gone from the spool afterwards, whatever happened.
@@ -127,8 +127,6 @@ class Store:
                 raise Damaged(f'spool file {spool_name} is gone')
             with entry:
                 _verify(entry)
-                if stamp is not None:
-                    entry.restamp(stamp)
                 return self._link(path, entry)
         finally:
             path.unlink(missing_ok=True)
@@ -198,11 +196,6 @@ class Store:
         """Bytes that may be written until `floor` percent of the file system are left."""
         status = os.statvfs(self.layout.cache_dir)
         return int((status.f_bavail - status.f_blocks * floor / 100) * status.f_frsize)
-
-    def free_ratio(self) -> float:
-        """The part of the file system, 0 to 1, that is free to us."""
-        status = os.statvfs(self.layout.cache_dir)
-        return status.f_bavail / max(status.f_blocks, 1)
 
     def check(self, fix: bool = False) -> Iterator[tuple[str, str]]:
         """Read every entry and check every byte.

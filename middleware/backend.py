@@ -7,7 +7,7 @@ from swift.common.utils import close_if_possible, drain_and_close
 from swift.common.wsgi import make_subrequest
 
 from ..cache import EntryMeta
-from ..cache.rules import etag_of, find
+from ..cache.rules import etag_of, version_of
 
 SOURCE = 'SWA'
 VALIDATE_SECONDS = 2.0
@@ -31,33 +31,26 @@ def _subrequest(env, method, headers):
     return req
 
 
-def newest_version(app, env: dict, seconds: float = VALIDATE_SECONDS) -> tuple[int, str, str]:
+def newest_version(app, env: dict, seconds: float = VALIDATE_SECONDS) -> tuple[int, tuple[str, str]]:
     """Ask all replicas for the object's version.
 
     A replica that hangs would be waited for as long as proxy-server does, once for each: a plain GET is
     answered by another meanwhile. So the asking goes on by itself where it takes longer than `seconds`.
 
-    :returns: status, X-Backend-Timestamp and ETag; the latter two are '' unless the status is 200;
-        status 503 where there was no answer in time
+    :returns: status, and the version as `cache.rules.version_of` has it; status 503 where there was no
+        answer in time
     """
     asking = spawn(_newest_version, app, env)
     with Timeout(seconds, False):
         return asking.wait()
-    return 503, '', ''
+    return 503, version_of(())
 
 
 def _newest_version(app, env):
     req = _subrequest(env, 'HEAD', {'X-Newest': 'true'})
     resp = req.get_response(app)
     drain_and_close(resp)
-    if resp.status_int != 200:
-        return resp.status_int, '', ''
-    return 200, resp.headers.get('X-Backend-Timestamp', ''), resp.headers.get('Etag', '').strip('"')
-
-
-def is_same_version(meta: EntryMeta, timestamp: str, etag: str) -> bool:
-    return (timestamp == find(meta.headers, 'x-backend-timestamp')
-            and etag == etag_of(meta.headers))
+    return resp.status_int, version_of(resp.headers.items())
 
 
 def rest_of_body(app, env: dict, meta: EntryMeta, start: int, stop: int) -> Iterator[bytes]:
@@ -69,9 +62,7 @@ def rest_of_body(app, env: dict, meta: EntryMeta, start: int, stop: int) -> Iter
     req: Request = _subrequest(env, 'GET', {'Range': f'bytes={start}-{stop - 1}', 'If-Match': f'"{etag}"'})
     resp = req.get_response(app)
     try:
-        timestamp = resp.headers.get('X-Backend-Timestamp', '')
-        found = resp.headers.get('Etag', '').strip('"')
-        if resp.status_int != 206 or not is_same_version(meta, timestamp, found):
+        if resp.status_int != 206 or version_of(resp.headers.items()) != version_of(meta.headers):
             raise BackendChanged(f'{resp.status} where bytes {start}-{stop - 1} of {etag} were asked for')
         yield from resp.app_iter
     finally:

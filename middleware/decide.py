@@ -7,7 +7,7 @@ from swift.common.utils import config_true_value
 from webob.cachecontrol import CacheControl
 
 from ..cache import EntryMeta, Stamp, Token
-from ..cache.rules import is_older
+from ..cache.rules import is_older, is_opted_out
 
 # what middleware to the left may ask of the object server and the cache knows how to answer
 KNOWN_BACKEND_HEADERS = frozenset((
@@ -76,8 +76,7 @@ def bypass_container_reason(info: dict) -> str | None:
     """Why the container's objects are not cached; None where they may be."""
     if not 200 <= (info.get('status') or 0) < 300:
         return 'container'
-    opted = info.get('meta', {}).get('prefetch')
-    if opted is not None and not config_true_value(opted):
+    if is_opted_out(info.get('meta', {}).get('prefetch')):
         return 'container-opt-out'
     return None
 

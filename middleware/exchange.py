@@ -6,7 +6,7 @@ from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
 
 from ..cache import Store, Token, TokensUnreachable
-from ..cache.rules import find
+from ..cache.rules import length_of
 from ..conf.naming import ObjectName
 from ..queues import Access, Forget
 from .client import NOBODY
@@ -65,7 +65,7 @@ class Exchange:
     def begin(self, status: str, status_line: str, headers: list, exc_info=None):
         """start_response for what the app answered."""
         if self._is_miss and status_line[0] in '23':
-            self.note('miss', int(find(headers, 'content-length') or 0))
+            self.note('miss', length_of(headers))
         # those who may not read learn nothing, not even that there is a cache
         if self.settings.cache_status and status_line[:3] not in ('401', '403'):
             headers = [*headers, ('Cache-Status', f'swiftahead; {status}')]

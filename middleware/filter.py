@@ -61,13 +61,12 @@ class PrefetchFilter:
         return self._object(req, runtime, ObjectName(account, container, obj))
 
     def _object(self, req, runtime, name):
-        reserved_allowed = req.allow_reserved_names
+        if decide.bypass_name_reason(name.account, name.path, req.allow_reserved_names):
+            return None
         if req.method in WRITES:
-            if decide.bypass_name_reason(name.account, name.path, reserved_allowed):
-                return None
             return lambda start_response: Write(self.app, runtime, name)(req, start_response)
         store = runtime.store()
-        if store is None or decide.bypass_name_reason(name.account, name.path, reserved_allowed):
+        if store is None:
             return None
         return lambda start_response: read(Exchange(self.app, runtime, store, req, name, start_response))
 

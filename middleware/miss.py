@@ -5,7 +5,7 @@ from functools import partial
 from swift.common.concurrency import spawn_n
 
 from ..cache import EntryMeta, NoRoom, Stamp
-from ..cache.rules import find, is_older, objects_headers, uncacheable_reason
+from ..cache.rules import is_older, length_of, objects_headers, uncacheable_reason
 from ..queues import Fill as FillRecord
 from .backend import rest_of_body
 from .decide import CONDITIONAL, is_expired
@@ -69,11 +69,12 @@ def try_fill(exchange: Exchange, known: Known, status_line: str, headers: list, 
         if (not status_line.startswith('200 ')
                 or uncacheable_reason(headers, exchange.settings.max_object_size)
                 # from a replica that missed a write: Swift's answer, but not to be made to last
-                or known.token is not None and is_older(headers, known.token.timestamp)
-                or not exchange.runtime.reserve(exchange.store, int(find(headers, 'content-length') or 0))):
+                or known.token is not None and is_older(headers, known.token.timestamp)):
             return None
         meta = EntryMeta(exchange.name, exchange.policy_index, objects_headers(headers),
-                         int(find(headers, 'content-length') or 0), 'read', asked_at)
+                         length_of(headers), 'read', asked_at)
+        if not exchange.runtime.reserve(exchange.store, meta.body_length):
+            return None
         return new_fill(exchange, known, meta, status_line, headers, body)
     except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
         cannot_capture(exchange, error)

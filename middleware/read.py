@@ -7,9 +7,10 @@ from swift.common.swob import Response
 from swift.proxy.controllers.base import get_container_info
 
 from ..cache import Damaged, Entry, Stamp, Token, TokensUnreachable
+from ..cache.rules import version_of
 from . import decide
 from .authorize import is_allowed
-from .backend import SOURCE, is_same_version, newest_version, rest_of_body
+from .backend import SOURCE, newest_version, rest_of_body
 from .body import EntryBody
 from .client import identify
 from .decide import Action, Decision
@@ -89,8 +90,8 @@ def validate(exchange: Exchange, known: Known, entry: Entry) -> Decision:
     """Ask all replicas whether the entry is current; if it is, stamp it."""
     token = token_to_stamp(exchange, known)
     now = exchange.runtime.clock()
-    status, timestamp, etag = newest_version(exchange.app, exchange.env)
-    if is_same_version(entry.meta, timestamp, etag):
+    status, version = newest_version(exchange.app, exchange.env)
+    if status == 200 and version == version_of(entry.meta.headers):
         if token is not None or exchange.settings.freshness == 'max-age':
             restamp(exchange, entry, Stamp(token.value if token else '', now))
         return Decision(Action.SERVE, 'validated')

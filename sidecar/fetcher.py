@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from cachetools import TTLCache
 from swift.common.internal_client import InternalClient, UnexpectedResponse
-from swift.common.utils import close_if_possible, config_true_value
+from swift.common.utils import close_if_possible
 from swift.common.wsgi import loadapp
 
 from ..cache import EntryMeta, NoRoom, Stamp, Store, Token, TokenRing, TokensUnreachable
-from ..cache.rules import find, is_older, objects_headers, uncacheable_reason
+from ..cache.rules import is_older, is_opted_out, length_of, objects_headers, uncacheable_reason
 from ..conf.naming import ObjectName
 from .settings import SidecarSettings, client_config
 
@@ -74,7 +74,7 @@ class Fetcher:
             if reason or (token is not None and is_older(headers, token.timestamp)):
                 raise NotFetched(reason or 'from a replica that missed a write')
             meta = EntryMeta(name, container.policy_index, objects_headers(headers),
-                             int(find(headers, 'content-length') or 0), origin, asked_at)
+                             length_of(headers), origin, asked_at)
             stamp = Stamp(token.value, asked_at) if token is not None and not token.pending else None
             return self._spool(meta, body, stamp), meta.body_length
         finally:
@@ -126,9 +126,8 @@ class Fetcher:
                     'HEAD', self._client.make_path(account, container), {}, (2,)).headers
             except UnexpectedResponse as error:
                 raise NotFetched(f'container: {error}') from None
-            wish = headers.get('X-Container-Meta-Prefetch')
             known = Container(int(headers.get('X-Backend-Storage-Policy-Index', 0)),
-                              wish is not None and not config_true_value(wish))
+                              is_opted_out(headers.get('X-Container-Meta-Prefetch')))
             self._containers[account, container] = known
         return known
 

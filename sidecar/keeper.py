@@ -26,7 +26,7 @@ class Keeper:
         self.index = Index(size, self._evict)
         self._high = size * high / 100
         self._low = size * low / 100
-        self._floor = floor / 100
+        self._floor = floor
         self._logger = logger
 
     def _evict(self, entry_name):
@@ -50,14 +50,14 @@ class Keeper:
 
     def is_roomy(self) -> bool:
         """Whether the file system is as free as it should be."""
-        return self.store.free_ratio() > self._floor
+        return self.store.free_bytes(self._floor) > 0
 
     def admit(self, spool_name: str, execute: Callable = lambda call, *args: call(*args)) -> bool:
         """Check a spool file and link it. What is refused is removed; tells whether it was linked.
 
         :param execute: runs a blocking call; the reading of the file, which may be large
         """
-        if not self.is_roomy() and not self._make_free():
+        if not self.keep_free():
             self._logger.warning('nothing is admitted: the file system is fuller than free_space allows')
             execute(self._discard, spool_name)
             return False

@@ -148,7 +148,7 @@ class Prefetcher:
 
     def _fetch_into(self, name: ObjectName, origin: str) -> bool:
         """Fetch and admit; what goes wrong is logged and counted here."""
-        if not self._keeper.is_roomy() and not self._keeper.keep_free():
+        if not self._keeper.keep_free():
             self.counts['no_room'] += 1
             return False
         try:

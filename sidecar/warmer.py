@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 from swift.common.concurrency import GreenPool
 
-from ..cache.entry import disk_bytes
+from ..cache.entry import expected_disk_bytes
 from ..conf.naming import ObjectName
 from ..queues import Warm
 from .fetcher import Fetcher
@@ -39,7 +39,7 @@ class Warmer:
                 continue
             if pool.running() == 0:
                 coming = 0
-            needed = disk_bytes(length)
+            needed = expected_disk_bytes(length)
             if coming + needed > self._keeper.room():
                 pool.waitall()
                 coming = 0

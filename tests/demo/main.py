@@ -20,6 +20,7 @@ from pathlib import Path
 
 from swiftclient import ClientException
 
+from swiftahead.cache.entry import expected_disk_bytes
 from swiftahead.lab import LabError
 
 from . import outcome as outcomes
@@ -69,7 +70,7 @@ def prepare(args, screen: Screen) -> Task:
         sizes = tracefile.sizes(reads)
         bodies = systems.library_bodies(recording.library(), sizes)
         source = "Python opening the standard library's files, recorded just now"
-    footprint = sum(systems.footprint(size) for size in sizes.values())
+    footprint = sum(expected_disk_bytes(size) for size in sizes.values())
     share = args.cache / 100
     task = Task(tracefile.steps(reads, args.speed), bodies, int(footprint * share), share, args.passes)
     describe(screen, source, reads, sizes, footprint, task)

@@ -15,7 +15,6 @@ from .replay import Account, digest_of
 CONTAINER = 'demo'
 LATENCY_MS = 20
 UPLOADERS = 8
-PAGE, BLOCK, CHECKSUM = 4096, 64 * 1024, 8
 
 Body = Callable[[], bytes]
 
@@ -31,12 +30,6 @@ PLAIN = System('Swift alone', filter=False, learn=False)
 UNLEARNED = System('filter and cache, learning off', filter=True, learn=False)
 LEARNED = System('filter, cache and learning', filter=True, learn=True)
 SYSTEMS = (PLAIN, UNLEARNED, LEARNED)
-
-
-def footprint(size: int) -> int:
-    """Bytes on disk of an entry: a header page, the body, a checksum per block, in whole pages."""
-    table = -(-size // BLOCK) * CHECKSUM
-    return PAGE + -(-(size + table) // PAGE) * PAGE
 
 
 def library_bodies(root: Path, names) -> dict[str, Body]:
