@@ -9,14 +9,11 @@ entry is validated once before it is trusted again.
 import secrets
 from dataclasses import dataclass
 
-from swift.common.exceptions import MemcacheConnectionError
-from swift.common.memcached import load_memcache
-
 from ..conf.naming import ObjectName
+from .line import LineError
+from .lines import Answer, Lines
 
 TOKEN_SECONDS = 24 * 3600
-LONGEST_WAIT = 0.1
-CONNECTIONS = '8'
 
 
 class TokensUnreachable(Exception):
@@ -39,43 +36,45 @@ class Token:
         return cls(secrets.token_hex(16), pending, timestamp)
 
 
-class TokenRing:
-    """The memcached servers of Swift's cache middleware, asked in our own way.
+class Asked:
+    """A token that was asked for and has not been taken yet."""
 
-    A ring of its own: two slow tokens must not error-limit the server that holds Swift's logins.
-    One try, a short wait, and no falling through to another server, where the token is not.
-    """
+    def __init__(self, answer: Answer):
+        self._answer = answer
+
+    def take(self) -> Token | None:
+        """The token, or None where there is none. :raises TokensUnreachable:"""
+        try:
+            return _token(self._answer.take())
+        except LineError as error:
+            raise TokensUnreachable(str(error)) from None
+
+
+class TokenRing:
+    """The tokens in the memcached servers of Swift's cache middleware."""
 
     def __init__(self, conf: dict, logger):
         """:param conf: options of Swift's cache middleware, complete, as `load_memcache` takes them"""
-        wait = min(float(conf.get('io_timeout', LONGEST_WAIT)), LONGEST_WAIT)
-        own = {**conf, 'tries': '1', 'io_timeout': str(wait), 'connect_timeout': str(wait),
-               'pool_timeout': str(wait)}
-        # many requests ask at the same time, and none should wait for another's connection
-        own['memcache_max_connections'] = CONNECTIONS
-        # a server that hangs costs its wait ten times, then nothing for this long
-        own['error_suppression_interval'] = '5'
-        self._ring = load_memcache(own, logger)
-        # a write is never spared its wait: a token that was not tried to be set leaves others with the old
-        self._writes = load_memcache({**own, 'error_suppression_interval': '0'}, logger)
+        self.lines = Lines(conf, logger)
+
+    def ask(self, name: ObjectName) -> Asked:
+        """Send the question now, to take the token when it is needed; it is as of now at the earliest."""
+        return Asked(*self.lines.ask(_key(name)))
+
+    def ask_with(self, name: ObjectName, key: str) -> tuple[Asked, Answer]:
+        """The same, and the value of another key along with it."""
+        token, value = self.lines.ask(_key(name), key)
+        return Asked(token), value
 
     def get(self, name: ObjectName) -> Token | None:
         """:raises TokensUnreachable:"""
-        try:
-            found = self._ring.get(_key(name), raise_on_error=True)
-        except MemcacheConnectionError as error:
-            raise TokensUnreachable(str(error)) from None
-        if not (isinstance(found, list) and len(found) == 3):
-            return None
-        value, pending, timestamp = found
-        return Token(str(value), bool(pending), str(timestamp))
+        return self.ask(name).take()
 
     def set(self, name: ObjectName, token: Token) -> None:
         """:raises TokensUnreachable:"""
-        value = [token.value, token.pending, token.timestamp]
         try:
-            self._writes.set(_key(name), value, time=TOKEN_SECONDS, raise_on_error=True)
-        except MemcacheConnectionError as error:
+            self.lines.set(_key(name), [token.value, token.pending, token.timestamp], TOKEN_SECONDS)
+        except LineError as error:
             raise TokensUnreachable(str(error)) from None
 
     def ensure(self, name: ObjectName) -> Token:
@@ -91,6 +90,17 @@ class TokenRing:
             token = Token.new()
             self.set(name, token)
         return token
+
+    def close(self) -> None:
+        self.lines.close()
+
+
+def _token(found) -> Token | None:
+    """What memcached holds, where it is a token of ours."""
+    if not (isinstance(found, list) and len(found) == 3):
+        return None
+    value, pending, timestamp = found
+    return Token(str(value), bool(pending), str(timestamp))
 
 
 def _key(name):

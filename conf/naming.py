@@ -4,6 +4,7 @@ Names are keyed hashes: a folder listing tells nobody which objects are read, an
 choose an object name that collides with another's. The key lies in the cache folder.
 """
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -78,5 +79,13 @@ class Layout:
         return self.cache_dir / FORMAT / 'spool'
 
     def entry(self, entry_name: str) -> Path:
+        return Path(self.entry_path(entry_name))
+
+    def entry_path(self, entry_name: str) -> str:
+        """The same as a text, which takes a tenth of the time: hits need one each."""
         # the object's digits spread evenly, the container's do not
-        return self.objects / entry_name[CONTAINER_DIGITS:CONTAINER_DIGITS + 2] / entry_name
+        return f'{self._objects}/{entry_name[CONTAINER_DIGITS:CONTAINER_DIGITS + 2]}/{entry_name}'
+
+    @cached_property
+    def _objects(self):
+        return str(self.objects)

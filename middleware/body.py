@@ -6,7 +6,6 @@ from swift.common.swob import multi_range_iterator
 
 from ..cache import Damaged, Entry
 
-BLOCKS_AT_A_TIME = 4
 Rest = Callable[[int, int], Iterator[bytes]]
 
 
@@ -40,12 +39,11 @@ class EntryBody:
     def _range(self, start, stop):
         position = start
         try:
-            for number, block in enumerate(self._entry.blocks(start, stop), 1):
-                yield block
-                position += len(block)
+            for piece in self._entry.blocks(start, stop):
+                yield piece
+                position += len(piece)
                 # a quick client must not keep the others of this worker waiting
-                if number % BLOCKS_AT_A_TIME == 0:
-                    sleep()
+                sleep()
         except (Damaged, OSError) as error:
             self._on_damage(error)
             yield from self._rest(position, stop)

@@ -1,29 +1,22 @@
 """One GET or HEAD of an object: what is known of it, and the ways to answer it that hits and misses share."""
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
+from swift.proxy.controllers.base import get_container_info
 
-from ..cache import Store, Token, TokensUnreachable
+from ..cache import Asked, Store
 from ..cache.rules import length_of
 from ..conf.naming import ObjectName
-from ..queues import Access, Forget
+from ..queues import Access
+from .backend import SOURCE
 from .client import NOBODY
+from .info import container_info, key_to_ask
+from .runtime import Known
 
-
-@dataclass(frozen=True)
-class Known:
-    """What memcached knew of the object after the request had come.
-
-    :param reachable: False where memcached did not answer, or is not asked in this mode
-    """
-    token: Token | None
-    reachable: bool
-
-    @property
-    def settled(self) -> Token | None:
-        return self.token if self.token is not None and not self.token.pending else None
+# what is to be done is decided before anything is answered
+Answer = Callable[[], Iterable[bytes]]
 
 
 class Exchange:
@@ -44,6 +37,7 @@ class Exchange:
         self.policy_index = 0
         self._start_response = start_response
         self._is_miss = False
+        self._asked: Asked | None = None
 
     @property
     def leaves_traces(self) -> bool:
@@ -74,10 +68,11 @@ class Exchange:
             return self._start_response(status_line, headers, exc_info)
         return self._start_response(status_line, headers)
 
-    def answer(self, response):
+    def answer(self, status_line: str, headers: list, body: Iterable[bytes]) -> Iterable[bytes]:
         """A response of our own."""
         append_log_info(self.env, 'pf:hit')
-        return response(self.env, self._start_response)
+        self._start_response(status_line, headers)
+        return body
 
     def note(self, outcome: str, length: int) -> None:
         """Leave an access record, unless the client wants none."""
@@ -88,18 +83,16 @@ class Exchange:
         self.runtime.recorder.add(Access(name.account, name.container, name.object, self.client.name,
                                          self.runtime.clock(), length, outcome))
 
-    def forget(self, identity: str = '') -> None:
-        """Have the sidecar drop the object's entry; with `identity` only if it is still that file."""
-        name = self.name
-        self.runtime.recorder.add(Forget(name.account, name.container, object=name.object,
-                                         identity=identity, at=self.runtime.clock()))
+    def look_up(self) -> dict:
+        """What Swift knows of the container; the object's token is asked for in the same go."""
+        tokens = self.runtime.tokens
+        key = key_to_ask(self.env, tokens.lines, self.name) if tokens is not None else None
+        if tokens is None or key is None:
+            self._asked = self.runtime.ask(self.name)
+            return get_container_info(self.env, self.app, swift_source=SOURCE)
+        self._asked, answer = tokens.ask_with(self.name, key)
+        return container_info(self.env, self.app, key, answer)
 
     def known(self) -> Known:
-        """The object's token now."""
-        if self.runtime.tokens is None:
-            return Known(None, False)
-        try:
-            return Known(self.runtime.tokens.get(self.name), True)
-        except TokensUnreachable:
-            self.runtime.logger.increment('prefetch.tokens.unreachable')
-            return Known(None, False)
+        """The object's token, as of when the container was looked up; take it once."""
+        return self.runtime.take(self._asked)

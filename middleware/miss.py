@@ -1,5 +1,5 @@
 """Misses: passed on, captured, or read along with one that is being captured."""
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from swift.common.concurrency import spawn_n
@@ -9,11 +9,12 @@ from ..cache.rules import is_older, length_of, objects_headers, uncacheable_reas
 from ..queues import Fill as FillRecord
 from .backend import rest_of_body
 from .decide import CONDITIONAL, is_expired
-from .exchange import Exchange, Known
+from .exchange import Answer, Exchange
 from .fill import Fill, Follower
+from .runtime import Known
 
 
-def miss(exchange: Exchange, known: Known, status: str) -> Callable[[], Iterable[bytes]]:
+def miss(exchange: Exchange, known: Known, status: str) -> Answer:
     exchange.missed()
     if not may_capture(exchange):
         return partial(exchange.passed, status)

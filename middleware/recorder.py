@@ -8,6 +8,10 @@ from ..queues import QueueError, Record, SqliteQueue, Waker
 
 RETRY_SECONDS = 1.0
 PUT_SECONDS = 10.0
+# a flush that took a while is followed by a pause so many times as long: what records cost a busy worker,
+# or a slow disk, stays small
+PAUSE_FACTOR = 50
+LONGEST_PAUSE = 0.5
 
 
 class Recorder:
@@ -27,7 +31,7 @@ class Recorder:
         self._waiting: list[Event] = []
         self._running = False
         self._failing = False
-        self._flushed_at = 0.0
+        self._next_flush_at = 0.0
         self.dropped = 0
 
     def add(self, record: Record) -> None:
@@ -69,11 +73,14 @@ class Recorder:
         try:
             while self._buffer:
                 # the first record after a pause goes at once, those of a busy time go together
-                pause = self._flushed_at + self._interval - time.monotonic()
+                pause = self._next_flush_at - time.monotonic()
                 if pause > 0 and not self._waiting:
                     sleep(pause)
+                began_at = time.monotonic()
                 flushed = self._flush()
-                self._flushed_at = time.monotonic()
+                ended_at = time.monotonic()
+                self._next_flush_at = ended_at + max(
+                    self._interval, min(PAUSE_FACTOR * (ended_at - began_at), LONGEST_PAUSE))
                 if not flushed:
                     sleep(RETRY_SECONDS)
         finally:

@@ -2,18 +2,37 @@
 be used after it, and what is made in the parent is made by root."""
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from swift.common.concurrency import spawn_n, tpool
 
-from ..cache import Store, TokenRing, Unavailable
+from ..cache import Asked, Store, Token, TokenRing, TokensUnreachable, Unavailable
 from ..conf.memcache import memcache_conf
-from ..queues import SqliteQueue
+from ..conf.naming import ObjectName
+from ..queues import Forget, SqliteQueue
 from .fill import Fill
 from .recorder import Recorder
 
 LOOK_SECONDS = 1.0
 # more files than these count as a full spool, whatever their size
 SPOOL_FILES = 10_000
+
+
+@dataclass(frozen=True)
+class Known:
+    """What memcached knew of an object.
+
+    :param reachable: False where memcached did not answer, or is not asked in this mode
+    """
+    token: Token | None
+    reachable: bool
+
+    @property
+    def settled(self) -> Token | None:
+        return self.token if self.token is not None and not self.token.pending else None
+
+
+UNKNOWN = Known(None, reachable=False)
 
 
 class Runtime:
@@ -33,6 +52,39 @@ class Runtime:
         self._room_at = 0.0
         self._room = 0
         self._measuring = False
+
+    # freshness tokens and records; that memcached is away is counted here, and told to nobody
+
+    def ask(self, name: ObjectName) -> Asked | None:
+        """Ask for the object's token, to `take` it later; None where tokens are not used."""
+        return self.tokens.ask(name) if self.tokens is not None else None
+
+    def take(self, asked: Asked | None) -> Known:
+        if asked is None:
+            return UNKNOWN
+        try:
+            return Known(asked.take(), reachable=True)
+        except TokensUnreachable:
+            self.logger.increment('prefetch.tokens.unreachable')
+            return UNKNOWN
+
+    def set_token(self, name: ObjectName, token: Token) -> bool:
+        """Tells whether it is set; so it is, in a manner, where tokens are not used."""
+        if self.tokens is None:
+            return True
+        try:
+            self.tokens.set(name, token)
+        except TokensUnreachable:
+            self.logger.increment('prefetch.tokens.unreachable')
+            return False
+        return True
+
+    def forget(self, name: ObjectName, identity: str = '') -> None:
+        """Have the sidecar drop the object's entry; with `identity` only if it is still that file."""
+        self.recorder.add(Forget(name.account, name.container, object=name.object, identity=identity,
+                                 at=self.clock()))
+
+    # the cache folder
 
     def store(self) -> Store | None:
         """The cache folder, or None as long as the sidecar has not made it: one ERROR, then silence."""

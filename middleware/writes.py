@@ -3,9 +3,8 @@ from swift.common.swob import HTTPException, Request
 from swift.common.utils import Timestamp
 from swift.proxy.controllers.base import get_container_info
 
-from ..cache import Token, TokensUnreachable
+from ..cache import Token
 from ..conf.naming import ObjectName
-from ..queues import Forget
 from .authorize import is_allowed
 from .backend import SOURCE
 
@@ -42,7 +41,7 @@ class Write:
             return True
 
     def _write(self, req, start_response, timestamp):
-        self._set(Token.new(pending=True))
+        self._runtime.set_token(self._name, Token.new(pending=True))
         final = Token.new()
 
         def note_status(status, headers, exc_info=None):
@@ -56,7 +55,7 @@ class Write:
             return body
         finally:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
-            self._set(final)
+            self._runtime.set_token(self._name, final)
             if req.method == 'DELETE' and final.timestamp:
                 self._forget()
 
@@ -65,30 +64,15 @@ class Write:
 
     def _latest(self, timestamp):
         """The write's timestamp, or that of a later one which was quicker."""
-        if self._runtime.tokens is None:
-            return timestamp
-        try:
-            known = self._runtime.tokens.get(self._name)
-        except TokensUnreachable:
-            return timestamp
+        known = self._runtime.take(self._runtime.ask(self._name)).token
         other = known.timestamp if known is not None else ''
         return other if other and Timestamp(other) > Timestamp(timestamp) else timestamp
 
     def _forget(self):
         """What was deleted should not lie on the SSD until eviction finds it."""
-        name, store = self._name, self._runtime.store()
+        store = self._runtime.store()
         try:
-            if store is None or not store.has(name):
-                return
+            if store is not None and store.has(self._name):
+                self._runtime.forget(self._name)
         except OSError:
             return
-        self._runtime.recorder.add(Forget(name.account, name.container, object=name.object,
-                                          at=self._runtime.clock()))
-
-    def _set(self, token):
-        if self._runtime.tokens is None:
-            return
-        try:
-            self._runtime.tokens.set(self._name, token)
-        except TokensUnreachable:
-            self._runtime.logger.increment('prefetch.tokens.unreachable')

@@ -110,6 +110,7 @@ class ListLogger:
 
 class FakeTokens:
     """A token ring in memory; `journal` gets what is set, in order."""
+    lines = None
 
     def __init__(self, token=None, reachable=True, journal=None):
         self.token = token
@@ -120,6 +121,10 @@ class FakeTokens:
         if not self.reachable:
             raise TokensUnreachable('nobody there')
         return self.token
+
+    def ask(self, name):
+        asked = self.token
+        return SimpleNamespace(take=lambda: self.get(name) and asked)
 
     def set(self, name, token):
         if not self.reachable:

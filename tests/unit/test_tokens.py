@@ -1,82 +1,21 @@
 """Tokens on a real memcached: what is kept, and what a server that hangs costs."""
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import time
-from contextlib import contextmanager
 
 import pytest
 from helpers import NAME, ListLogger
-from swift.common.concurrency import Timeout, sleep
-from swift.common.memcached import MemcacheRing, load_memcache
+from memcacheds import Server, close, eventually, free_port
+from swift.common.memcached import load_memcache
 
 from swiftahead.cache import Token, TokenRing, TokensUnreachable
-from swiftahead.cache.tokens import LONGEST_WAIT
+from swiftahead.cache.lines import LONGEST_WAIT
 from swiftahead.conf.memcache import memcache_conf
 from swiftahead.conf.naming import ObjectName
 
 KEY = 'swiftahead' + NAME.path
-# the server's own limit is 10 errors; the bounds are wide for machines that are busy
+# more than those after which a server is left in peace; the bounds are wide for machines that are busy
 ERRORS = 11
 pytestmark = pytest.mark.skipif(shutil.which('memcached') is None, reason='memcached is not installed')
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
-
-
-def listens(port):
-    with socket.socket() as tried:
-        return tried.connect_ex(('127.0.0.1', port)) == 0
-
-
-def eventually(condition):
-    with Timeout(20):
-        while not condition():
-            sleep(0.01)
-
-
-class Server:
-    """One memcached, ended by its own pid."""
-
-    def __init__(self):
-        self.port = free_port()
-        run_as = ['-u', 'root'] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen(
-            ['memcached', '-l', '127.0.0.1', '-p', str(self.port), '-U', '0', *run_as])
-        eventually(lambda: listens(self.port))
-        self.logger = ListLogger()
-        self.address = f'127.0.0.1:{self.port}'
-        self.ring = self.new_ring()
-
-    def new_ring(self, **conf):
-        return TokenRing({'memcache_servers': self.address, **conf}, self.logger)
-
-    def swifts_ring(self):
-        return MemcacheRing([self.address], logger=self.logger)
-
-    @contextmanager
-    def hung(self):
-        self.process.send_signal(signal.SIGSTOP)
-        # until all of its threads have stopped
-        os.waitpid(self.process.pid, os.WUNTRACED)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
-    def flush(self):
-        with socket.create_connection(('127.0.0.1', self.port)) as connection:
-            connection.sendall(b'flush_all\r\n')
-            assert connection.recv(10) == b'OK\r\n'
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope='module')
@@ -94,17 +33,6 @@ def server(running):
     running.ring = running.new_ring()
     yield running
     close(running.ring)
-
-
-def close(ring):
-    """The connections of a ring's pools."""
-    own = ring._ring if isinstance(ring, TokenRing) else ring
-    for pool in own._client_cache.values():
-        while pool.free_items:
-            file, connection = pool.free_items.popleft()
-            if connection is not None:
-                file.close()
-                connection.close()
 
 
 def took(call, *args):
@@ -175,7 +103,7 @@ def test_rubbish_is_replaced(server):
 def test_tls_set_in_memcache_conf_counts_as_it_does_for_swift(tmp_path):
     (tmp_path / 'memcache.conf').write_text('[memcache]\ntls_enabled = true\n')
     conf = {'memcache_servers': '127.0.0.1:1', 'swift_dir': str(tmp_path)}
-    swifts, ours = load_memcache(conf, ListLogger()), TokenRing(memcache_conf(conf), ListLogger())._ring
+    swifts, ours = load_memcache(conf, ListLogger()), TokenRing(memcache_conf(conf), ListLogger()).lines._ring
     assert [ring._client_cache['127.0.0.1:1']._tls_context is not None for ring in (swifts, ours)] == [True, True]
 
 

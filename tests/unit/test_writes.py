@@ -7,6 +7,7 @@ from swift.common.swob import Request, Response
 from swift.common.utils import Timestamp
 
 from swiftahead.cache import Store, Token
+from swiftahead.middleware.runtime import Runtime
 from swiftahead.middleware.writes import Write
 from swiftahead.queues import Forget
 
@@ -21,9 +22,11 @@ class Writing:
         self.answer = '201 Created'
         self.envs = []
         self.records = []
-        self.runtime = SimpleNamespace(
-            tokens=FakeTokens(journal=self.journal), logger=ListLogger(), clock=lambda: NOW, store=lambda: store,
-            recorder=SimpleNamespace(add=self.records.append))
+        settings = SimpleNamespace(freshness='max-age', queue='sqlite:/not/opened', buffer_records=1, flush_interval=1)
+        self.runtime = Runtime(settings, {}, ListLogger(), lambda: NOW)
+        self.runtime.tokens = FakeTokens(journal=self.journal)
+        self.runtime.store = lambda: store
+        self.runtime.recorder = SimpleNamespace(add=self.records.append)
 
     def app(self, env, start_response):
         self.journal.append('app')
@@ -170,7 +173,7 @@ def test_memcached_out_of_reach_does_not_hurt_the_write(writing):
     writing.runtime.tokens.reachable = False
     assert list(writing()) == [b'']
     assert writing.order == ['app', 'heard 201 Created', 'body']
-    assert writing.runtime.logger.counts == ['prefetch.tokens.unreachable'] * 2
+    assert writing.runtime.logger.counts == ['prefetch.tokens.unreachable'] * 3
 
 
 def test_without_tokens_the_write_goes_its_way(writing):

@@ -1,0 +1,194 @@
+"""A connection to one memcached server that all green threads of a process share.
+
+Questions go out as they come, and answers come back in the order of the questions: who waits for its
+answer reads for all. A question can so be sent first and its answer be taken later, when other work is
+done; Swift's ring, which lends a connection to one caller at a time, costs a hit three times as much.
+
+Who uses a line: the green threads of one process, never two threads. Whatever goes wrong ends the
+connection, and with it every question under way; the next one makes a new connection.
+"""
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from swift.common.concurrency import Semaphore, Timeout
+
+RECEIVE = 64 * 1024
+# after so many failures in a row nobody waits for this server any more, for so long
+STRIKES = 3
+REST_SECONDS = 5.0
+INCOMPLETE = None
+Parse = Callable[[bytes], 'tuple[object, int] | None']
+
+
+class LineError(Exception):
+    """The server did not answer, not in time, or not in memcached's language."""
+
+
+class LineClosed(LineError):
+    """The connection had ended, as it does after a restart of the server: a new one may do."""
+
+
+@dataclass(eq=False)
+class Asked:
+    """A question under way. `parse` takes the bytes that came: (answer, bytes used), or INCOMPLETE."""
+    line: 'Line'
+    parse: Parse
+    deadline: float
+    done: bool = False
+    answer: object = None
+    error: LineError | None = field(default=None)
+
+    def result(self):
+        """The answer, waited for. :raises LineError:"""
+        while not self.done:
+            with self.line.turn:
+                if not self.done:
+                    self.line.read(self.deadline)
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+class Line:
+    """
+    :param connect: makes a connection, a green socket
+    :param wait: seconds for which an answer is waited for at most
+    """
+
+    def __init__(self, connect: Callable, wait: float, clock: Callable[[], float] = time.monotonic):
+        self.turn = Semaphore()
+        self._connect = connect
+        self._wait = wait
+        self._clock = clock
+        self._socket = None
+        self._asked: deque[Asked] = deque()
+        self._buffer = b''
+        self._strikes = 0
+        self._failures = 0
+        self._resting_until = 0.0
+
+    def ask(self, *questions: tuple[bytes, Parse], patient: bool = False) -> list[Asked]:
+        """Send questions, each with the parser of its answer, together.
+
+        :param patient: ask even a server that has just failed several times
+        :raises LineError:
+        """
+        now = self._clock()
+        if not patient and now < self._resting_until:
+            raise LineError('failed several times, not asked for a while')
+        if self._socket is None:
+            self._open()
+        asked = [Asked(self, parse, now + self._wait) for _, parse in questions]
+        # appended and sent without a switch in between, so that both orders are the same
+        self._asked.extend(asked)
+        self._send(b''.join(question for question, _ in questions))
+        return asked
+
+    def _open(self):
+        """:raises LineError: as soon as one of those who wait for the connection has failed"""
+        failures = self._failures
+        with self.turn:
+            if self._socket is not None:
+                return
+            if self._failures == failures:
+                try:
+                    self._socket = self._connect()
+                    return
+                except (Exception, Timeout) as error:  # noqa: BLE001 - timeouts of eventlet are no Exceptions
+                    self._fail(None, LineError(f'no connection: {error!r}'))
+            raise LineError('no connection')
+
+    def _send(self, question):
+        connection: Any = self._socket
+        try:
+            connection.settimeout(0)
+            if connection.send(question) != len(question):
+                raise BlockingIOError
+        except (BlockingIOError, TimeoutError):
+            self._fail(connection, LineError('takes no more questions'))
+        except OSError as error:
+            self._fail(connection, LineClosed(repr(error)))
+
+    def read(self, deadline: float) -> None:
+        """Receive once, and hand out what is whole by then; what fails is told to all who asked."""
+        connection: Any = self._socket
+        try:
+            # what has come already is taken even where the time is over
+            connection.settimeout(max(deadline - self._clock(), 0.001))
+            data = connection.recv(RECEIVE)
+            if not data:
+                raise LineClosed('closed')
+            self._buffer += data
+            self._hand_out()
+        except LineError as error:
+            self._fail(connection, error)
+        except ValueError as error:
+            self._fail(connection, LineError(repr(error)))
+        except TimeoutError:
+            self._fail(connection, LineError(f'no answer within {self._wait:g} s'))
+        except OSError as error:
+            self._fail(connection, LineClosed(repr(error)))
+
+    def _hand_out(self):
+        while self._asked and self._buffer:
+            parsed = self._asked[0].parse(self._buffer)
+            if parsed is None:
+                return
+            asked = self._asked.popleft()
+            asked.answer, used = parsed
+            asked.done = True
+            self._buffer = self._buffer[used:]
+            self._strikes = 0
+
+    def _fail(self, connection, error):
+        """End the connection and all questions under way; not those of the one that came after it."""
+        if connection is not self._socket:
+            return
+        self._failures += 1
+        # a connection that was closed in between is no sign of a server in trouble
+        if not isinstance(error, LineClosed):
+            self._strikes += 1
+            if self._strikes >= STRIKES:
+                self._resting_until = self._clock() + REST_SECONDS
+        self.close()
+        while self._asked:
+            asked = self._asked.popleft()
+            asked.error, asked.done = error, True
+
+    def close(self) -> None:
+        connection, self._socket, self._buffer = self._socket, None, b''
+        if connection is not None:
+            connection.close()
+
+
+def value_of(key: bytes) -> Parse:
+    """Parses the answer to ``get key``: (flags, value), or None where there is none."""
+    def parse(data):
+        if data.startswith(b'END\r\n'):
+            return None, 5
+        end = data.find(b'\r\n')
+        if end < 0:
+            return INCOMPLETE
+        words = data[:end].split()
+        if len(words) != 4 or words[0] != b'VALUE' or words[1] != key:
+            raise LineError(f'{data[:end]!r} is no answer to get')
+        begin, stop = end + 2, end + 2 + int(words[3])
+        if len(data) < stop + 7:
+            return INCOMPLETE
+        if data[stop:stop + 7] != b'\r\nEND\r\n':
+            raise LineError(f'a value of other than {words[3]!r} bytes')
+        return (int(words[2]), data[begin:stop]), stop + 7
+    return parse
+
+
+def stored(data: bytes) -> tuple[object, int] | None:
+    """Parses the answer to ``set``."""
+    end = data.find(b'\r\n')
+    if end < 0:
+        return INCOMPLETE
+    if data[:end] != b'STORED':
+        raise LineError(f'{data[:end]!r} is no answer to set')
+    return True, end + 2

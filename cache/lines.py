@@ -1,0 +1,107 @@
+"""The memcached servers of Swift's cache middleware, asked in our own way.
+
+Which server has a key, and how it is connected to, is Swift's own ring's affair. One try, a short wait,
+and no falling through to another server, where the key is not; and connections of our own: two slow
+answers must not error-limit the server that holds Swift's logins.
+"""
+import json
+from bisect import bisect
+from contextlib import suppress
+from functools import partial
+
+from swift.common.memcached import JSON_FLAG, load_memcache, md5hash, set_msg
+
+from .line import Asked, Line, LineClosed, LineError, Parse, stored, value_of
+
+LONGEST_WAIT = 0.1
+
+
+class Answer:
+    """The value of a key that was asked for and has not been taken yet."""
+
+    def __init__(self, lines: 'Lines', key: bytes, asked: Asked | None):
+        self._lines = lines
+        self._key = key
+        self._asked = asked
+
+    def take(self):
+        """The value, or None where there is none, or none that is JSON. :raises LineError:"""
+        try:
+            if self._asked is not None:
+                return _decoded(self._asked.result())
+        except LineClosed:
+            # the server may have been restarted, or closes what is idle: that is no failure yet
+            pass
+        return _decoded(self._lines.call(self._key, *_get(self._key)))
+
+
+class Lines:
+    """One line to each server. Made after fork; closed, or left to the end of the process."""
+
+    def __init__(self, conf: dict, logger):
+        """:param conf: options of Swift's cache middleware, complete, as `load_memcache` takes them"""
+        wait = min(float(conf.get('io_timeout', LONGEST_WAIT)), LONGEST_WAIT)
+        self._ring = load_memcache({**conf, 'connect_timeout': str(wait)}, logger)
+        self._lines = {server: Line(partial(connect, pool), wait)
+                       for server, pool in self._ring._client_cache.items()}
+
+    def has_servers_of(self, swifts_ring) -> bool:
+        """Whether that is a ring of Swift's of the very same servers."""
+        return sorted(self._lines) == sorted(getattr(swifts_ring, 'memcache_servers', ()))
+
+    def ask(self, *keys: str) -> list[Answer]:
+        """Send the questions now, to take the answers when they are needed; they are as of now at the earliest."""
+        hashed = [md5hash(key) for key in keys]
+        by_line: dict[Line, list[bytes]] = {}
+        for key in hashed:
+            by_line.setdefault(self._line(key), []).append(key)
+        asked: dict[bytes, Asked] = {}
+        for line, own in by_line.items():
+            # where that fails it is asked again, and told, when it is taken
+            with suppress(LineError):
+                asked.update(zip(own, line.ask(*map(_get, own)), strict=True))
+        return [Answer(self, key, asked.get(key)) for key in hashed]
+
+    def set(self, key: str, value, seconds: int) -> None:
+        """:raises LineError:"""
+        hashed, encoded = md5hash(key), json.dumps(value).encode('ascii')
+        # a write is never spared its wait: a token that was not tried to be set leaves others with the old
+        self.call(hashed, set_msg(hashed, JSON_FLAG, seconds, encoded), stored, patient=True)
+
+    def call(self, key: bytes, question: bytes, parse: Parse, patient: bool = False):
+        """:raises LineError:"""
+        line = self._line(key)
+        try:
+            return line.ask((question, parse), patient=patient)[0].result()
+        except LineClosed:
+            return line.ask((question, parse), patient=patient)[0].result()
+
+    def _line(self, key):
+        # as MemcacheRing chooses the first of the servers that it would try
+        ring, places = self._ring._ring, self._ring._sorted
+        return self._lines[ring[places[(bisect(places, key) + 1) % len(places)]]]
+
+    def close(self) -> None:
+        for line in self._lines.values():
+            line.close()
+
+
+def connect(pool):
+    """A connection to the server of a `MemcacheConnPool`, TLS and all."""
+    file, connection = pool.create()
+    # the connection stays open without it
+    file.close()
+    return connection
+
+
+def _get(key):
+    return b'get ' + key + b'\r\n', value_of(key)
+
+
+def _decoded(found):
+    if found is None or not found[0] & JSON_FLAG:
+        return None
+    try:
+        return json.loads(found[1])
+    except ValueError:
+        return None

@@ -1,0 +1,83 @@
+"""Hits: the answer that an entry gives."""
+from collections.abc import Iterable
+from functools import partial
+
+from swift.common.request_helpers import resolve_etag_is_at_header, resolve_ignore_range_header
+from swift.common.swob import Response
+
+from ..cache import Entry
+from .backend import rest_of_body
+from .body import EntryBody
+from .decide import CONDITIONAL
+from .exchange import Answer, Exchange
+
+PREFETCHED = ('prefetch', 'warm')
+
+
+def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
+    """:raises Damaged: where that shows before the answer has begun"""
+    # without a range or a condition swob's engine would pass status, headers and body on as they are
+    form = conditional if any(key in exchange.env for key in CONDITIONAL) else plain
+    answer = form(exchange, entry, told(exchange, entry, reason))
+    try:
+        entry.touch(exchange.runtime.clock())
+    except OSError as error:
+        exchange.runtime.logger.debug('entry of %s cannot be touched: %s', exchange.name.path, error)
+    if answer is None:
+        # proxy-server words a failed precondition anew, and takes a quorum of replicas for it
+        entry.close()
+        return partial(exchange.passed, 'fwd=bypass; detail=precondition')
+    exchange.note('prefetched' if entry.meta.origin in PREFETCHED else 'hit', entry.meta.body_length)
+    # where proxy-server leaves it, and proxy-logging looks for it
+    exchange.req.headers['X-Backend-Storage-Policy-Index'] = str(exchange.policy_index)
+    return answer
+
+
+def plain(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> Answer:
+    """The whole object, as the object servers' answer was."""
+    body: Iterable[bytes] = [b'']
+    if exchange.req.method == 'GET':
+        small = entry.whole()
+        body = [small] if small is not None else body_of(exchange, entry)
+    if isinstance(body, list):
+        entry.close()
+    return partial(exchange.answer, '200 OK', [*entry.meta.headers, *more], body)
+
+
+def conditional(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> Answer | None:
+    """What swob's engine, the one that object servers use, makes of a range or a condition; None for 412."""
+    headers, req = dict(entry.meta.headers), exchange.req
+    resolve_ignore_range_header(req, headers)
+    response = Response(request=req, headers=headers,
+                        app_iter=body_of(exchange, entry) if req.method == 'GET' else None,
+                        conditional_response=True, conditional_etag=resolve_etag_is_at_header(req, headers))
+    response.fix_conditional_response()
+    if response.status_int == 412:
+        return None
+    response.headers.update(more)
+    if req.method == 'HEAD':
+        entry.close()
+    return partial(exchange.answer, response.status, list(response.headers.items()), response.response_iter)
+
+
+def body_of(exchange: Exchange, entry: Entry) -> EntryBody:
+    rest = partial(rest_of_body, exchange.app, exchange.env, entry.meta)
+    return EntryBody(entry, rest, partial(damaged, exchange))
+
+
+def damaged(exchange: Exchange, error: Exception) -> None:
+    exchange.runtime.logger.error('entry of %s is damaged: %s', exchange.name.path, error)
+    exchange.runtime.logger.increment('prefetch.damaged')
+    exchange.runtime.forget(exchange.name)
+
+
+def told(exchange: Exchange, entry: Entry, reason: str) -> list[tuple[str, str]]:
+    """Headers that say to the client where the answer comes from."""
+    if not exchange.settings.cache_status:
+        return []
+    validated_at = entry.stamp.at if entry.stamp else entry.meta.fetched_at
+    headers = [('Age', str(max(0, int(exchange.runtime.clock() - validated_at)))),
+               ('Cache-Status', 'swiftahead; hit' + (f'; detail={reason}' if reason != 'fresh' else ''))]
+    if entry.meta.origin in PREFETCHED:
+        headers.append(('X-Object-Prefetched', 'True'))
+    return headers

@@ -1,0 +1,98 @@
+"""The container's info is Swift's, whoever carried the question to memcached."""
+import shutil
+
+import pytest
+from helpers import NAME, ListLogger
+from memcacheds import Server, close
+from swift.common.memcached import MemcacheRing
+from swift.common.swob import Request
+from swift.proxy.controllers.base import get_cache_key, get_container_info
+
+from swiftahead.cache.line import LineError
+from swiftahead.middleware.info import container_info, key_to_ask
+
+pytestmark = pytest.mark.skipif(shutil.which('memcached') is None, reason='memcached is not installed')
+KEY = get_cache_key(NAME.account, NAME.container)
+INFO = {'status': 200, 'read_acl': 'me', 'storage_policy': '1', 'meta': {'prefetch': 'off'}}
+
+
+@pytest.fixture(scope='module')
+def server():
+    server = Server()
+    yield server
+    close(server.ring)
+    server.close()
+
+
+@pytest.fixture
+def swifts(server):
+    server.flush()
+    ring = server.swifts_ring()
+    yield ring
+    close(ring)
+
+
+class Backend:
+    """An app that answers HEADs; counts them."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self, env, start_response):
+        self.asked += 1
+        start_response('404 Not Found', [])
+        return []
+
+
+def env_of(cache):
+    return Request.blank('/v1' + NAME.path, environ={'swift.cache': cache}).environ
+
+
+def ours(server, env, app):
+    return container_info(env, app, KEY, server.ring.ask_with(NAME, key_to_ask(env, server.ring.lines, NAME))[1])
+
+
+def test_it_is_what_swift_would_have_found(server, swifts):
+    swifts.set(KEY, INFO)
+    app, env = Backend(), env_of(swifts)
+    assert ours(server, env, app) == get_container_info(env_of(swifts), app)
+    assert app.asked == 0
+
+
+def test_swift_keeps_it_for_the_rest_of_the_transaction(server, swifts):
+    swifts.set(KEY, INFO)
+    env = env_of(swifts)
+    ours(server, env, Backend())
+    assert env['swift.infocache'][KEY] == INFO
+    assert key_to_ask(env, server.ring.lines, NAME) is None
+
+
+def test_swift_has_its_own_cache_back_afterwards(server, swifts):
+    env = env_of(swifts)
+    ours(server, env, Backend())
+    assert env['swift.cache'] is swifts
+
+
+def test_what_is_not_there_swift_looks_for_itself(server, swifts):
+    app = Backend()
+    assert ours(server, env_of(swifts), app)['status'] == 0
+    assert app.asked > 0
+
+
+def test_swift_asks_again_where_our_way_is_shut(server, swifts):
+    swifts.set(KEY, INFO)
+    with server.hung():
+        answer = server.ring.ask_with(NAME, KEY)[1]
+        took_its_time(answer)
+    assert container_info(env_of(swifts), Backend(), KEY, answer)['read_acl'] == 'me'
+
+
+def took_its_time(answer):
+    with pytest.raises(LineError):
+        answer.take()
+
+
+def test_other_servers_are_not_asked_in_swifts_place(server):
+    other = MemcacheRing(['127.0.0.1:1'], logger=ListLogger())
+    assert key_to_ask(env_of(other), server.ring.lines, NAME) is None
+    assert key_to_ask({}, server.ring.lines, NAME) is None
