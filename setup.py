@@ -10,5 +10,7 @@ setup(
         'etc/proxy-server.conf-sample',
         'etc/swiftahead-sidecar.conf-sample',
         'etc/swiftahead-sidecar.service',
+        'etc/prometheus-alerts.yml-sample',
+        'etc/statsd-exporter.yml-sample',
     ])],
 )

@@ -20,7 +20,9 @@ and is a miss, or its bad block is not sent. No fsync is needed for that, so non
 """
 import json
 import struct
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from xxhash import xxh3_64_intdigest as checksum
 
@@ -36,8 +38,13 @@ BLOCK = 64 * 1024
 FIXED = struct.Struct('<8sIIQQ24x')
 FIXED_SUM = struct.Struct('<Q')
 STAMP_OFFSET = 64
-STAMP = struct.Struct('<32sd')
+STAMP = struct.Struct('<32sdd')
 JSON_OFFSET = 128
+
+
+def uptime() -> float:
+    """Seconds since the machine was started: the same in all its processes, and nobody sets it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,20 @@ class Stamp:
 
     :param token: the freshness token's value, '' where none was known
     :param at: seconds since the epoch
+    :param up: the uptime then
     """
     token: str
     at: float
+    up: float = field(default_factory=lambda: uptime(), compare=False)
+
+    def age(self, now: float) -> float:
+        """Seconds, by the clock that says more; below 0 where the clock was set back, or the machine restarted."""
+        by_clock, by_uptime = now - self.at, uptime() - self.up
+        # a comparison that something which is no number fails
+        return max(by_clock, by_uptime) if by_clock >= 0 and by_uptime >= 0 else -1.0
 
     def pack(self, bound_to: int) -> bytes:
-        body = STAMP.pack(self.token.encode('ascii'), self.at)
+        body = STAMP.pack(self.token.encode('ascii'), self.at, self.up)
         # bound to its own entry: a stamp copied from another file does not count
         return body + FIXED_SUM.pack(checksum(body, seed=bound_to))
 
@@ -60,8 +75,8 @@ class Stamp:
         body, found = data[:STAMP.size], data[STAMP.size:STAMP.size + FIXED_SUM.size]
         if found != FIXED_SUM.pack(checksum(body, seed=bound_to)):
             return None
-        token, at = STAMP.unpack(body)
-        return cls(token.rstrip(b'\0').decode('ascii', 'replace'), at)
+        token, at, up = STAMP.unpack(body)
+        return cls(token.rstrip(b'\0').decode('ascii', 'replace'), at, up)
 
 
 @dataclass(frozen=True)
@@ -117,7 +132,7 @@ def expected_disk_bytes(body_length: int) -> int:
 
 
 def encode_meta(meta: EntryMeta) -> bytes:
-    fields = asdict(meta)
+    fields = {**vars(meta), 'name': vars(meta.name)}
     del fields['body_length']
     return json.dumps(fields, separators=(',', ':')).encode('ascii')
 
@@ -167,11 +182,17 @@ def parse_meta(header: bytes, frame: Frame) -> EntryMeta:
     encoded = header[JSON_OFFSET:JSON_OFFSET + frame.json_length]
     if checksum(header[:FIXED.size] + encoded) != frame.sum:
         raise Damaged('checksum of the header')
-    found = json.loads(encoded)
+    return (_decode_meta if len(encoded) <= PAGE else _decode_meta.__wrapped__)(encoded, frame.body_length)
+
+
+# what is read often is decoded once; the bytes themselves are the key, so that nothing can pass for another
+@lru_cache(maxsize=1000)
+def _decode_meta(encoded, body_length):
     try:
+        found = json.loads(encoded)
         # what a later version has added is let be
         return EntryMeta(ObjectName(**found['name']), found['policy_index'],
-                         tuple((key, value) for key, value in found['headers']), frame.body_length,
+                         tuple((key, value) for key, value in found['headers']), body_length,
                          found['origin'], found['fetched_at'])
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f'header of another kind: {error!r}') from None

@@ -10,6 +10,7 @@ connection, and with it every question under way; the next one makes a new conne
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ RECEIVE = 64 * 1024
 STRIKES = 3
 REST_SECONDS = 5.0
 INCOMPLETE = None
-Parse = Callable[[bytes], 'tuple[object, int] | None']
+Parse = Callable[[bytes], tuple[Any, int] | None]
 
 
 class LineError(Exception):
@@ -31,17 +32,17 @@ class LineClosed(LineError):
     """The connection had ended, as it does after a restart of the server: a new one may do."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Asked:
     """A question under way. `parse` takes the bytes that came: (answer, bytes used), or INCOMPLETE."""
     line: 'Line'
     parse: Parse
     deadline: float
     done: bool = False
-    answer: object = None
+    answer: Any = None
     error: LineError | None = field(default=None)
 
-    def result(self):
+    def result(self) -> Any:
         """The answer, waited for. :raises LineError:"""
         while not self.done:
             with self.line.turn:
@@ -104,8 +105,8 @@ class Line:
     def _send(self, question):
         connection: Any = self._socket
         try:
-            connection.settimeout(0)
-            if connection.send(question) != len(question):
+            # what eventlet wraps does not block: its own ways cost as much as the system call
+            if _plain(connection).send(question) != len(question):
                 raise BlockingIOError
         except (BlockingIOError, TimeoutError):
             self._fail(connection, LineError('takes no more questions'))
@@ -116,9 +117,7 @@ class Line:
         """Receive once, and hand out what is whole by then; what fails is told to all who asked."""
         connection: Any = self._socket
         try:
-            # what has come already is taken even where the time is over
-            connection.settimeout(max(deadline - self._clock(), 0.001))
-            data = connection.recv(RECEIVE)
+            data = self._receive(connection, deadline)
             if not data:
                 raise LineClosed('closed')
             self._buffer += data
@@ -131,6 +130,13 @@ class Line:
             self._fail(connection, LineError(f'no answer within {self._wait:g} s'))
         except OSError as error:
             self._fail(connection, LineClosed(repr(error)))
+
+    def _receive(self, connection, deadline):
+        # what has come already is taken, even where the time is over
+        with suppress(BlockingIOError):
+            return _plain(connection).recv(RECEIVE)
+        connection.settimeout(max(deadline - self._clock(), 0.001))
+        return connection.recv(RECEIVE)
 
     def _hand_out(self):
         while self._asked and self._buffer:
@@ -164,8 +170,18 @@ class Line:
             connection.close()
 
 
+def _plain(connection):
+    """The system's own socket, which does not block; one with TLS has none that could be used."""
+    plain = getattr(connection, 'fd', None)
+    if plain is None:
+        connection.settimeout(0)
+        return connection
+    return plain
+
+
 def value_of(key: bytes) -> Parse:
-    """Parses the answer to ``get key``: (flags, value), or None where there is none."""
+    """Parses the answer to ``get key`` or ``gets key``: (flags, value, what tells this value from others;
+    b'' for get), or None where there is none."""
     def parse(data):
         if data.startswith(b'END\r\n'):
             return None, 5
@@ -173,22 +189,22 @@ def value_of(key: bytes) -> Parse:
         if end < 0:
             return INCOMPLETE
         words = data[:end].split()
-        if len(words) != 4 or words[0] != b'VALUE' or words[1] != key:
+        if len(words) not in (4, 5) or words[0] != b'VALUE' or words[1] != key:
             raise LineError(f'{data[:end]!r} is no answer to get')
         begin, stop = end + 2, end + 2 + int(words[3])
         if len(data) < stop + 7:
             return INCOMPLETE
         if data[stop:stop + 7] != b'\r\nEND\r\n':
             raise LineError(f'a value of other than {words[3]!r} bytes')
-        return (int(words[2]), data[begin:stop]), stop + 7
+        return (int(words[2]), data[begin:stop], b''.join(words[4:])), stop + 7
     return parse
 
 
-def stored(data: bytes) -> tuple[object, int] | None:
-    """Parses the answer to ``set``."""
+def stored(data: bytes) -> tuple[Any, int] | None:
+    """Parses the answer to ``set`` or ``cas``: whether the value was stored."""
     end = data.find(b'\r\n')
     if end < 0:
         return INCOMPLETE
-    if data[:end] != b'STORED':
+    if data[:end] not in (b'STORED', b'EXISTS', b'NOT_FOUND'):
         raise LineError(f'{data[:end]!r} is no answer to set')
-    return True, end + 2
+    return data[:end] == b'STORED', end + 2

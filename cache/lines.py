@@ -8,6 +8,7 @@ import json
 from bisect import bisect
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from swift.common.memcached import JSON_FLAG, load_memcache, md5hash, set_msg
 
@@ -33,6 +34,24 @@ class Answer:
             # the server may have been restarted, or closes what is idle: that is no failure yet
             pass
         return _decoded(self._lines.call(self._key, *_get(self._key)))
+
+
+class Announced:
+    """A value that was set without waiting."""
+
+    def __init__(self, value, stored: Asked, found: Asked):
+        self._value = value
+        self._stored = stored
+        self._found = found
+
+    def confirm(self) -> bytes:
+        """What tells this value from all others that were ever set; b'' where another was set since.
+
+        :raises LineError: where it was not set, or nobody knows
+        """
+        self._stored.result()
+        found = self._found.result()
+        return found[2] if _decoded(found) == self._value else b''
 
 
 class Lines:
@@ -64,11 +83,36 @@ class Lines:
 
     def set(self, key: str, value, seconds: int) -> None:
         """:raises LineError:"""
-        hashed, encoded = md5hash(key), json.dumps(value).encode('ascii')
+        hashed = md5hash(key)
         # a write is never spared its wait: a token that was not tried to be set leaves others with the old
-        self.call(hashed, set_msg(hashed, JSON_FLAG, seconds, encoded), stored, patient=True)
+        self.call(hashed, _set(hashed, value, seconds), stored, patient=True)
 
-    def call(self, key: bytes, question: bytes, parse: Parse, patient: bool = False):
+    def announce(self, key: str, value, seconds: int) -> 'Announced':
+        """Set a value without waiting for it: memcached has it before whatever is sent to it after this.
+
+        :raises LineError: where it could not even be sent
+        """
+        hashed = md5hash(key)
+        line = self._line(hashed)
+        questions = (_set(hashed, value, seconds), stored), (b'gets ' + hashed + b'\r\n', value_of(hashed))
+        asked = line.ask(*questions, patient=True)
+        if asked[0].error is not None:
+            # found out in sending, on a connection that had ended: once more, on another
+            asked = line.ask(*questions, patient=True)
+        return Announced(value, *asked)
+
+    def replace(self, key: str, value, seconds: int, announced: bytes) -> bool:
+        """Set a value in the place of the announced one alone; tells whether it was still there.
+
+        :param announced: what `Announced.confirm` gave
+        :raises LineError:
+        """
+        hashed = md5hash(key)
+        words = _set(hashed, value, seconds).split(b'\r\n', 1)
+        question = b'cas' + words[0].removeprefix(b'set') + b' ' + announced + b'\r\n' + words[1]
+        return self.call(hashed, question, stored, patient=True)
+
+    def call(self, key: bytes, question: bytes, parse: Parse, patient: bool = False) -> Any:
         """:raises LineError:"""
         line = self._line(key)
         try:
@@ -92,6 +136,10 @@ def connect(pool):
     # the connection stays open without it
     file.close()
     return connection
+
+
+def _set(key, value, seconds):
+    return set_msg(key, JSON_FLAG, seconds, json.dumps(value).encode('ascii'))
 
 
 def _get(key):

@@ -3,6 +3,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 from xxhash import xxh3_64_intdigest as checksum
 
@@ -143,13 +144,16 @@ class Entry:
 
     def touch(self, now: float) -> None:
         """Note a hit in the file's time, at most once a minute: the order that a restart begins with."""
-        if now - self._status.st_mtime > TOUCH_SECONDS:
+        # a time to come was set by a clock that went wrong, and would make the entry the last to go
+        if abs(now - self._status.st_mtime) > TOUCH_SECONDS:
             os.utime(self._fd, (now, now))
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        # what was read was checked: an error that comes as late as this harms nobody
+        with suppress(OSError):
+            if fd >= 0:
+                os.close(fd)
 
     # an iterator that nobody began to read runs no `finally` when it is closed
     __del__ = close

@@ -28,8 +28,9 @@ def version_of(headers: Headers) -> tuple[str, str]:
 
 
 def length_of(headers: Headers) -> int:
-    """Content-Length in bytes; 0 where there is none."""
-    return int(find(headers, 'content-length') or 0)
+    """Content-Length in bytes; 0 where there is none, or no number."""
+    length = find(headers, 'content-length') or ''
+    return int(length) if length.isdecimal() else 0
 
 
 def is_opted_out(wish: str | None) -> bool:
@@ -51,7 +52,7 @@ def uncacheable_reason(headers: Headers, max_object_size: int) -> str | None:
     :param max_object_size: bytes
     """
     length = find(headers, 'content-length')
-    if length is None or not length.isdigit():
+    if length is None or not length.isdecimal():
         return 'no-length'
     if int(length) > max_object_size:
         return 'too-large'

@@ -6,24 +6,26 @@ After a crash: an entry is linked or not, since a rename is one step; a spool fi
 is removed when it is old (`sweep_spool`). No index is kept on disk: the folder is the index.
 """
 import fcntl
+import json
 import os
 import secrets
 import stat
+import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from hashlib import md5
 from pathlib import Path
 from typing import IO
 
-from swift.common.utils import Timestamp
-
 from ..conf.naming import KEY_BYTES, Layout, Naming, ObjectName
-from .entry import EntryMeta
-from .errors import CacheError, Damaged, Unavailable
+from .candidate import Candidate, remove, verify
+from .entry import EntryMeta, Stamp
+from .errors import Damaged, Unavailable
 from .reader import Entry, disk_bytes
-from .rules import etag_of
-from .writer import EntryWriter
+from .writer import EntryWriter, write_small
+
+# seconds by which a file may be ahead of the clock for other reasons, such as a file server's own clock
+CLOCK_SLACK = 60
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,25 @@ class Store:
         :raises Damaged: for what lies under its name and is not its entry
         :raises OSError: where the disk fails
         """
-        return Entry.open(self.layout.entry(self.naming.entry(name)), name)
+        return Entry.open(self.layout.entry_path(self.naming.entry(name)), name)
 
     def has(self, name: ObjectName) -> bool:
         """Whether there is an entry, of whatever worth; cheaper than opening it."""
-        return self.layout.entry(self.naming.entry(name)).exists()
+        return os.path.exists(self.layout.entry_path(self.naming.entry(name)))
 
     def writer(self, meta: EntryMeta) -> EntryWriter:
         return EntryWriter(self.layout.spool, meta)
+
+    def keep(self, meta: EntryMeta, body: bytes, stamp: Stamp | None) -> str:
+        """Write a whole entry of one block at most into the spool; the file's name.
+
+        :raises NoRoom: where the headers are too large
+        :raises OSError: where the disk fails
+        """
+        return write_small(self.layout.spool, meta, body, stamp)
+
+    def is_in_spool(self, spool_name: str) -> bool:
+        return os.path.exists(f'{self.layout.spool}/{spool_name}')
 
     def admit(self, spool_name: str) -> Linked:
         """Check a spool file whole, MD5 too, and link it under its entry's name.
@@ -120,30 +133,27 @@ class Store:
         :raises Damaged: where it is not exactly the object's bytes
         :raises CacheError: where a newer version is cached already
         """
-        path = self.layout.spool / os.path.basename(spool_name)
-        try:
-            entry = Entry.open(path)
-            if entry is None:
-                raise Damaged(f'spool file {spool_name} is gone')
-            with entry:
-                _verify(entry)
-                return self._link(path, entry)
-        finally:
-            path.unlink(missing_ok=True)
+        with closing(self.verified(spool_name)) as candidate:
+            candidate.link()
+            return Linked(candidate.entry_name, candidate.disk_bytes, candidate.fetched_at)
 
-    def _link(self, path, entry):
-        entry_name = self.naming.entry(entry.meta.name)
-        target = self.layout.entry(entry_name)
+    def verified(self, spool_name: str) -> Candidate:
+        """A spool file, checked whole, that may be linked. Close it: then it is gone from the spool.
+
+        :raises Damaged: where it is not exactly the object's bytes; the file is removed
+        """
+        return Candidate(self.layout.spool / os.path.basename(spool_name), self.layout, self.naming)
+
+    def spooled_entry(self, spool_name: str) -> str:
+        """The entry name that a spool file will have; '' where that cannot be told."""
         try:
-            existing = Entry.open(target)
-        except Damaged:
-            existing = None
-        if existing is not None:
-            with existing:
-                if _version(existing.meta) > _version(entry.meta):
-                    raise CacheError(f'{entry_name}: a newer version is cached already')
-        os.rename(path, target)
-        return Linked(entry_name, entry.disk_bytes, entry.meta.fetched_at)
+            entry = Entry.open(self.layout.spool / os.path.basename(spool_name))
+        except (Damaged, OSError, TypeError):
+            return ''
+        if entry is None:
+            return ''
+        with entry:
+            return self.naming.entry(entry.meta.name)
 
     def drop(self, entry_name: str, identity: str | None = None) -> bool:
         """Unlink an entry; with `identity` only if it is still that file. Tells whether it did."""
@@ -157,16 +167,19 @@ class Store:
                 with entry:
                     if entry.identity != identity:
                         return False
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        return True
+        return remove(path)
+
+    def names_of(self, container_name: str) -> list[str]:
+        """The names of one container's entries, from the folder."""
+        return [name for folder in sorted(self.layout.objects.iterdir()) if folder.is_dir()
+                for name in os.listdir(folder) if name.startswith(container_name)]
 
     def linked(self) -> Iterator[Linked]:
         """All entries, in no order, unread and unchecked."""
         for folder in sorted(self.layout.objects.iterdir()):
-            yield from _files(folder)
+            # a file that somebody put beside them is none of ours
+            if folder.is_dir():
+                yield from _files(folder)
 
     def spool_files(self) -> Generator[Linked, None, None]:
         yield from _files(self.layout.spool)
@@ -185,17 +198,31 @@ class Store:
                     return most
         return total
 
-    def sweep_spool(self, before: float) -> int:
-        """Remove spool files last written before that time; tells how many."""
-        old = [item for item in self.spool_files() if item.used_at < before]
-        for item in old:
-            (self.layout.spool / item.entry_name).unlink(missing_ok=True)
-        return len(old)
+    def sweep_spool(self, before: float, now: float | None = None) -> int:
+        """Remove spool files last written before that time; tells how many.
+
+        One from the future, left by a clock that was set back since, begins to age now.
+        """
+        now = time.time() if now is None else now
+        found = list(self.spool_files())
+        old = [item for item in found if item.used_at < before]
+        for item in found:
+            if item.used_at > now + CLOCK_SLACK and item not in old:
+                os.utime(self.layout.spool / item.entry_name, (now, now), follow_symlinks=False)
+        return sum(remove(self.layout.spool / item.entry_name) for item in old)
 
     def free_bytes(self, floor: float) -> int:
         """Bytes that may be written until `floor` percent of the file system are left."""
         status = os.statvfs(self.layout.cache_dir)
         return int((status.f_bavail - status.f_blocks * floor / 100) * status.f_frsize)
+
+    def report(self) -> dict:
+        """What the sidecar last told of itself; nothing where it never did, or not in a way known here."""
+        try:
+            found = json.loads(self.layout.report.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def check(self, fix: bool = False) -> Iterator[tuple[str, str]]:
         """Read every entry and check every byte.
@@ -209,7 +236,7 @@ class Store:
             except (Damaged, OSError) as error:
                 yield item.entry_name, str(error)
                 if fix:
-                    self.layout.entry(item.entry_name).unlink(missing_ok=True)
+                    remove(self.layout.entry(item.entry_name))
 
     def _check_one(self, entry_name):
         entry = Entry.open(self.layout.entry(entry_name))
@@ -218,7 +245,7 @@ class Store:
         with entry:
             if self.naming.entry(entry.meta.name) != entry_name:
                 raise Damaged('it is the entry of another object')
-            _verify(entry)
+            verify(entry)
 
 
 def _files(folder):
@@ -235,17 +262,17 @@ def _make_key(path):
     """The key, written whole or not at all, and never over another."""
     if path.exists():
         return
-    temporary = path.with_name(f'key.{os.getpid()}')
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # what a crash left may be the key itself under a second name: nothing that is there is opened again
+    temporary = path.with_name(f'key.{secrets.token_hex(8)}')
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, secrets.token_bytes(KEY_BYTES))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
+        try:
+            os.write(descriptor, secrets.token_bytes(KEY_BYTES))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileExistsError):
+            os.link(temporary, path)
     finally:
         os.unlink(temporary)
 
@@ -253,16 +280,3 @@ def _make_key(path):
 def _identity(path):
     status = os.stat(path)
     return status.st_ino, status.st_mtime_ns
-
-
-def _verify(entry):
-    found = md5(usedforsecurity=False)
-    for block in entry.blocks(0, entry.meta.body_length):
-        found.update(block)
-    etag = etag_of(entry.meta.headers)
-    if found.hexdigest() != etag:
-        raise Damaged(f'MD5 {found.hexdigest()} where the ETag is {etag or "missing"}')
-
-
-def _version(meta):
-    return Timestamp(meta.header('x-backend-timestamp') or meta.header('x-timestamp') or 0)

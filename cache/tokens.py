@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..conf.naming import ObjectName
 from .line import LineError
-from .lines import Answer, Lines
+from .lines import Announced, Answer, Lines
 
 TOKEN_SECONDS = 24 * 3600
 
@@ -70,10 +70,31 @@ class TokenRing:
         """:raises TokensUnreachable:"""
         return self.ask(name).take()
 
+    def announce(self, name: ObjectName, token: Token) -> Announced:
+        """Set a token without waiting: whoever asks after this has it, and so has what is set after it.
+
+        :raises TokensUnreachable: where it could not even be sent
+        """
+        try:
+            return self.lines.announce(_key(name), _value(token), TOKEN_SECONDS)
+        except LineError as error:
+            raise TokensUnreachable(str(error)) from None
+
+    def replace(self, name: ObjectName, announced: Announced, token: Token) -> bool:
+        """Set a token in the place of the announced one; False where another has been set since.
+
+        :raises TokensUnreachable:
+        """
+        try:
+            place = announced.confirm()
+            return bool(place) and self.lines.replace(_key(name), _value(token), TOKEN_SECONDS, place)
+        except LineError as error:
+            raise TokensUnreachable(str(error)) from None
+
     def set(self, name: ObjectName, token: Token) -> None:
         """:raises TokensUnreachable:"""
         try:
-            self.lines.set(_key(name), [token.value, token.pending, token.timestamp], TOKEN_SECONDS)
+            self.lines.set(_key(name), _value(token), TOKEN_SECONDS)
         except LineError as error:
             raise TokensUnreachable(str(error)) from None
 
@@ -101,6 +122,10 @@ def _token(found) -> Token | None:
         return None
     value, pending, timestamp = found
     return Token(str(value), bool(pending), str(timestamp))
+
+
+def _value(token):
+    return [token.value, token.pending, token.timestamp]
 
 
 def _key(name):

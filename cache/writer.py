@@ -4,10 +4,12 @@ import os
 import secrets
 from pathlib import Path
 
-from xxhash import xxh3_64
+from xxhash import xxh3_64, xxh3_64_intdigest
 
 from .entry import BLOCK, EntryMeta, Stamp, block_count, encode_meta, header_length, pack_header
 from .errors import NoRoom
+
+CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class EntryWriter:
@@ -29,8 +31,7 @@ class EntryWriter:
         self._hash = xxh3_64()
         self._in_block = 0
         self.path = spool / secrets.token_hex(16)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(self.path, flags, 0o600)
+        self._fd = os.open(self.path, CREATE, 0o600)
         # its length shows from the beginning, so that all who look at the spool count what is coming
         self._truncate()
 
@@ -104,11 +105,37 @@ class EntryWriter:
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        # what did not get to the disk fails its checksum
+        with contextlib.suppress(OSError):
+            if fd >= 0:
+                os.close(fd)
 
     # whoever should have closed it may have been dropped unread
     __del__ = close
+
+
+def write_small(spool: Path, meta: EntryMeta, body: bytes, stamp: Stamp | None) -> str:
+    """A whole entry of one block at most, in one go; the spool file's name.
+
+    :raises NoRoom: where the headers are too large
+    :raises OSError: where the disk fails; the file is removed
+    """
+    table = xxh3_64_intdigest(body).to_bytes(8, 'little') if body else b''
+    data = pack_header(encode_meta(meta), len(body), table, stamp) + body + table
+    name = secrets.token_hex(16)
+    path = f'{spool}/{name}'
+    descriptor = os.open(path, CREATE, 0o600)
+    try:
+        _pwrite_all(descriptor, data, 0)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+    finally:
+        # what did not get to the disk fails its checksum
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    return name
 
 
 def _pwrite_all(fd, data, offset):

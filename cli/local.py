@@ -4,7 +4,9 @@ import time
 
 from ..cache import Store, Unavailable
 from ..conf import ConfError
-from ..queues import QueueError, SqliteQueue
+from ..queues import QueueError, SqliteQueue, counters_folder
+from ..queues.totals import read_all
+from ..sidecar.figures import queue_path
 from ..sidecar.settings import read_settings
 
 CONF = '/etc/swift/swiftahead-sidecar.conf'
@@ -30,10 +32,10 @@ def add_parsers(commands) -> None:
 def show_status(args) -> int:
     """:returns: 0 where the sidecar has reported lately, else 1"""
     settings, store = _open(args.conf)
-    report = _report(store)
+    report = store.report()
     alive = time.time() - report.get('at', 0) < REPORT_SECONDS
     found = {'alive': alive, **report, 'spool_bytes': store.spool_bytes(),
-             'queue': _depth(settings.sidecar.queue)}
+             'queue': _depth(settings.sidecar.queue), 'counters': _counters(settings)}
     if args.json:
         print(json.dumps(found))
     else:
@@ -48,10 +50,23 @@ def _print_status(found):
         print('sidecar    NOT RUNNING: start swiftahead-sidecar; until then nothing is admitted or fetched')
     if 'entries' in found:
         print(f'cache      {found["entries"]} entries, {found["bytes"]:,} of {found["cache_size"]:,} bytes')
+    if found.get('rebuilding'):
+        print(f'           the index is being made anew: {found.get("rebuilt_percent", 0)} percent of the folder '
+              'is known; until then the bytes are the most that there may be')
     print(f'spool      {found["spool_bytes"]:,} bytes')
-    for section in ('queue', 'counts'):
-        told = ', '.join(f'{key} {value}' for key, value in found.get(section, {}).items())
-        print(f'{section:<10} {told or "empty"}')
+    told = ', '.join(f'{key} {value}' for key, value in found['queue'].items())
+    print(f'queue      {told or "empty"}')
+    counted = {name: count for name, count in found['counters'].items() if count}
+    print('counters' if counted else 'counters   all 0')
+    for name, count in counted.items():
+        print(f'  {name:<32} {count:>20,}' if isinstance(count, int) else f'  {name} {count}')
+
+
+def _counters(settings):
+    try:
+        return read_all(counters_folder(queue_path(settings)))
+    except OSError as error:
+        return {'error': str(error)}
 
 
 def check_cache(args) -> int:
@@ -77,13 +92,6 @@ def _open(conf):
     except Unavailable as error:
         raise LocalError(f'{error}; run this as the user {settings.user}, with the sidecar started '
                          'at least once') from None
-
-
-def _report(store):
-    try:
-        return json.loads(store.layout.report.read_text())
-    except (OSError, ValueError):
-        return {}
 
 
 def _depth(url):

@@ -1,4 +1,5 @@
 """Casts: a text from a conf file to a value, or a ValueError whose message is the rule."""
+import ipaddress
 import re
 
 from swift.common.utils import TRUE_VALUES
@@ -7,6 +8,7 @@ from swift.common.utils import TRUE_VALUES
 FALSE_VALUES = {'0', 'f', 'false', 'n', 'no', 'off'}
 UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40,
          'kB': 10**3, 'KB': 10**3, 'MB': 10**6, 'GB': 10**9, 'TB': 10**12}
+LARGEST = 2**63
 SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B|)\s*$')
 
 
@@ -28,7 +30,11 @@ def size(value):
     found = SIZE.match(value)
     if not found or found.group(2) not in UNITS:
         raise ValueError('must be a size such as 1048576, 64 KiB, 100 MiB or 2 GiB')
-    return int(float(found.group(1)) * UNITS[found.group(2)])
+    result = float(found.group(1)) * UNITS[found.group(2)]
+    # no file and no file system is larger; what is not finite is no whole number either
+    if result >= LARGEST:
+        raise ValueError(f'must be a size of less than {LARGEST // UNITS["TiB"]} TiB')
+    return int(result)
 
 
 def choice(*words):
@@ -70,9 +76,16 @@ def absolute_path(value):
     return path
 
 
+def ip_address(value):
+    try:
+        return str(ipaddress.ip_address(value.strip()))
+    except ValueError:
+        raise ValueError('must be an IP address such as 127.0.0.1 or ::1') from None
+
+
 def queue_url(value):
     url = value.strip()
-    if not url.startswith('sqlite:/'):
+    if not url.startswith('sqlite:/') or url.endswith('/'):
         raise ValueError('must be sqlite: followed by an absolute path, '
                          'such as sqlite:/var/cache/swiftahead/queue.db')
     return url

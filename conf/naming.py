@@ -70,11 +70,11 @@ class Layout:
     def report(self) -> Path:
         return self.cache_dir / 'sidecar.json'
 
-    @property
+    @cached_property
     def objects(self) -> Path:
         return self.cache_dir / FORMAT / 'objects'
 
-    @property
+    @cached_property
     def spool(self) -> Path:
         return self.cache_dir / FORMAT / 'spool'
 

@@ -1,5 +1,5 @@
 """The option tables of the two programs. The samples in etc/ say the same; a test compares them."""
-from .casts import absolute_path, boolean, choice, number, queue_url, seconds, size, text
+from .casts import absolute_path, boolean, choice, ip_address, number, queue_url, seconds, size, text
 from .options import REQUIRED, Option, Table
 
 # what PasteDeploy adds, and what Swift's own get_logger and statsd client read from any section
@@ -20,8 +20,9 @@ FILTER = Table('filter:prefetch', (
     Option('max_age', seconds(0), '600', 'seconds for which a validated entry is trusted'),
     Option('capture', boolean, 'on', 'whether a miss is kept for the next reader'),
     Option('max_object_size', size, '1 GiB', 'objects above this size are neither kept nor fetched ahead'),
-    Option('spool_size', size, '1 GiB',
-           'bytes that captured misses may occupy before the sidecar has admitted them'),
+    Option('spool_size', size, None,
+           'bytes that captured misses may occupy before the sidecar has admitted them; 5 percent of the '
+           "sidecar's cache_size when not given, and at least 1 GiB"),
     Option('free_space', number(float, 0, 90, 'percent'), '5',
            'percent of the file system below which nothing more is captured'),
     Option('cache_status', boolean, 'on', 'whether responses tell Cache-Status, Age and X-Object-Prefetched'),
@@ -31,8 +32,9 @@ FILTER = Table('filter:prefetch', (
            'records that one worker holds in memory at most; more are dropped and counted'),
     Option('memcache_servers', text, None,
            "memcached servers of the freshness tokens; Swift's own cache servers when not given"),
-), foreign=(*LOGGING, 'memcache_*', 'connect_timeout', 'pool_timeout', 'io_timeout', 'tries',
-            'error_suppression_*', 'tls_*', 'max_connections', 'item_size_warning_threshold'))
+), foreign=(*LOGGING, 'memcache_max_connections', 'memcache_serialization_support', 'connect_timeout',
+            'pool_timeout', 'io_timeout', 'tries', 'error_suppression_*', 'tls_*', 'max_connections',
+            'item_size_warning_threshold'))
 
 SIDECAR = Table('sidecar', (
     CACHE_DIR,
@@ -56,6 +58,11 @@ PREFETCHER = Table('prefetcher', (
     Option('enabled', boolean, 'on', 'whether records are consumed and the cache is filled'),
     Option('learn', boolean, 'on', 'whether reads are learned from and objects are fetched ahead'),
     Option('concurrency', number(int, 1, 1000), '16', 'fetches at the same time'),
+    Option('bytes_per_second', size, '0', 'bytes that are fetched in a second, by all fetches; 0: no limit'),
+    Option('slow_factor', number(float, 1.1, 100), '3',
+           'times its usual time to first byte at which the backend counts as slow; fetches at the same time are '
+           'halved then, down to none'),
+    Option('queue_limit', number(int, 1), '1000', 'predictions that wait to be fetched at most'),
     Option('threshold', number(float, 0, 1), '0.5', 'least probability at which an object is fetched ahead'),
     Option('window', seconds(0.001), '60', 'seconds within which one read counts as following another'),
     Option('look_ahead', number(int, 1, 64), '8', 'steps that are looked ahead at most'),
@@ -63,4 +70,13 @@ PREFETCHER = Table('prefetcher', (
     Option('poll_interval', seconds(0.01, 5), '1',
            'seconds between two looks at the queue when no wake-up came'),
     Option('max_contexts', number(int, 1), '100000', 'objects whose followers are remembered at most'),
+), foreign=LOGGING)
+
+STATUS = Table('status', (
+    Option('enabled', boolean, 'on', 'whether page, metrics and health check are served'),
+    Option('bind_ip', ip_address, '127.0.0.1',
+           'address to listen on; one of the loopback, unless allow_remote is on'),
+    Option('bind_port', number(int, 0, 65535), '6090', 'port to listen on; 0: any that is free, told in the log'),
+    Option('allow_remote', boolean, 'off',
+           'whether bind_ip may be an address that others reach: nobody is asked for a password'),
 ), foreign=LOGGING)

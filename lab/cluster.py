@@ -10,7 +10,7 @@ from .confs import Layout, memcached, write_confs
 from .errors import LabError
 from .plan import Plan
 from .ports import HOST, Reservation
-from .programs import Program, programs
+from .programs import Program, programs, write_scripts
 from .runner import Runner
 
 USER, KEY = 'test:tester', 'testing'
@@ -28,14 +28,15 @@ class Lab:
     :param filter_conf: further options for ``[filter:prefetch]``
     :param sidecar_conf: further options for the sidecar, section -> option -> value
     :param workers: of each proxy
+    :param user: whom proxies and sidecar run as, where root puts the lab up; storage servers are root's then
     :raises LabError: where these make no sense
     """
 
     def __init__(self, folder, nodes=4, replicas=3, policies=('gold', 'silver'), proxies=1, latency_ms=0,
-                 filter=True, sidecar=True, filter_conf=None, sidecar_conf=None, workers=1):
+                 filter=True, sidecar=True, filter_conf=None, sidecar_conf=None, workers=1, user=''):
         names = (policies,) if isinstance(policies, str) else tuple(policies)
         self._set(folder, Plan(nodes, replicas, names, proxies, latency_ms, bool(filter), bool(sidecar),
-                               dict(filter_conf or {}), dict(sidecar_conf or {}), workers))
+                               dict(filter_conf or {}), dict(sidecar_conf or {}), workers, user))
 
     def _set(self, folder, plan):
         self.layout = Layout(Path(folder).expanduser().resolve())
@@ -71,7 +72,7 @@ class Lab:
             tool(name)
         check_folder(self.layout)
         with self._alone():
-            if self._runner.all():
+            if self._runner.processes():
                 raise LabError(f'the lab in {self.folder} is up already; take it down first with: '
                                f'swiftahead lab down --dir {self.folder}')
             try:
@@ -106,6 +107,7 @@ class Lab:
                 (layout.node(node) / device).mkdir(parents=True, exist_ok=True)
         plan.write(layout.plan)
         write_confs(plan, layout)
+        write_scripts(layout, {program.script for program in self._programs.values() if program.script})
         write_rings(plan, layout.etc)
 
     def down(self) -> None:

@@ -59,6 +59,10 @@ class Layout:
         return self.cache / 'queue.db'
 
     @property
+    def bin(self) -> Path:
+        return self.folder / 'bin'
+
+    @property
     def run(self) -> Path:
         return self.folder / 'run'
 
@@ -149,8 +153,13 @@ def _proxy(plan, layout, port):
     pipeline = PIPELINE
     if plan.filter:
         pipeline = pipeline.replace(' proxy-server', ' prefetch proxy-server')
-    return {'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=port, workers=plan.workers),
+    return {'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=port, workers=plan.workers,
+                                **_user(plan)),
             **_pipeline(plan, layout, pipeline)}
+
+
+def _user(plan):
+    return {'user': plan.user} if plan.user else {}
 
 
 def _client(plan, layout, pipeline):
@@ -161,8 +170,9 @@ def _client(plan, layout, pipeline):
 def _sidecar(plan, layout):
     sections = {
         'DEFAULT': {'swift_dir': layout.etc, 'log_level': 'INFO'},
-        'sidecar': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', 'user': user(),
+        'sidecar': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', 'user': plan.user or user(),
                     'swift_dir': layout.etc, 'cache_size': '1 GiB'},
+        'status': {'bind_port': plan.ports['status']},
         **_pipeline(plan, layout, CLIENT_PIPELINE)}
     for section, options in plan.sidecar_conf.items():
         sections[section] = {**sections.get(section, {}), **options}

@@ -1,7 +1,7 @@
-"""Runs one program of a lab: python -m swiftahead.lab.launch SWIFT_DIR SCRIPT [ARGUMENT...]
+"""What a lab's own copies of Swift's console scripts run: each is a file in the lab's ``bin``.
 
-SCRIPT is a console script such as swift-object-server. `swift_dir` in a conf alone does not bring the storage
-policies of that folder, so folder and policies are set before anything else is loaded.
+Files, since a server that is asked to reload executes the file of its own name again. `swift_dir` in a conf alone
+does not bring the storage policies of that folder, so folder and policies are set before anything else is loaded.
 """
 import os
 import sys
@@ -13,19 +13,12 @@ from swift.common.utils import set_swift_dir
 from . import logs
 
 
-def main(argv: list[str]) -> int | None:
-    swift_dir, script, *arguments = argv
-    # -m puts the current folder on the path, where a package could hide an installed one
-    sys.path[:] = [path for path in sys.path if path not in ('', os.getcwd())]
+def main(swift_dir: str) -> int | None:
     logs.to_file()
     set_swift_dir(swift_dir)
     reload_storage_policies()
-    found = list(entry_points(group='console_scripts', name=script))
+    name = os.path.basename(sys.argv[0])
+    found = list(entry_points(group='console_scripts', name=name))
     if not found:
-        raise SystemExit(f'{script} is not installed in the environment of {sys.executable}')
-    sys.argv = [script, *arguments]
+        raise SystemExit(f'{name} is not installed in the environment of {sys.executable}')
     return found[0].load()()
-
-
-if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))

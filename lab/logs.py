@@ -1,4 +1,4 @@
-"""Logging for a lab's programs: everything goes to the file that stderr was opened on.
+"""Logging for a lab's programs: everything goes to one file for each.
 
 Swift's own choices are syslog and the console. `log_custom_handlers` would not do, since proxy-logging makes
 its access logger without it; and the console is closed by Swift's `capture_stdio`.
@@ -10,6 +10,8 @@ import os
 import time
 
 from swift.common.utils import logs as swift_logs
+
+from .process import LOG
 
 _target = 2
 
@@ -35,8 +37,15 @@ class FileHandler(logging.Handler):
 
 
 def to_file():
-    """From now on every logger that Swift makes in this process writes to what is stderr now."""
+    """From now on every logger that Swift makes in this process writes to its log file; stderr without one."""
     global _target
+    log = os.environ.get(LOG)
+    if log:
+        # after a reload stderr is what capture_stdio has made of it: /dev/null
+        opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for descriptor in (1, 2):
+            os.dup2(opened, descriptor)
+        os.close(opened)
     # a copy, because capture_stdio points stderr itself at /dev/null
     _target = os.dup(2)
     faulthandler.enable(_target)

@@ -24,6 +24,7 @@ class Plan:
     filter_conf: dict = field(default_factory=dict)
     sidecar_conf: dict = field(default_factory=dict)
     workers: int = 1
+    user: str = ''
     ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -58,7 +59,7 @@ class Plan:
     @property
     def port_names(self) -> list[str]:
         servers = [f'{server}{node}' for node in self.node_numbers for server in SERVERS]
-        return ['memcached', 'rsync', *servers, *self.proxy_names]
+        return ['memcached', 'rsync', 'status', *servers, *self.proxy_names]
 
     @property
     def proxy_names(self) -> list[str]:

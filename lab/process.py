@@ -1,7 +1,8 @@
 """Starting, finding and ending a lab's processes.
 
-Each carries the lab's folder in its environment, which /proc shows for as long as it lives. So what belongs
-to a lab is known without any record of it, whoever was killed, and nothing else can be taken for it.
+Each carries the lab's folder, its program's name and its log file in its environment, which /proc shows for as
+long as it lives, also when it executes itself again. So what belongs to a lab is known without any record of it,
+whoever was killed, and nothing else can be taken for it.
 """
 import contextlib
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 from .errors import LabError
 
 MARK = 'SWIFTAHEAD_LAB'
+NAME = 'SWIFTAHEAD_LAB_PROGRAM'
+LOG = 'SWIFTAHEAD_LAB_LOG'
 PROC = Path('/proc')
 POLL = 0.05
 KILL_SECONDS = 10.0
@@ -27,13 +30,14 @@ class Process:
     started: int
 
 
-def spawn(folder: Path, arguments: list[str], log: Path) -> int:
+def spawn(folder: Path, name: str, arguments: list[str], log: Path) -> int:
     """Start a program in a session of its own, its output appended to `log`.
 
     :returns: its pid
     :raises LabError: where the file to run is not there
     """
-    environ = {**os.environ, MARK: str(folder), 'PYTHONSAFEPATH': '1', 'PYTHONUNBUFFERED': '1'}
+    environ = {**os.environ, MARK: str(folder), NAME: name, LOG: str(log), 'PYTHONSAFEPATH': '1',
+               'PYTHONUNBUFFERED': '1'}
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
                (os.POSIX_SPAWN_DUP2, 1, 2)]
@@ -55,20 +59,24 @@ def read(pid: int) -> Process | None:
     return None if state in 'ZX' else Process(pid, int(session), int(rest[15]))
 
 
-def processes(folder: Path) -> list[Process]:
-    """All that run for the lab in `folder`."""
+def processes(folder: Path, name: str | None = None) -> list[Process]:
+    """All that run for the lab in `folder`; with `name` those of that program, of whatever generation."""
     pids = [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]
-    return [process for pid in pids if belongs(pid, folder) and (process := read(pid))]
+    return [process for pid in pids if belongs(pid, folder, name) and (process := read(pid))]
 
 
-def belongs(pid: int, folder: Path) -> bool:
-    """Whether the process runs for the lab in `folder`."""
+def belongs(pid: int, folder: Path, name: str | None = None) -> bool:
+    """Whether the process runs for the lab in `folder`, and as the program `name` of it."""
+    marks = {f'{MARK}={folder}', *([f'{NAME}={name}'] if name else [])}
     try:
         environ = (PROC / str(pid) / 'environ').read_bytes()
+    except PermissionError:
+        # a worker that runs as another user shows it to its leader's user only with CAP_SYS_PTRACE
+        found = read(pid)
+        return found is not None and found.session not in (0, pid) and belongs(found.session, folder, name)
     except OSError:
-        # ended, or another user's
         return False
-    return os.fsencode(f'{MARK}={folder}') in environ.split(b'\0')
+    return {os.fsencode(mark) for mark in marks} <= set(environ.split(b'\0'))
 
 
 def end(find: Callable[[], list[Process]], signum: int, seconds: float) -> None:
@@ -76,8 +84,7 @@ def end(find: Callable[[], list[Process]], signum: int, seconds: float) -> None:
 
     :raises LabError: where something is left even so
     """
-    ending = _Ending(find)
-    _signal(ending.asked(signum), signum)
+    ending = _Ending(find, signum)
     if wait_until(ending.is_over, seconds):
         return
     _signal(ending.left(), signal.SIGKILL)
@@ -87,9 +94,11 @@ def end(find: Callable[[], list[Process]], signum: int, seconds: float) -> None:
 
 
 class _Ending:
-    def __init__(self, find):
+    def __init__(self, find, signum):
         self._find = find
+        self._signum = signum
         self._seen: set[Process] = set()
+        self._asked: set[Process] = set()
 
     def left(self) -> set[Process]:
         # one that is dying has no environment by which to find it, but may hold its port still
@@ -98,14 +107,18 @@ class _Ending:
         return self._seen
 
     def is_over(self) -> bool:
+        """Whether all have ended; asks those who are to be asked now."""
         # looked for twice: a child born while /proc was listed is not in the list
-        return not self.left() and not self.left()
+        left = self.left() or self.left()
+        new = self._to_ask(left) - self._asked
+        _signal(new, self._signum)
+        self._asked |= new
+        return not left
 
-    def asked(self, signum) -> set[Process]:
-        """A leader ends its workers itself; workers that lost theirs are asked too."""
-        left = self.left()
+    def _to_ask(self, left):
+        """A leader ends its workers itself; workers that have lost theirs are asked too."""
         leaders = {one.pid for one in left if one.pid == one.session}
-        return left if signum == signal.SIGKILL else {
+        return left if self._signum == signal.SIGKILL else {
             one for one in left if one.pid in leaders or one.session not in leaders}
 
 

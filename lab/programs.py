@@ -11,11 +11,18 @@ from .confs import CLUSTER_DAEMONS, DAEMONS, Layout, user
 from .plan import SERVERS, Plan
 from .ports import HOST, is_open
 
+SCRIPT = """\
+#!{python}
+import sys
+from swiftahead.lab.launch import main
+sys.exit(main({swift_dir!r}))
+"""
+
 
 @dataclass(frozen=True)
 class Program:
     """
-    :param script: console script to start through the launcher, or '' where `conf` alone does not say
+    :param script: console script of which the lab has a copy; '' for what is no Python program
     :param port: where it listens, or None
     :param always: whether it belongs to a lab that is up
     """
@@ -32,8 +39,7 @@ class Program:
             return [tool('memcached'), '-l', HOST, '-p', str(self.port), '-U', '0', '-m', '64', *run_as]
         if self.name == 'rsync':
             return [tool('rsync'), '--daemon', '--no-detach', f'--config={self.conf}']
-        return [sys.executable, '-m', 'swiftahead.lab.launch', str(layout.etc), self.script,
-                str(self.conf), *more]
+        return [sys.executable, str(layout.bin / self.script), str(self.conf), *more]
 
     def is_ready(self, said: str) -> bool:
         """:param said: what its log has got since it was started"""
@@ -72,6 +78,15 @@ def programs(plan: Plan, layout: Layout) -> dict[str, Program]:
     found += [Program(name, f'swift-{name}', layout.etc / f'{name}.conf', always=False)
               for name in CLUSTER_DAEMONS]
     return {program.name: program for program in found}
+
+
+def write_scripts(layout: Layout, names: set[str]) -> None:
+    """The lab's copies of console scripts; `lab.launch` says what for."""
+    layout.bin.mkdir(exist_ok=True)
+    for name in names:
+        path = layout.bin / name
+        path.write_text(SCRIPT.format(python=sys.executable, swift_dir=str(layout.etc)))
+        path.chmod(0o755)
 
 
 def _is_healthy(port):

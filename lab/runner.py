@@ -34,11 +34,12 @@ class Runner:
 
     def start(self, program: Program, *more: str) -> Started:
         """Start it, and do not wait. :param more: further arguments"""
-        if self.session(program.name):
+        # workers of an earlier start may still be sending what they began
+        if self.pid(program.name):
             raise LabError(f'{program.name} is running already; stop it first')
         log = self.log(program.name)
         offset = log.stat().st_size if log.exists() else 0
-        pid = process.spawn(self.layout.folder, program.arguments(self.layout, *more), log)
+        pid = process.spawn(self.layout.folder, program.name, program.arguments(self.layout, *more), log)
         self._children.add(pid)
         found = process.read(pid)
         # where it has ended already, no process can match
@@ -98,20 +99,16 @@ class Runner:
         is_it = found and found.started == started and process.belongs(recorded, self.layout.folder)
         return recorded if is_it else None
 
-    def session(self, name: str) -> list[process.Process]:
-        """The processes of a program, also where its first is gone and workers are left."""
-        recorded, _ = self._recorded(name)
-        return [one for one in self.all() if one.session == recorded]
-
-    def all(self) -> list[process.Process]:
+    def processes(self, name: str | None = None) -> list[process.Process]:
+        """Those of the lab, or of a program: also where its first is gone and workers of it are left."""
         self._children -= {pid for pid in self._children if process.exit_code(pid) is not None}
-        return process.processes(self.layout.folder)
+        return process.processes(self.layout.folder, name)
 
     def stop(self, name: str, signum: int) -> None:
-        process.end(lambda: self.session(name), signum, STOP_SECONDS)
+        process.end(lambda: self.processes(name), signum, STOP_SECONDS)
 
     def stop_all(self) -> None:
-        process.end(self.all, signal.SIGTERM, STOP_SECONDS)
+        process.end(self.processes, signal.SIGTERM, STOP_SECONDS)
 
     def wait_until_closed(self, ports: list[int]) -> None:
         """A process with threads may still hold its port for a moment after it has ended."""

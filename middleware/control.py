@@ -32,6 +32,7 @@ def control(req: Request, start_response, app, runtime, account: str, container:
     except QueueError as error:
         runtime.logger.error('control request not taken: %s', error)
         return answer(HTTPServiceUnavailable, 'the queue of the prefetch filter takes no records')
+    runtime.count('controls', reason=params[PARAMETER])
     return answer(HTTPAccepted, f'{params[PARAMETER]} request taken')
 
 

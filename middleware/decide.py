@@ -103,8 +103,7 @@ def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, p
     if settings.freshness == 'validate':
         return Decision(Action.VALIDATE, 'validate')
     if settings.freshness == 'max-age':
-        validated_at = stamp.at if stamp else meta.fetched_at
-        return _by_age(validated_at, settings.max_age, now)
+        return _by_age(stamp.age(now) if stamp else now - meta.fetched_at, settings.max_age)
     return _by_token(meta, stamp, token, settings.max_age, now)
 
 
@@ -122,11 +121,11 @@ def _by_token(meta, stamp, token, max_age, now):
         if is_older(meta.headers, token.timestamp):
             return Decision(Action.MISS, 'written')
         return Decision(Action.VALIDATE, 'token')
-    return _by_age(stamp.at, max_age, now)
+    return _by_age(stamp.age(now), max_age)
 
 
-def _by_age(validated_at, max_age, now):
+def _by_age(age, max_age):
     # an age below zero is a clock that was set back: nothing is known then
-    if 0 <= now - validated_at < max_age:
+    if 0 <= age < max_age:
         return Decision(Action.SERVE, 'fresh')
     return Decision(Action.VALIDATE, 'age')

@@ -4,13 +4,11 @@ from functools import partial
 
 from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
-from swift.proxy.controllers.base import get_container_info
 
 from ..cache import Asked, Store
 from ..cache.rules import length_of
 from ..conf.naming import ObjectName
 from ..queues import Access
-from .backend import SOURCE
 from .client import NOBODY
 from .info import container_info, key_to_ask
 from .runtime import Known
@@ -38,6 +36,7 @@ class Exchange:
         self._start_response = start_response
         self._is_miss = False
         self._asked: Asked | None = None
+        self._known: Known | None = None
 
     @property
     def leaves_traces(self) -> bool:
@@ -76,23 +75,43 @@ class Exchange:
 
     def note(self, outcome: str, length: int) -> None:
         """Leave an access record, unless the client wants none."""
-        self.runtime.logger.increment(f'prefetch.{outcome}')
+        self._count(outcome, length if self.req.method == 'GET' else 0)
         if not self.leaves_traces:
             return
         name = self.name
         self.runtime.recorder.add(Access(name.account, name.container, name.object, self.client.name,
                                          self.runtime.clock(), length, outcome))
 
+    def _count(self, outcome, length):
+        count = self.runtime.count
+        if outcome == 'miss':
+            count('misses')
+            count('bytes_missed', length)
+            return
+        count('hits')
+        count('bytes_hit', length)
+        if outcome == 'prefetched':
+            count('hits_prefetched')
+
+    def bypassed(self, reason: str):
+        """The app's answer, since this is none of the cache's business."""
+        self.runtime.count('bypassed', reason=reason)
+        return self.passed(f'fwd=bypass; detail={reason}')
+
     def look_up(self) -> dict:
-        """What Swift knows of the container; the object's token is asked for in the same go."""
-        tokens = self.runtime.tokens
-        key = key_to_ask(self.env, tokens.lines, self.name) if tokens is not None else None
-        if tokens is None or key is None:
-            self._asked = self.runtime.ask(self.name)
-            return get_container_info(self.env, self.app, swift_source=SOURCE)
-        self._asked, answer = tokens.ask_with(self.name, key)
-        return container_info(self.env, self.app, key, answer)
+        """What Swift knows of the container; where a miss needs the object's token too, it is asked for
+        in the same go, or at least before other things are done."""
+        tokens, answer = self.runtime.tokens, None
+        if tokens is not None and self.settings.capture:
+            key = key_to_ask(self.env, self.app, tokens.lines, self.name)
+            if key is None:
+                self._asked = tokens.ask(self.name)
+            else:
+                self._asked, answer = tokens.ask_with(self.name, key)
+        return container_info(self.env, self.app, self.name, answer)
 
     def known(self) -> Known:
-        """The object's token, as of when the container was looked up; take it once."""
-        return self.runtime.take(self._asked)
+        """The object's token, as of when the container was looked up, or of now; one answer for the request."""
+        known = self._known or self.runtime.take(self._asked or self.runtime.ask(self.name))
+        self._known = known
+        return known

@@ -35,6 +35,7 @@ class Fill:
         self.token = token
         self.complete = False
         self.disk_error: Exception | None = None
+        self.read_error: OSError | None = None
         self._backend_error: BaseException | None = None
         self._body = body
         self._stamp = stamp
@@ -152,7 +153,8 @@ class Follower:
         """Bytes of the spool file; none where the disk does not give them."""
         try:
             return self._fill.writer.read(position, position + PIECE)
-        except OSError:
+        except OSError as error:
+            self._fill.read_error = error
             return b''
 
     def close(self) -> None:

@@ -1,11 +1,14 @@
 """The filter: which requests are ours, and who handles them."""
 import os
+import time
 
+from swift.common.concurrency import Semaphore
 from swift.common.registry import register_swift_info
 from swift.common.swob import Request, wsgi_to_str
 from swift.common.utils import get_logger
 
 from ..conf import FILTER
+from ..conf.memcache import memcache_conf
 from ..conf.naming import ObjectName
 from . import decide
 from .control import control, is_control
@@ -16,12 +19,16 @@ from .runtime import Runtime
 from .writes import Write
 
 NAME = 'prefetch'
+RETRY_SECONDS = 1.0
 READS = ('GET', 'HEAD')
 WRITES = ('PUT', 'POST', 'DELETE')
 
 
 class PrefetchFilter:
-    """Immutable but for the runtime, which each process makes for itself at its first request."""
+    """Immutable but for the runtime, which each process makes for itself at its first request.
+
+    :param conf: what `memcache_conf` made of the filter's own
+    """
 
     def __init__(self, app, settings, conf: dict, logger):
         self.app = app
@@ -30,6 +37,8 @@ class PrefetchFilter:
         self._conf = conf
         self._runtime: Runtime | None = None
         self._pid = 0
+        self._retry_at = 0.0
+        self._turn = Semaphore()
         self._misplaced = False
 
     def __call__(self, env, start_response):
@@ -37,6 +46,7 @@ class PrefetchFilter:
             handle = self._handler(env)
         except Exception:  # noqa: BLE001 - whatever is wrong with us, the client gets Swift's answer
             self.logger.exception('prefetch filter passes a request through')
+            self._count_broken('fault')
             handle = None
         if handle is None:
             return self.app(env, start_response)
@@ -61,12 +71,16 @@ class PrefetchFilter:
         return self._object(req, runtime, ObjectName(account, container, obj))
 
     def _object(self, req, runtime, name):
-        if decide.bypass_name_reason(name.account, name.path, req.allow_reserved_names):
+        reason = decide.bypass_name_reason(name.account, name.path, req.allow_reserved_names)
+        if reason:
+            if req.method in READS:
+                runtime.count('bypassed', reason=reason)
             return None
         if req.method in WRITES:
             return lambda start_response: Write(self.app, runtime, name)(req, start_response)
         store = runtime.store()
         if store is None:
+            runtime.count('passed_broken', reason='folder')
             return None
         return lambda start_response: read(Exchange(self.app, runtime, store, req, name, start_response))
 
@@ -79,14 +93,35 @@ class PrefetchFilter:
     def _ready(self) -> Runtime | None:
         """This process's runtime; None where the filter stands in a wrong place."""
         if self._pid != os.getpid():
+            # others wait meanwhile: a write that passed by would leave the token of what it replaces
+            with self._turn:
+                if not self._has_begun():
+                    return None
+        if self._misplaced:
+            self._count_broken('misplaced')
+            return None
+        return self._runtime
+
+    def _count_broken(self, reason):
+        if self._runtime is not None:
+            self._runtime.count('passed_broken', reason=reason)
+
+    def _has_begun(self):
+        if self._pid != os.getpid():
+            if time.monotonic() < self._retry_at:
+                return False
+            # a process that has no file descriptor left, say, begins anew when it has
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._begin()
             self._pid = os.getpid()
-            wrong = misplacement(self)
-            self._misplaced = wrong is not None
-            if wrong:
-                self.logger.error('requests pass through: %s', wrong)
-            else:
-                self._runtime = Runtime(self._settings, self._conf, self.logger)
-        return None if self._misplaced else self._runtime
+        return True
+
+    def _begin(self):
+        wrong = misplacement(self)
+        self._misplaced = wrong is not None
+        if wrong:
+            self.logger.error('requests pass through: %s', wrong)
+        self._runtime = Runtime(self._settings, self._conf, self.logger)
 
 
 def filter_factory(global_conf, **local_conf):
@@ -98,7 +133,9 @@ def filter_factory(global_conf, **local_conf):
     settings = FILTER.read(local_conf, global_conf)
     register_swift_info(NAME, freshness=settings.freshness, max_object_size=settings.max_object_size)
     logger = get_logger(conf, log_route=NAME)
+    # read now: a file that cannot be read for a moment would silently mean other servers, and stale hits
+    memcache = memcache_conf(conf)
 
     def prefetch_filter(app):
-        return PrefetchFilter(app, settings, conf, logger)
+        return PrefetchFilter(app, settings, memcache, logger)
     return prefetch_filter

@@ -16,20 +16,20 @@ PREFETCHED = ('prefetch', 'warm')
 
 def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
     """:raises Damaged: where that shows before the answer has begun"""
-    # without a range or a condition swob's engine would pass status, headers and body on as they are
-    form = conditional if any(key in exchange.env for key in CONDITIONAL) else plain
-    answer = form(exchange, entry, told(exchange, entry, reason))
     try:
         entry.touch(exchange.runtime.clock())
     except OSError as error:
-        exchange.runtime.logger.debug('entry of %s cannot be touched: %s', exchange.name.path, error)
+        exchange.runtime.failed('stamp', f'entry of {exchange.name.path} cannot be touched', error)
+    # without a range or a condition swob's engine would pass status, headers and body on as they are
+    form = conditional if any(key in exchange.env for key in CONDITIONAL) else plain
+    answer = form(exchange, entry, told(exchange, entry, reason))
     if answer is None:
         # proxy-server words a failed precondition anew, and takes a quorum of replicas for it
         entry.close()
-        return partial(exchange.passed, 'fwd=bypass; detail=precondition')
+        return partial(exchange.bypassed, 'precondition')
     exchange.note('prefetched' if entry.meta.origin in PREFETCHED else 'hit', entry.meta.body_length)
     # where proxy-server leaves it, and proxy-logging looks for it
-    exchange.req.headers['X-Backend-Storage-Policy-Index'] = str(exchange.policy_index)
+    exchange.env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] = str(exchange.policy_index)
     return answer
 
 
@@ -67,7 +67,7 @@ def body_of(exchange: Exchange, entry: Entry) -> EntryBody:
 
 def damaged(exchange: Exchange, error: Exception) -> None:
     exchange.runtime.logger.error('entry of %s is damaged: %s', exchange.name.path, error)
-    exchange.runtime.logger.increment('prefetch.damaged')
+    exchange.runtime.count('entries_damaged')
     exchange.runtime.forget(exchange.name)
 
 

@@ -1,7 +1,8 @@
-"""What Swift knows of the container, by Swift's own function, which looks into memcached for it.
+"""What Swift knows of the container: where Swift keeps it, or by Swift's own function.
 
-The filter has a question for memcached too, the object's token. Both are sent before either answer is
-waited for; Swift's function then finds its answer where it would have asked.
+The filter has a question for memcached anyway, the object's token. Where the container's info has to be
+looked up there too, both are asked in one go, and the answer is left where Swift's function would leave
+it. Nothing here may be changed by who reads it: Swift uses the same dicts for the rest of the transaction.
 """
 from swift.common.utils import cache_from_env
 from swift.proxy.controllers.base import get_cache_key, get_container_info
@@ -11,48 +12,35 @@ from ..cache.lines import Answer, Lines
 from ..conf.naming import ObjectName
 from .backend import SOURCE
 
-CACHE = 'swift.cache'
+INFOCACHE = 'swift.infocache'
 
 
-class AskedCache:
-    """Stands for Swift's cache while one question is open that was sent already."""
-
-    def __init__(self, cache, key: str, answer: Answer):
-        self._cache = cache
-        self._key = key
-        self._answer = answer
-
-    def get(self, key, *args, **more):
-        if key == self._key:
-            try:
-                found = self._answer.take()
-            except LineError:
-                found = None
-            if found:
-                return found
-        # Swift's ring has more patience, and other servers
-        return self._cache.get(key, *args, **more)
-
-    def __getattr__(self, name):
-        return getattr(self._cache, name)
-
-
-def key_to_ask(env: dict, lines: Lines | None, name: ObjectName) -> str | None:
-    """The key of the container's info; None where Swift has it already, or asks other servers for it."""
+def key_to_ask(env: dict, app, lines: Lines | None, name: ObjectName) -> str | None:
+    """The key to ask memcached for; None where Swift has the info already, or would ask elsewhere."""
     key = get_cache_key(name.account, name.container)
-    if key in env.get('swift.infocache', ()):
+    if key in env.get(INFOCACHE, ()) or getattr(app, 'container_existence_skip_cache', 0):
         return None
     return key if lines is not None and lines.has_servers_of(cache_from_env(env, True)) else None
 
 
-def container_info(env: dict, app, key: str, answer: Answer) -> dict:
-    """Swift's `get_container_info`.
+def container_info(env: dict, app, name: ObjectName, answer: Answer | None = None) -> dict:
+    """As `get_container_info` has it, but for numbers, which may still be texts.
 
-    :param answer: of memcached, to the question for `key`
+    :param answer: of memcached, to the question for `key_to_ask`
     """
-    cache = env[CACHE]
-    env[CACHE] = AskedCache(cache, key, answer)
+    key = get_cache_key(name.account, name.container)
+    info = env.get(INFOCACHE, {}).get(key)
+    if not info and answer is not None:
+        info = _taken(answer)
+        if info:
+            env.setdefault(INFOCACHE, {})[key] = info
+    # Swift's ring has more patience, and other servers; and there is the container itself
+    return info or get_container_info(env, app, swift_source=SOURCE)
+
+
+def _taken(answer):
     try:
-        return get_container_info(env, app, swift_source=SOURCE)
-    finally:
-        env[CACHE] = cache
+        found = answer.take()
+    except LineError:
+        return None
+    return found if isinstance(found, dict) and 'status' in found else None

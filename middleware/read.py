@@ -1,4 +1,5 @@
 """Reads: which are the cache's business, what lies in the cache, and whether it is current."""
+import errno
 from collections.abc import Iterable
 from functools import partial
 
@@ -21,6 +22,7 @@ def read(exchange: Exchange) -> Iterable[bytes]:
         answer = plan(exchange)
     except Exception:  # noqa: BLE001 - a cache that is broken must not be a storage that is broken
         exchange.runtime.logger.exception('cache not used for %s', exchange.name.path)
+        exchange.runtime.count('passed_broken', reason='fault')
         answer = exchange.unseen
     return answer()
 
@@ -29,52 +31,70 @@ def plan(exchange: Exchange) -> Answer:
     env, app = exchange.env, exchange.app
     reason = decide.bypass_reason(env, getattr(app, 'deny_host_headers', ()))
     if reason:
-        return partial(exchange.passed, f'fwd=bypass; detail={reason}')
+        return partial(exchange.bypassed, reason)
     info = exchange.look_up()
     reason = decide.bypass_container_reason(info)
     if reason:
-        return partial(exchange.passed, f'fwd=bypass; detail={reason}')
-    if not is_allowed(exchange.req, info['read_acl']):
+        return partial(exchange.bypassed, reason)
+    if not is_allowed(exchange.req, info.get('read_acl')):
+        exchange.runtime.count('denied')
         return exchange.unseen
     exchange.client = identify(exchange.req, exchange.store.naming)
-    exchange.policy_index = int(info['storage_policy'])
-    entry = find_entry(exchange)
+    exchange.policy_index = int(info.get('storage_policy') or 0)
+    try:
+        entry = find_entry(exchange)
+    except OSError as error:
+        return without_disk(exchange, error)
     if entry is None:
-        return miss(exchange, exchange.known(), 'fwd=miss')
-    return with_entry(exchange, exchange.known(), entry)
+        return miss(exchange, 'fwd=miss')
+    return with_entry(exchange, entry)
 
 
 def find_entry(exchange: Exchange) -> Entry | None:
+    """:raises OSError: where the disk fails"""
     try:
         return exchange.store.entry(exchange.name)
     except Damaged as error:
         damaged(exchange, error)
-    except OSError as error:
-        # the disk, or this process's file descriptors; it says nothing of the entry
-        exchange.runtime.logger.error('entry of %s not opened: %s', exchange.name.path, error)
     return None
 
 
-def with_entry(exchange: Exchange, known: Known, entry: Entry) -> Answer:
+def without_disk(exchange: Exchange, error: OSError) -> Answer:
+    """The disk fails, or this process has no file descriptors left: the folder is let be for a moment."""
+    runtime = exchange.runtime
+    runtime.failed('entry', f'entry of {exchange.name.path} not opened', error)
+    runtime.count('passed_broken', reason='disk')
+    runtime.forget_store()
+    if error.errno == errno.EIO:
+        # a bad place on the disk, most likely: the next try would find it again
+        runtime.forget(exchange.name)
+    exchange.missed()
+    return partial(exchange.passed, 'fwd=miss')
+
+
+def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     try:
+        known = exchange.known()
         decision = decide.judge(entry.meta, entry.stamp, known.token, exchange.settings,
                                 exchange.policy_index, exchange.runtime.clock())
         if decision.action is Action.VALIDATE:
+            exchange.runtime.count('validations', reason=decision.reason)
             decision = validate(exchange, known, entry)
         if decision.action is Action.SERVE:
             return hit(exchange, entry, decision.reason)
     except Damaged as error:
         entry.close()
         damaged(exchange, error)
-        return miss(exchange, known, 'fwd=miss')
+        return miss(exchange, 'fwd=miss')
     except BaseException:
         entry.close()
         raise
     identity = entry.identity
     entry.close()
+    exchange.runtime.count('stale', reason=decision.reason)
     if decision.reason != 'unvalidated':
         exchange.runtime.forget(exchange.name, identity)
-    return miss(exchange, known, f'fwd=stale; detail={decision.reason}')
+    return miss(exchange, f'fwd=stale; detail={decision.reason}')
 
 
 def validate(exchange: Exchange, known: Known, entry: Entry) -> Decision:
@@ -102,4 +122,4 @@ def restamp(exchange: Exchange, entry: Entry, stamp: Stamp) -> None:
     try:
         entry.restamp(stamp)
     except OSError as error:
-        exchange.runtime.logger.warning('entry of %s cannot be stamped: %s', exchange.name.path, error)
+        exchange.runtime.failed('stamp', f'entry of {exchange.name.path} cannot be stamped', error)

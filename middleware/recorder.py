@@ -1,6 +1,7 @@
 """Getting records from requests to the queue without a request waiting for it."""
 import time
 from collections import deque
+from collections.abc import Callable
 
 from swift.common.concurrency import Event, Timeout, sleep, spawn_n, tpool
 
@@ -21,7 +22,8 @@ class Recorder:
     What is in the buffer when the process dies is lost; what does not fit is dropped and counted.
     """
 
-    def __init__(self, queue: SqliteQueue, limit: int, interval: float, logger):
+    def __init__(self, queue: SqliteQueue, limit: int, interval: float, logger,
+                 count: Callable[..., None] = lambda *args: None):
         self._queue = queue
         self._waker = Waker(queue.path)
         self._limit = limit
@@ -33,12 +35,13 @@ class Recorder:
         self._failing = False
         self._next_flush_at = 0.0
         self.dropped = 0
+        self._count = count
 
     def add(self, record: Record) -> None:
         """Take a record that may be lost."""
         if len(self._buffer) >= self._limit:
             self.dropped += 1
-            self._logger.increment('prefetch.records.dropped')
+            self._count('records_dropped')
             return
         self._buffer.append(record)
         self._start()
@@ -105,6 +108,7 @@ class Recorder:
         return True
 
     def _failed(self, error, batch, waiting):
+        self._count('queue_errors')
         if not self._failing:
             self._failing = True
             self._logger.error('the queue takes no records, reads are not learned from: %s', error)
@@ -113,5 +117,6 @@ class Recorder:
             for _ in batch:
                 self._buffer.popleft()
             self.dropped += len(batch) - len(waiting)
+            self._count('records_dropped', len(batch) - len(waiting))
             for written in waiting:
                 written.send_exception(error)

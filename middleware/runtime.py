@@ -2,18 +2,24 @@
 be used after it, and what is made in the parent is made by root."""
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from swift.common.concurrency import spawn_n, tpool
+from cachetools import LRUCache
+from swift.common.concurrency import sleep, spawn_n, tpool
+from swift.common.utils import Timestamp
 
-from ..cache import Asked, Store, Token, TokenRing, TokensUnreachable, Unavailable
-from ..conf.memcache import memcache_conf
+from ..cache import Announced, Asked, Store, Token, TokenRing, TokensUnreachable, Unavailable
 from ..conf.naming import ObjectName
 from ..queues import Forget, SqliteQueue
+from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from .fill import Fill
 from .recorder import Recorder
 
 LOOK_SECONDS = 1.0
+# where neither the conf nor the sidecar says more
+SPOOL_SIZE = 2**30
+# objects of which it is remembered that they wait in the spool
+CAPTURED = 10_000
 # more files than these count as a full spool, whatever their size
 SPOOL_FILES = 10_000
 
@@ -35,23 +41,61 @@ class Known:
 UNKNOWN = Known(None, reachable=False)
 
 
+def start_threads() -> None:
+    """Those of the pool. Where eventlet once failed to start them, all who use them later would wait for ever.
+
+    :raises OSError:
+    """
+    try:
+        tpool.setup()
+    except OSError:
+        tpool.killall()
+        raise
+
+
 class Runtime:
     """The cache folder, the freshness tokens, the recorder and the fills of one process."""
 
     def __init__(self, settings, conf: dict, logger, clock: Callable[[], float] = time.time):
+        start_threads()
         self.settings = settings
         self.logger = logger
         self.clock = clock
         self.fills: dict[str, Fill] = {}
-        self.tokens = TokenRing(memcache_conf(conf), logger) if settings.freshness == 'coherent' else None
-        self.recorder = Recorder(SqliteQueue(settings.queue), settings.buffer_records,
-                                 settings.flush_interval, logger)
+        self.captured: LRUCache = LRUCache(CAPTURED)
+        self.tokens = TokenRing(conf, logger) if settings.freshness == 'coherent' else None
+        queue = SqliteQueue(settings.queue, logger=logger)
+        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        self.recorder = Recorder(queue, settings.buffer_records, settings.flush_interval, logger, self.count)
+        self._counts_wait = False
         self._store: Store | None = None
         self._look_at = 0.0
         self._complained = False
+        self._say_at: dict[str, float] = {}
         self._room_at = 0.0
         self._room = 0
         self._measuring = False
+
+    def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
+        """Count in memory; within a second or so the sidecar and statsd are told. See `conf.metrics`."""
+        self.metrics.count(name, by, reason)
+        if not self._counts_wait:
+            self._counts_wait = True
+            spawn_n(self._tell_counts)
+
+    def _tell_counts(self):
+        sleep(FLUSH_SECONDS)
+        self._counts_wait = False
+        if not self.metrics.flush(now=True):
+            # a disk that takes nothing: what is kept in memory goes with a later count
+            self.logger.debug('counts are not written')
+
+    def close(self) -> None:
+        """What is open, closed; for who ends a runtime before its process ends."""
+        self.recorder.close()
+        self.metrics.close()
+        if self.tokens is not None:
+            self.tokens.close()
 
     # freshness tokens and records; that memcached is away is counted here, and told to nobody
 
@@ -65,8 +109,34 @@ class Runtime:
         try:
             return Known(asked.take(), reachable=True)
         except TokensUnreachable:
-            self.logger.increment('prefetch.tokens.unreachable')
+            self.count('tokens_unreachable')
             return UNKNOWN
+
+    def announce(self, name: ObjectName) -> Announced | None:
+        """Set a pending token without waiting: it is in memcached long before a write can be in the backend."""
+        if self.tokens is None:
+            return None
+        try:
+            return self.tokens.announce(name, Token.new(pending=True))
+        except TokensUnreachable:
+            self.count('tokens_unreachable')
+            return None
+
+    def settle(self, name: ObjectName, announced: Announced | None, token: Token) -> None:
+        """Set the token that follows the announced one. Where another write came between, the later of the
+        two writes' timestamps stays: a slow older write must not set it back."""
+        if self.tokens is None:
+            return
+        try:
+            if announced is not None and self.tokens.replace(name, announced, token):
+                return
+        except TokensUnreachable:
+            self.count('tokens_unreachable')
+        if token.timestamp:
+            known = self.take(self.ask(name)).token
+            if known is not None and known.timestamp and Timestamp(known.timestamp) > Timestamp(token.timestamp):
+                token = replace(token, timestamp=known.timestamp)
+        self.set_token(name, token)
 
     def set_token(self, name: ObjectName, token: Token) -> bool:
         """Tells whether it is set; so it is, in a manner, where tokens are not used."""
@@ -75,7 +145,7 @@ class Runtime:
         try:
             self.tokens.set(name, token)
         except TokensUnreachable:
-            self.logger.increment('prefetch.tokens.unreachable')
+            self.count('tokens_unreachable')
             return False
         return True
 
@@ -99,6 +169,7 @@ class Runtime:
         try:
             store = Store.open(self.settings.cache_dir)
         except Unavailable as error:
+            self.count('errors', reason='folder')
             if not self._complained:
                 self.logger.error('no cache, requests pass through until there is one: %s '
                                   '(the sidecar makes the folder: is it running?)', error)
@@ -108,10 +179,26 @@ class Runtime:
         self._complained = False
         return store
 
+    def failed(self, what: str, text: str, error: Exception) -> None:
+        """Something of ours failed, which the client does not notice: counted, and said once a second at most.
+
+        :param what: 'entry', 'stamp' or 'capture', for the counter
+        """
+        self.count('errors', reason=what)
+        now = time.monotonic()
+        if now >= self._say_at.get(what, 0.0):
+            self._say_at[what] = now + LOOK_SECONDS
+            self.logger.error('%s: %r', text, error)
+
     def forget_store(self) -> None:
         """The folder did not answer as it should: pass through, and look again in a moment."""
         self._store = None
         self._look_at = time.monotonic() + LOOK_SECONDS
+
+    def rest_from_capture(self) -> None:
+        """The spool takes nothing: capture no misses, and measure again in a moment."""
+        self._room = 0
+        self._room_at = time.monotonic() + LOOK_SECONDS
 
     def reserve(self, store: Store, length: int) -> bool:
         """Whether a miss of so many bytes may be captured; its room is taken then.
@@ -119,6 +206,8 @@ class Runtime:
         What lies in the spool is measured once a second, off the loop; what this process began since
         then is subtracted. Other processes measure for themselves: the spool may exceed its size by what
         they begin within one second.
+
+        :raises OSError: where the spool cannot be measured the first time
         """
         now = time.monotonic()
         if not self._room_at:
@@ -135,15 +224,20 @@ class Runtime:
     def _measure_again(self, store):
         try:
             self._room = tpool.execute(self._measure, store)
+        except OSError as error:
+            self._room = 0
+            self.failed('capture', 'the spool cannot be measured', error)
         finally:
             self._room_at = time.monotonic() + LOOK_SECONDS
             self._measuring = False
 
     def _measure(self, store):
-        """Bytes that may be added to the spool."""
+        """Bytes that may be added to the spool. :raises OSError:"""
         settings = self.settings
-        try:
-            used = store.spool_bytes(settings.spool_size, SPOOL_FILES)
-            return min(settings.spool_size - used, store.free_bytes(settings.free_space))
-        except OSError:
-            return 0
+        size = settings.spool_size
+        if size is None:
+            # the sidecar knows how large the cache is
+            told = store.report().get('spool_size')
+            size = told if isinstance(told, int) else SPOOL_SIZE
+        used = store.spool_bytes(size, SPOOL_FILES)
+        return min(size - used, store.free_bytes(settings.free_space))

@@ -1,12 +1,10 @@
 """Writes: the token protocol that ends the life of cached versions."""
 from swift.common.swob import HTTPException, Request
-from swift.common.utils import Timestamp
-from swift.proxy.controllers.base import get_container_info
 
 from ..cache import Token
 from ..conf.naming import ObjectName
 from .authorize import is_allowed
-from .backend import SOURCE
+from .info import container_info
 
 
 class Write:
@@ -34,14 +32,15 @@ class Write:
 
     def _is_allowed(self, req):
         try:
-            info = get_container_info(req.environ, self._app, swift_source=SOURCE)
-            return is_allowed(req, info['write_acl'], info['sync_key'])
+            info = container_info(req.environ, self._app, self._name)
+            return is_allowed(req, info.get('write_acl'), info.get('sync_key'))
         except Exception:  # noqa: BLE001 - the app meets it too, and words the answer
             self._runtime.logger.exception('tokens are set as if the write to %s were allowed', self._name.path)
             return True
 
     def _write(self, req, start_response, timestamp):
-        self._runtime.set_token(self._name, Token.new(pending=True))
+        self._runtime.count('writes')
+        announced = self._runtime.announce(self._name)
         final = Token.new()
 
         def note_status(status, headers, exc_info=None):
@@ -51,22 +50,16 @@ class Write:
         try:
             body = self._app(req.environ, note_status)
             if self._took_effect(req):
-                final = Token.new(timestamp=self._latest(timestamp))
+                final = Token.new(timestamp=timestamp)
             return body
         finally:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
-            self._runtime.set_token(self._name, final)
+            self._runtime.settle(self._name, announced, final)
             if req.method == 'DELETE' and final.timestamp:
                 self._forget()
 
     def _took_effect(self, req):
         return self._status.startswith('2') or (req.method == 'DELETE' and self._status.startswith('404'))
-
-    def _latest(self, timestamp):
-        """The write's timestamp, or that of a later one which was quicker."""
-        known = self._runtime.take(self._runtime.ask(self._name)).token
-        other = known.timestamp if known is not None else ''
-        return other if other and Timestamp(other) > Timestamp(timestamp) else timestamp
 
     def _forget(self):
         """What was deleted should not lie on the SSD until eviction finds it."""

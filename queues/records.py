@@ -1,6 +1,8 @@
 """The records. Added fields have defaults, so that what an older version wrote still decodes.
 
-Names are native strings, unquoted; times are seconds since the epoch.
+Who writes: the filter makes all kinds, the operator's command Warm and Forget. Who reads: the sidecar.
+What holds after a crash is the queue's affair. Names are native strings, unquoted; times are seconds
+since the epoch.
 """
 import json
 from dataclasses import asdict, dataclass, fields
@@ -79,6 +81,7 @@ class Misplaced:
 
 Record = Access | Warm | Forget | Fill | Misplaced
 KINDS = {kind.__name__: kind for kind in (Access, Warm, Forget, Fill, Misplaced)}
+PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Fill')
 
 
 def encode(record: Record) -> tuple[str, str]:
@@ -92,5 +95,5 @@ def decode(kind: str, text: str) -> Record:
         known = {field.name for field in fields(KINDS[kind])}
         found = json.loads(text)
         return KINDS[kind](**{key: value for key, value in found.items() if key in known})
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f'not a record of kind {kind}: {error!r}') from None

@@ -1,4 +1,8 @@
-"""Waking the consumer: a datagram that says only "look". A lost one costs one poll."""
+"""Waking the consumer: a datagram that says only "look". A lost one costs one poll.
+
+Who writes: each process that has put records. Who reads: the one consumer that has bound the socket last.
+What holds after a crash: a socket without a reader is left, which the next consumer replaces.
+"""
 import contextlib
 import os
 import socket

@@ -5,27 +5,32 @@ import signal
 import sys
 import time
 
-from swift.common.concurrency import sleep, tpool
+from swift.common.concurrency import sleep, spawn, tpool
 from swift.common.daemon import Daemon
 from swift.common.utils import get_logger
 
 from ..cache import Store, TokenRing, Unavailable
 from ..conf.memcache import memcache_conf
 from ..predict import Chain, Schedule
-from ..queues import QueueError, SqliteQueue, WakeListener
+from ..queues import Counters, Metrics, QueueError, SqliteQueue, WakeListener, counters_folder
+from ..queues.totals import fold
 from ..queues.wake import socket_path
-from .fetcher import Fetcher, make_client
+from .evictor import Limits, Tools
+from .fetcher import Fetcher, FetchLimits, make_client
 from .keeper import Keeper
+from .pace import Pace
 from .prefetcher import Parts, Prefetcher
-from .report import write_report
+from .report import spool_size, write_report
 from .settings import read_settings
+from .spool import SpoolWatch
+from .status import StatusServer
 
 UPKEEP_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
 
 class Sidecar(Daemon):
-    """One worker process per part. So far there is one part, which fills, keeps and evicts."""
+    """One worker process per part: the prefetcher, which fills, keeps and evicts, and the status app."""
 
     WORKERS_HEALTHCHECK_INTERVAL = 1.0
 
@@ -38,9 +43,8 @@ class Sidecar(Daemon):
             _make_folder(self.settings.sidecar.cache_dir, self.settings.user)
 
     def get_worker_args(self, once=False, **kwargs):
-        if once or not self.settings.prefetcher.enabled:
-            return []
-        return [{'part': 'prefetcher'}]
+        parts = {'prefetcher': self.settings.prefetcher, 'status': self.settings.status}
+        return [] if once else [{'part': part} for part, own in parts.items() if own.enabled]
 
     def run(self, once=False, **kwargs):
         # Swift's own handler exits at once, with records leased and fetches half done
@@ -65,29 +69,41 @@ class Sidecar(Daemon):
             self.logger.error('no cache folder: %s', error)
             sys.exit(1)
         try:
+            worker.finish_index()
             while worker.prefetcher.step() or worker.prefetcher.waiting_to_warm:
                 worker.prefetcher.drain()
             worker.prefetcher.drain()
-        except QueueError as error:
-            self.logger.error('queue cannot be read: %s', error)
+        except (QueueError, OSError) as error:
+            self.logger.error('queue or cache folder cannot be read: %s', error)
             sys.exit(1)
         worker.upkeep()
         worker.close()
 
-    def run_forever(self, **_):
-        if not self.settings.prefetcher.enabled:
+    def run_forever(self, part='', **_):
+        """One part's whole life; without a part, the wait of a daemon that has none."""
+        parent = os.getppid()
+
+        def is_over():
+            # a worker whose parent was killed has nobody who would stop it, or start another after it
+            return self._stopping or os.getppid() != parent
+
+        if part == 'prefetcher':
+            self._prefetch(is_over)
+        elif part == 'status':
+            StatusServer(self.settings, self.logger, is_over).run()
+        else:
             self.logger.info('no part is enabled')
             while not self._stopping:
                 sleep(RETRY_SECONDS)
             return
-        parent = os.getppid()
+        self.logger.info('%s stopped', part)
+
+    def _prefetch(self, is_over):
         worker = self._worker()
-        # a worker whose parent was killed has nobody who would stop it, or start another after it
-        while worker is not None and not self._stopping and os.getppid() == parent and worker.turn():
+        while worker is not None and not is_over() and worker.turn():
             pass
         if worker is not None:
             worker.close()
-        self.logger.info('stopped')
 
     def _worker(self):
         """A worker as soon as there can be one; made after the fork. None when stopped before."""
@@ -114,17 +130,29 @@ class Worker:
         self._failing = False
         store = Store.create(own.cache_dir)
         self._lock = store.lock()
-        self.keeper = Keeper(store, own.cache_size, own.high_water, own.low_water, own.free_space, logger)
-        queue = SqliteQueue(own.queue)
+        queue = SqliteQueue(own.queue, logger=logger)
+        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        count = self.metrics.count
+        self.keeper = Keeper(store, Limits(own.cache_size, own.high_water, own.low_water, own.free_space), logger,
+                             Tools(tpool.execute, count), prefetcher.window)
+        self._spool = SpoolWatch(store, spool_size(own.cache_size), own.spool_age, logger)
         tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': own.swift_dir}), logger)
-        fetcher = Fetcher(make_client(settings), store, tokens, prefetcher.max_object_size)
+        fetcher = Fetcher(make_client(settings), store, tokens,
+                          FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
         learner = Chain(prefetcher.threshold, prefetcher.window, prefetcher.look_ahead,
                         prefetcher.max_contexts) if prefetcher.learn else None
-        self.prefetcher = Prefetcher(Parts(queue, self.keeper, fetcher, learner, Schedule()),
-                                     prefetcher.concurrency, logger)
-        entries = tpool.execute(self.keeper.load)
-        logger.info('%d entries of %d bytes in %s', entries, self.keeper.index.currsize, own.cache_dir)
+        self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
+                         lambda: count('backoffs'))
+        parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count)
+        self.prefetcher = Prefetcher(parts, prefetcher.concurrency, logger)
+        # records are handled from the first moment on
+        self.rebuilding = spawn(self.keeper.rebuild)
         self._listener = _listen(queue.path, logger)
+
+    def finish_index(self) -> None:
+        """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""
+        self.rebuilding.kill()
+        self.keeper.load()
 
     def turn(self) -> bool:
         """Wait for a wake-up or for what is due, then do it.
@@ -139,9 +167,11 @@ class Worker:
             if not self._failing:
                 self._logger.error('queue cannot be read, tried again each second: %s', error)
             self._failing = True
+            self.metrics.count('queue_errors')
             sleep(RETRY_SECONDS)
         else:
             self._failing = False
+        self._tell()
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
             if not self.keeper.store.is_current():
@@ -150,12 +180,16 @@ class Worker:
             self.upkeep()
         return True
 
+    def _tell(self):
+        self.metrics.flush()
+
     def upkeep(self) -> None:
         """What need not be done for every record."""
         try:
-            self.keeper.keep_free()
-            self.keeper.store.sweep_spool(time.time() - self._settings.sidecar.spool_age)
-            write_report(self.keeper, self.prefetcher.counts)
+            self.keeper.upkeep()
+            tpool.execute(self._spool.look)
+            write_report(self.keeper, backing_off=self.pace.is_stopped)
+            tpool.execute(fold, self.metrics.counters.folder)
         except OSError as error:
             self._logger.error('cache folder: %s', error)
 
@@ -164,6 +198,9 @@ class Worker:
             self.prefetcher.stop()
         except QueueError as error:
             self._logger.error('leases are left to run out: %s', error)
+        self._tell()
+        self.metrics.close()
+        self.rebuilding.kill()
         self._listener.close()
         self._lock.close()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cachetools import TTLCache
+from swift.common.concurrency import sleep
 from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.utils import close_if_possible
 from swift.common.wsgi import loadapp
@@ -11,6 +12,7 @@ from swift.common.wsgi import loadapp
 from ..cache import EntryMeta, NoRoom, Stamp, Store, Token, TokenRing, TokensUnreachable
 from ..cache.rules import is_older, is_opted_out, length_of, objects_headers, uncacheable_reason
 from ..conf.naming import ObjectName
+from .pace import Pace
 from .settings import SidecarSettings, client_config
 
 AGENT = 'swiftahead-sidecar'
@@ -21,8 +23,28 @@ CONTAINERS = 10_000
 NO_PREFETCH = {'X-No-Prefetch': 'true'}
 
 
+# a client that sends nothing for long is one that Swift's servers hang up on
+MOST_SLEEP = 5.0
+# what a backend answers that is down, full or has too much to do
+BUSY = (408, 429, 498, 499)
+
+
 class NotFetched(Exception):
     """The object is not to be cached, or could not be had."""
+
+
+class BackendFailed(NotFetched):
+    """The backend could not give it, though it may have it."""
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """
+    :param max_object_size: bytes
+    :param spool_size: bytes that the spool may hold
+    """
+    max_object_size: int
+    spool_size: int = 2**63
 
 
 @dataclass(frozen=True)
@@ -40,25 +62,25 @@ def make_client(settings: SidecarSettings) -> InternalClient:
 class Fetcher:
     """
     :param tokens: None: entries are not stamped, and are validated at their first hit
-    :param max_object_size: bytes
     """
 
     def __init__(self, client: InternalClient, store: Store, tokens: TokenRing | None,
-                 max_object_size: int, clock: Callable[[], float] = time.time):
+                 limits: FetchLimits, clock: Callable[[], float] = time.time):
         self._client = client
         self._store = store
         self._tokens = tokens
-        self._max_object_size = max_object_size
+        self._limits = limits
         self._clock = clock
         self._containers: TTLCache = TTLCache(CONTAINERS, CONTAINER_SECONDS)
 
-    def fetch(self, name: ObjectName, origin: str) -> tuple[str, int]:
+    def fetch(self, name: ObjectName, origin: str, pace: Pace) -> tuple[str, int]:
         """Fetch an object into the spool, stamped where that can be.
 
         What a lagging replica holds must not be made to last: where the token does not tell how old an
         answer may be, all replicas are asked for the newest version.
 
         :param origin: 'prefetch' or 'warm'
+        :param pace: is told when the answer and when bytes came, and says how long to wait for more
         :returns: the spool file's name and the object's length in bytes
         :raises NotFetched: with the reason
         :raises OSError: where the disk fails
@@ -70,13 +92,14 @@ class Fetcher:
         asked_at = self._clock()
         headers, body = self._get(name, newest=token is None or not token.timestamp)
         try:
-            reason = uncacheable_reason(headers, self._max_object_size)
+            pace.answered(self._clock() - asked_at, self._clock())
+            reason = uncacheable_reason(headers, self._limits.max_object_size)
             if reason or (token is not None and is_older(headers, token.timestamp)):
                 raise NotFetched(reason or 'from a replica that missed a write')
             meta = EntryMeta(name, container.policy_index, objects_headers(headers),
                              length_of(headers), origin, asked_at)
             stamp = Stamp(token.value, asked_at) if token is not None and not token.pending else None
-            return self._spool(meta, body, stamp), meta.body_length
+            return self._spool(meta, self._paced(body, pace), stamp), meta.body_length
         finally:
             close_if_possible(body)
 
@@ -86,8 +109,15 @@ class Fetcher:
             _, headers, body = self._client.get_object(
                 name.account, name.container, name.object, headers=wanted, acceptable_statuses=(200,))
         except UnexpectedResponse as error:
-            raise NotFetched(str(error)) from None
+            raise _failure(error) from None
         return list(headers.items()), body
+
+    def _paced(self, body, pace):
+        for chunk in body:
+            yield chunk
+            seconds = pace.took(len(chunk), self._clock())
+            if seconds > 0:
+                sleep(min(seconds, MOST_SLEEP))
 
     def _token(self, name) -> Token | None:
         if self._tokens is None:
@@ -99,6 +129,9 @@ class Fetcher:
             return None
 
     def _spool(self, meta, body, stamp):
+        most = self._limits.spool_size - meta.body_length
+        if most < 0 or self._store.spool_bytes(max(most, 1)) >= max(most, 1):
+            raise NotFetched('the spool is full')
         try:
             writer = self._store.writer(meta)
         except NoRoom as error:
@@ -125,7 +158,7 @@ class Fetcher:
                 headers = self._client.make_request(
                     'HEAD', self._client.make_path(account, container), {}, (2,)).headers
             except UnexpectedResponse as error:
-                raise NotFetched(f'container: {error}') from None
+                raise _failure(error, 'container: ') from None
             known = Container(int(headers.get('X-Backend-Storage-Policy-Index', 0)),
                               is_opted_out(headers.get('X-Container-Meta-Prefetch')))
             self._containers[account, container] = known
@@ -140,4 +173,10 @@ class Fetcher:
             for item in self._client.iter_objects(account, container, prefix=prefix):
                 yield ObjectName(account, container, item['name']), int(item['bytes'])
         except UnexpectedResponse as error:
-            raise NotFetched(f'listing: {error}') from None
+            raise _failure(error, 'listing: ') from None
+
+
+def _failure(error, what=''):
+    status = error.resp.status_int
+    kind = BackendFailed if status >= 500 or status in BUSY else NotFetched
+    return kind(f'{what}{error}')

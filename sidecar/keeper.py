@@ -1,125 +1,288 @@
-"""The evictor: the only one to link and unlink entries, and the only one to count them.
+"""The keeper of the cache: the only one to link and unlink entries, and the only one to count them.
 
-Who writes the folder of entries: this process alone. Its index is in memory; after a crash it is
-made anew from the folder, in the order of the files' times.
+Who writes the folder of entries: this process alone, one change at a time (`_turn`). Its index is in memory.
+After a start the folder is read in the background, one of its 256 folders at a time (`rebuild_step`), and the
+index made in the order of the files' times; entries come and go meanwhile. How many bytes an earlier process
+left is told by the ledger, so that the bound holds from the first moment on.
+
+What holds after a crash: linked bytes are at most what the ledger says, and that is at most the cache's size,
+unless that was larger before; then they do not grow.
+
+What cannot be unlinked stays counted, and is tried again by `upkeep`.
 """
 import os
-from collections.abc import Callable
+from contextlib import suppress
 
-from ..cache import CacheError, Damaged, Entry, Index, Store
-from ..cache.reader import disk_bytes
-from ..conf.naming import ObjectName, to_bytes
+from swift.common.concurrency import Semaphore, sleep
+
+from ..cache import CacheError, Store
+from ..cache.holdings import Holdings
+from ..cache.ledger import Ledger
+from ..cache.reader import TOUCH_SECONDS
+from ..cache.scan import Scan, read_folder, rounded
 from ..queues import Forget
+from .evictor import Evictor, Limits, Tools
+from .forgetter import Forgetter
 
-EVICT_AT_A_TIME = 16
+# entries that go into the index without a pause: some milliseconds
+MERGE_AT_A_TIME = 1000
+# of what was read so far, the part that may be evicted before all is read: what goes is old then
+OLD_PART = 0.1
+# seconds in which nobody read what may be evicted for a prefetch
+IDLE_SECONDS = 60.0
+
+
+class Stopped(Exception):
+    """The keeper was closed; a spool file was left where it is."""
 
 
 class Keeper:
     """
-    :param size: bytes on disk of all entries
-    :param high, low: percent of it at which eviction begins and ends
-    :param floor: percent of the file system to keep free
+    :param idle: seconds after the last use from which on an entry may be evicted for a prefetched one
     """
 
-    def __init__(self, store: Store, size: int, high: float, low: float, floor: float, logger):
+    def __init__(self, store: Store, limits: Limits, logger, tools: Tools | None = None,
+                 idle: float = IDLE_SECONDS):
+        tools = tools or Tools()
         self.store = store
-        self.index = Index(size, self._evict)
-        self._high = size * high / 100
-        self._low = size * low / 100
-        self._floor = floor
+        self.limits = limits
         self._logger = logger
+        self._execute, self._count, self._clock = tools.execute, tools.count, tools.clock
+        # a hit is noted in the file's time so much later at most
+        self._idle = idle + TOUCH_SECONDS
+        self._ledger = Ledger(store.layout.objects.with_name('linked'), limits.size)
+        self._evictor = Evictor(store, limits, tools, logger)
+        self.holdings = Holdings(limits.size, Scan(store.layout.objects, self._ledger.bound, limits.high_bytes),
+                                 self._evict_one)
+        self._turn = Semaphore()
+        self._forgetter = Forgetter(store, self.holdings, self._evictor, self._turn, tools)
+        self._scan_turn = Semaphore()
+        self._settled = False
+        self._closed = False
 
-    def _evict(self, entry_name):
-        try:
-            self.store.drop(entry_name)
-        except OSError as error:
-            self._logger.error('entry %s cannot be removed, and is not counted until a restart: %s',
-                               entry_name, error)
+    @property
+    def index(self):
+        return self.holdings.index
+
+    def has(self, entry_name: str) -> bool:
+        """Whether there is such an entry; asks the folder only where the index does not know yet."""
+        return entry_name in self.holdings or (
+            self.holdings.scan is not None and os.path.exists(self.store.layout.entry_path(entry_name)))
+
+    def touch(self, entry_name: str) -> bool:
+        """It was read. Tells whether that was the first time since it had been fetched ahead."""
+        self.holdings.touch(entry_name)
+        return self._evictor.forget_unread(entry_name)
+
+    def _evict_one(self, entry_name, taken):
+        self._evictor.unlink_one(self.holdings, (entry_name, taken))
+
+    # the start
 
     def load(self) -> int:
-        """Take over what an earlier run left; tells how many entries there are."""
-        for item in sorted(self.store.linked(), key=lambda item: item.used_at):
-            if not self.index.put(item.entry_name, item.disk_bytes):
-                self.store.drop(item.entry_name)
-        self.settle()
+        """Make the index anew in one go; tells how many entries there are. :raises OSError:"""
+        while self.rebuild_step():
+            pass
         return len(self.index)
+
+    def rebuild_step(self) -> bool:
+        """One step of making the index anew. False where it is done.
+
+        :raises OSError: where a folder cannot be read; it is tried again after the others
+        """
+        scan = self.holdings.scan
+        if scan is None:
+            return False
+        if not scan.is_read:
+            self._read_folder(scan)
+            return True
+        if not self._settled:
+            # before the index takes over what it has no room for
+            with self._turn:
+                self._settled = True
+                self._settle()
+        return self.holdings.merge(MERGE_AT_A_TIME)
+
+    def rebuilt(self) -> float:
+        """The part of the folder that is known, 0 to 1."""
+        return self.holdings.scan.done if self.holdings.scan is not None else 1.0
+
+    def _read_folder(self, scan):
+        with self._scan_turn:
+            # somebody else may have read the last one while we waited
+            if scan.is_read:
+                return
+            folder = scan.next_folder()
+            try:
+                found, foreign = self._execute(read_folder, folder, self._clock())
+            except BaseException:
+                scan.give_back()
+                raise
+            scan.take(found, foreign)
+        if scan.is_read and scan.foreign:
+            self._logger.warning('%d files in %s are no entries; they are left, and not counted, such as %s',
+                                 len(scan.foreign), self.store.layout.objects, scan.foreign[0])
+
+    # room
 
     def room(self) -> float:
         """Bytes that may be added without anything being evicted; below 0 where the disk is too full."""
-        return self._low - self.index.currsize if self.is_roomy() else -1
+        return self.limits.low_bytes - self.holdings.total if self.is_roomy() else -1
 
     def is_roomy(self) -> bool:
         """Whether the file system is as free as it should be."""
-        return self.store.free_bytes(self._floor) > 0
+        return self._evictor.is_roomy()
 
-    def admit(self, spool_name: str, execute: Callable = lambda call, *args: call(*args)) -> bool:
+    def keep_free(self) -> bool:
+        """Evict until the file system is as free as it should be; False where that does not help, and while it
+        is not known yet what is old."""
+        if self.is_roomy():
+            return True
+        if not self.holdings.is_whole:
+            return False
+        with self._turn:
+            return self._evictor.make_free(self.holdings)
+
+    def may_prefetch(self, needed: int = 0) -> bool:
+        """Whether so many bytes are worth being fetched ahead: there is room, or the oldest are idle."""
+        holdings = self.holdings
+        if holdings.total + needed <= self.limits.high_bytes:
+            return True
+        return holdings.scan is None and self._evictor.is_oldest_idle(holdings, self._clock() - self._idle)
+
+    def _settle(self) -> None:
+        """Evict down to the low mark where the high one is passed."""
+        if self.holdings.total > self.limits.high_bytes:
+            self._evictor.evict(self.holdings, self.holdings.total - self.limits.low_bytes)
+
+    # admission
+
+    def admit(self, spool_name: str) -> bool:
         """Check a spool file and link it. What is refused is removed; tells whether it was linked.
 
-        :param execute: runs a blocking call; the reading of the file, which may be large
+        What was read may evict all that was used less lately. What was fetched ahead evicts only what nobody
+        has read for the time in which one read counts as following another (`idle`): anything newer is
+        hotter than a guess. What was warmed evicts nothing.
+
+        :raises Stopped: where the keeper was closed meanwhile; the file is left
         """
+        admitted = self._admit(spool_name)
+        self._count('admitted' if admitted else 'refused')
+        return admitted
+
+    def _admit(self, spool_name):
         if not self.keep_free():
-            self._logger.warning('nothing is admitted: the file system is fuller than free_space allows')
-            execute(self._discard, spool_name)
+            self._execute(self._discard, spool_name)
             return False
         try:
-            linked = execute(self.store.admit, spool_name)
+            candidate = self._execute(self.store.verified, spool_name)
         except (CacheError, OSError) as error:
             self._logger.info('%s not admitted: %s', spool_name, error)
             return False
-        return self._account(linked.entry_name)
-
-    def _account(self, entry_name):
-        """Count what lies there now: while the file was read, another may have taken or lost its place."""
         try:
-            taken = disk_bytes(self.store.layout.entry(entry_name).stat())
-        except FileNotFoundError:
+            with self._turn:
+                return self._link(candidate)
+        except (CacheError, OSError) as error:
+            self._logger.info('%s not admitted: %s', spool_name, error)
             return False
-        if not self.index.put(entry_name, taken):
-            self.store.drop(entry_name)
-            return False
-        self.settle()
-        return True
+        finally:
+            # what was captured has a record, and comes again; nobody asks for what was fetched
+            self._execute(candidate.close, self._closed and candidate.origin == 'read')
 
     def _discard(self, spool_name):
-        (self.store.layout.spool / os.path.basename(spool_name)).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.store.layout.spool / os.path.basename(spool_name)).unlink(missing_ok=True)
 
-    def settle(self) -> int:
-        """Evict down to the low mark where the high one is passed; tells how many went."""
-        return self.index.shrink_to(self._low) if self.index.currsize > self._high else 0
+    def _link(self, candidate):
+        needed = rounded(candidate.disk_bytes)
+        if self.holdings.total + needed > self.limits.high_bytes:
+            # nothing is evicted for what is older than what is there
+            self._execute(candidate.replaced)
+            if needed > self.limits.high_bytes:
+                # what it is newer than must not stay either
+                self._forgetter.drop([candidate.entry_name])
+                return False
+            if not self._make_room(needed, candidate.origin):
+                return False
+        if self._closed:
+            raise Stopped
+        replaced = self._execute(self._place, candidate, self.holdings.total + needed)
+        self.holdings.linked(candidate.entry_name, needed, replaced)
+        self._evictor.forget_unread(candidate.entry_name)
+        if candidate.origin == 'prefetch':
+            self._evictor.unread.add(bytes.fromhex(candidate.entry_name))
+        return True
 
-    def keep_free(self) -> bool:
-        """Evict until the file system is as free as it should be; False where that does not help."""
-        return self.is_roomy() or self._make_free()
+    def _place(self, candidate, total):
+        self._ledger.allow(total)
+        return candidate.link()
 
-    def _make_free(self):
-        while self.index and not self.is_roomy():
-            for _ in range(min(EVICT_AT_A_TIME, len(self.index))):
-                self.index.popitem()
-        return self.is_roomy()
+    def _make_room(self, needed, origin):
+        """Evict before anything is linked; tells whether there is room now."""
+        holdings, limits = self.holdings, self.limits
+        if not holdings.is_whole and self._make_room_early(needed, origin):
+            return True
+        if not holdings.is_whole:
+            return False
+        # less than nothing where it was the reading that found room
+        wanted = min(holdings.total + needed - limits.low_bytes, holdings.total)
+        if origin == 'read':
+            self._evictor.evict(holdings, wanted)
+            return holdings.total + needed <= limits.size
+        if origin == 'prefetch' and holdings.scan is None:
+            self._evictor.evict_idle(holdings, wanted, self._clock() - self._idle)
+        return holdings.total + needed <= limits.high_bytes
+
+    def _make_room_early(self, needed, origin):
+        """The same while the folder is still being read: no more goes than must, and only what is old among what
+        was read so far; where that is too little, more is read first. False where all is read by then."""
+        holdings, size = self.holdings, self.limits.size
+        while (scan := holdings.scan) is not None and not scan.is_read:
+            # where `size` was larger before, it does not grow
+            most = max(size, holdings.total)
+            lacking = min(holdings.total + needed - size, needed)
+            if lacking <= 0:
+                return True
+            if origin == 'read' and lacking <= scan.bytes * OLD_PART:
+                self._evictor.evict(holdings, lacking)
+                return holdings.total + needed <= most
+            self._read_folder(scan)
+        return False
 
     def forget(self, record: Forget) -> int:
-        """Drop what the record says; tells how many entries went."""
-        naming = self.store.naming
-        if record.object:
-            entry_name = naming.entry(ObjectName(record.account, record.container, record.object))
-            return self._drop(entry_name, record.identity or None)
-        container = naming.container(record.account, record.container)
-        names = [name for name in self.index.of_container(container)
-                 if not record.prefix or self._has_prefix(name, record.prefix)]
-        return sum(self._drop(name, None) for name in names)
+        """Drop what the record says; tells how many entries went.
 
-    def _has_prefix(self, entry_name, prefix):
-        try:
-            entry = Entry.open(self.store.layout.entry(entry_name))
-        except (Damaged, OSError):
-            return True
-        if entry is None:
-            return True
-        with entry:
-            return to_bytes(entry.meta.name.object).startswith(to_bytes(prefix))
+        A container's are dropped some at a time: what is admitted meanwhile may stay.
+        """
+        return self._forgetter.forget(record)
 
-    def _drop(self, entry_name, identity):
-        dropped = self.store.drop(entry_name, identity)
-        if dropped or not self.store.layout.entry(entry_name).exists():
-            self.index.pop(entry_name, None)
-        return int(dropped)
+    # the rest
+
+    def rebuild(self) -> None:
+        """Make the index anew, beside whatever else is done; ends when it is, or when the keeper is closed."""
+        failing = False
+        while not self._closed:
+            try:
+                if not self.rebuild_step():
+                    break
+                sleep(0)
+            except OSError as error:
+                if not failing:
+                    self._logger.error('a folder of entries cannot be read, tried again each second: %s', error)
+                failing = True
+                sleep(1)
+        if self.holdings.scan is None:
+            self._logger.info('%d entries of %d bytes in %s', len(self.index), self.index.currsize,
+                              self.store.layout.cache_dir)
+
+    def upkeep(self) -> None:
+        """What need not be done for every record. :raises OSError:"""
+        self.keep_free()
+        with self._turn:
+            self._evictor.retry(self.holdings)
+            if self.holdings.scan is None:
+                self._execute(self._ledger.lower, self.holdings.total)
+
+    def close(self) -> None:
+        """Nothing is linked from now on."""
+        self._closed = True

@@ -1,37 +1,51 @@
-"""Consuming the queue: learn from reads, fetch ahead, admit what was captured, warm and forget."""
-import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+"""Consuming the queue: learn from reads, fetch ahead, admit what was captured, warm and forget.
 
-from swift.common.concurrency import GreenPool, Timeout, spawn_n, tpool
+What holds after a crash: a record is done with when what it asks for was done or refused; one that was under
+way comes again when its lease runs out, or at once where the process was stopped.
+"""
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from swift.common.concurrency import Timeout, tpool
 
 from ..conf.naming import ObjectName
-from ..predict import Learner, Prediction, Read, Schedule
+from ..predict import Learner, Read, Schedule
 from ..queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
-from .fetcher import Fetcher, NotFetched
-from .keeper import Keeper
+from ..queues.records import PREFETCH_KINDS
+from .evictor import uncounted
+from .fetcher import Fetcher
+from .fetches import Fetches, Means, name_of
+from .keeper import Keeper, Stopped
+from .lanes import Lanes
+from .pace import Pace
 from .turns import QueueInTurns
-from .warmer import Warmer
+from .warmer import Warmer, Warming
 
 BATCH = 1000
 LEASE_SECONDS = 60.0
 # what is older was queued while nobody consumed: still worth learning from, too late to act upon
 STALE_SECONDS = 30.0
-# containers that are warmed at the same time; others wait their turn in the queue
-WARM_AT_A_TIME = 2
-WARM_TRIES = 5
 POSTPONE_SECONDS = 5.0
+# admissions and droppings at the same time, and how many may wait before no more are leased
+LANES = 4
+LANES_LIMIT = 4 * BATCH
+# that those under way get to end, when the process is stopped
+STOP_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a prefetcher works with."""
+    """What a prefetcher works with. `count` counts a metric: name, by, reason."""
     queue: SqliteQueue
     keeper: Keeper
     fetcher: Fetcher
-    learner: Learner | None
-    schedule: Schedule
+    learner: Learner | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    pace: Pace = field(default_factory=lambda: Pace(16))
+    count: Callable = uncounted
+    # runs a blocking call
+    execute: Callable = tpool.execute
 
 
 class Prefetcher:
@@ -43,77 +57,146 @@ class Prefetcher:
     def __init__(self, parts: Parts, concurrency: int, logger, clock: Callable[[], float] = time.time):
         self._queue = QueueInTurns(parts.queue)
         self._keeper = parts.keeper
-        self._fetcher = parts.fetcher
         self._learner = parts.learner
         self._schedule = parts.schedule
+        self._count = parts.count
+        self._execute = parts.execute
         self._logger = logger
         self._clock = clock
-        self._pool = GreenPool(concurrency)
-        self._fetching: set[ObjectName] = set()
-        self._warmer = Warmer(parts.fetcher, parts.keeper, self._fetch_into, max(1, concurrency // 2))
-        self._warming: dict[int, Leased] = {}
-        self._warm_pool = GreenPool(WARM_AT_A_TIME)
-        self._warm_failures: Counter = Counter()
-        self._postponed: list[int] = []
+        self._lanes = Lanes(LANES, self._flush)
+        means = Means(parts.keeper, parts.fetcher, parts.schedule, parts.pace, parts.count,
+                      self._lanes.__contains__)
+        self.fetches = Fetches(means, concurrency, logger, clock)
+        warmer = Warmer(parts.fetcher, parts.keeper, self.fetches.warm, max(1, concurrency // 2))
+        self._warming = Warming(warmer, self._queue, parts.count, logger)
+        self._in_lanes: set[int] = set()
+        self._done: list[int] = []
+        self._dead: list[tuple[int, str]] = []
+        self._has_more = False
+        self._stopped = False
         self.waiting_to_warm = 0
-        self.counts: Counter = Counter()
 
     # one turn
 
     def step(self) -> int:
         """Take a batch of records, handle it, begin what is due. Tells how many records there were.
 
+        Fills and Forgets are only begun with: `drain` waits for them.
+
         :raises QueueError: where the queue cannot be read; nothing is lost by that
         """
-        batch = self._queue.lease(BATCH, LEASE_SECONDS)
-        handled = [leased.id for leased in batch if self._handle(leased)]
-        self.begin_due()
-        if handled:
-            self._queue.done(handled)
-        self.waiting_to_warm = len(self._postponed)
-        if self._postponed:
-            postponed, self._postponed = self._postponed, []
+        kinds = PREFETCH_KINDS if len(self._lanes) < LANES_LIMIT else ('Access', 'Warm')
+        batch = self._queue.lease(BATCH, LEASE_SECONDS, kinds)
+        self._has_more = len(batch) == BATCH
+        places = self._places(batch)
+        for leased in batch:
+            self._handle(leased, places)
+        self.fetches.begin_due()
+        self._tell_queue()
+        postponed = self._warming.postponed()
+        self.waiting_to_warm = len(postponed)
+        if postponed:
             self._queue.retry(postponed, self._clock() + POSTPONE_SECONDS)
         return len(batch)
 
-    def _handle(self, leased: Leased) -> bool:
-        """Tells whether the record is done with; a Warm is not until all is fetched."""
+    def _places(self, batch):
+        """The entry names that the Fills of a batch are about; what cannot be told is not there."""
+        spooled = [leased for leased in batch if isinstance(leased.record, Fill)]
+        if not spooled:
+            return {}
+        names = self._execute(lambda: [self._keeper.store.spooled_entry(leased.record.spool_name)
+                                       for leased in spooled])
+        return {leased.id: name for leased, name in zip(spooled, names, strict=True) if name}
+
+    def _handle(self, leased: Leased, places: dict[int, str]) -> None:
         record = leased.record
-        self.counts[type(record).__name__.lower()] += 1
+        self._count('records', reason=type(record).__name__.lower())
         try:
             match record:
                 case Access():
                     self._learn(record)
+                    self._done.append(leased.id)
                 case Fill():
-                    self._admit(record.spool_name)
+                    self._begin(leased, places.get(leased.id, f'fill {leased.id}'), self._admit)
                 case Forget():
-                    self.counts['forgotten'] += self._keeper.forget(record)
+                    self._begin(leased, self._place_of(record), self._forget)
                 case Warm():
-                    return self._warm(leased)
-        except OSError as error:
-            self._logger.error('record %s (%s) dropped: %s', leased.id, type(record).__name__, error)
-            self.counts['failed'] += 1
+                    # how much room there is, is not known while the index is made anew
+                    self._warming.begin(leased, self._keeper.holdings.is_whole)
         except Exception as error:  # noqa: BLE001 - one record must not come back for ever and stop the others
-            self._logger.exception('record %s (%s) cannot be handled', leased.id, type(record).__name__)
-            self.counts['failed'] += 1
-            self._queue.dead([leased.id], repr(error))
-        return True
+            self._failed(leased, error)
+
+    def _place_of(self, record):
+        naming = self._keeper.store.naming
+        if record.object:
+            return naming.entry(ObjectName(record.account, record.container, record.object))
+        return naming.container(record.account, record.container)
+
+    def _begin(self, leased, place, job):
+        """In the order of the records, as far as they are about the same object."""
+        # one whose lease ran out while it waited comes again, and is here already
+        if leased.id not in self._in_lanes:
+            self._in_lanes.add(leased.id)
+            whole = isinstance(leased.record, Forget) and not leased.record.object
+            add = self._lanes.add_after if whole else self._lanes.add
+            add(place, lambda: self._run(leased, job))
+
+    def _run(self, leased, job):
+        try:
+            job(leased.record)
+        except Stopped:
+            return
+        except OSError as error:
+            self._logger.error('record %s (%s) dropped: %s', leased.id, type(leased.record).__name__, error)
+            self._count('records_failed')
+            self._done.append(leased.id)
+        except Exception as error:  # noqa: BLE001 - as in _handle
+            self._failed(leased, error)
+        else:
+            self._done.append(leased.id)
+        self._in_lanes.discard(leased.id)
+
+    def _admit(self, record):
+        self._keeper.admit(record.spool_name)
+
+    def _forget(self, record):
+        self._keeper.forget(record)
+
+    def _failed(self, leased, error):
+        self._logger.exception('record %s (%s) cannot be handled', leased.id, type(leased.record).__name__)
+        self._count('records_failed')
+        self._dead.append((leased.id, repr(error)))
+
+    def _tell_queue(self):
+        """:raises QueueError: then those ids come again when their leases run out"""
+        done, self._done = self._done, []
+        dead, self._dead = self._dead, []
+        if done:
+            self._queue.done(done)
+        for number, why in dead:
+            self._queue.dead([number], why)
+
+    def _flush(self):
+        """Nothing is under way: the queue is told now, and not with the next turn."""
+        try:
+            if not self._stopped:
+                self._tell_queue()
+        except QueueError as error:
+            self._logger.error('records that are done come again: %s', error)
 
     def seconds_to_next(self, most: float) -> float:
         """How long there is nothing to begin; at most `most`."""
-        start_at = self._schedule.next_start()
-        if start_at is None or not self._pool.free():
-            return most
-        return min(max(start_at - self._clock(), 0.0), most)
+        return 0.0 if self._has_more else self.fetches.seconds_to_next(most)
 
     # reads
 
     def _learn(self, record: Access):
         name = ObjectName(record.account, record.container, record.object)
-        if record.outcome != 'miss':
-            self._keeper.index.touch(self._keeper.store.naming.entry(name))
-        if record.outcome == 'prefetched':
-            self.counts['prefetched_used'] += 1
+        if record.outcome == 'miss':
+            if self.fetches.is_under_way(name):
+                self._count('prefetched_late')
+        elif self._keeper.touch(self._keeper.store.naming.entry(name)):
+            self._count('prefetched_used')
         if self._learner is None:
             return
         read = Read(record.account, record.client, (record.container, record.object), record.at)
@@ -121,105 +204,40 @@ class Prefetcher:
         predictions = self._learner.observe(read)
         if self._clock() - record.at <= STALE_SECONDS:
             for prediction in predictions:
-                if not self._is_here(_name(prediction)):
+                if not self.fetches.is_here(name_of(prediction)):
                     self._schedule.add(prediction)
-
-    def _is_here(self, name):
-        return name in self._fetching or self._keeper.store.naming.entry(name) in self._keeper.index
-
-    def begin_due(self) -> None:
-        """Begin the fetches whose time has come, as far as the pool has places."""
-        for prediction in self._schedule.due(self._clock(), self._pool.free()):
-            name = _name(prediction)
-            if not self._is_here(name):
-                self._fetching.add(name)
-                self._pool.spawn_n(self._prefetch, name)
-
-    def _prefetch(self, name):
-        began_at = self._clock()
-        try:
-            if self._fetch_into(name, 'prefetch'):
-                self.counts['prefetched'] += 1
-                self._schedule.fetched(self._clock() - began_at)
-        finally:
-            self._fetching.discard(name)
-            # when this one's place in the pool is free
-            spawn_n(self.begin_due)
-
-    def _fetch_into(self, name: ObjectName, origin: str) -> bool:
-        """Fetch and admit; what goes wrong is logged and counted here."""
-        if not self._keeper.keep_free():
-            self.counts['no_room'] += 1
-            return False
-        try:
-            spool_name, length = self._fetcher.fetch(name, origin)
-        except NotFetched as error:
-            self.counts['not_fetched'] += 1
-            self._logger.debug('%s not fetched: %s', name.path, error)
-            return False
-        except (Exception, Timeout) as error:  # noqa: BLE001 - whatever one object meets, the others go on
-            self.counts['failed'] += 1
-            self._logger.warning('%s not fetched: %r', name.path, error)
-            return False
-        self.counts['fetched_bytes'] += length
-        return self._admit(spool_name)
-
-    def _admit(self, spool_name):
-        admitted = self._keeper.admit(spool_name, tpool.execute)
-        self.counts['admitted' if admitted else 'refused'] += 1
-        return admitted
-
-    # warming
-
-    def _warm(self, leased):
-        # a long warming outlives its lease: it comes again, and is under way already
-        if leased.id not in self._warming:
-            if len(self._warming) < WARM_AT_A_TIME:
-                self._warming[leased.id] = leased
-                self._warm_pool.spawn_n(self._run_warm, leased)
-            else:
-                self._postponed.append(leased.id)
-        return False
-
-    def _run_warm(self, leased):
-        try:
-            fetched = self._warmer.run(leased.record)
-            self.counts['warmed'] += fetched
-            self._logger.info('warmed %s/%s: %d objects', leased.record.account, leased.record.container,
-                              fetched)
-            self._queue.done([leased.id])
-            self._warm_failures.pop(leased.id, None)
-        except (Exception, Timeout) as error:  # noqa: BLE001 - one container's failure is not the daemon's
-            self._warm_failed(leased, error)
-        finally:
-            self._warming.pop(leased.id, None)
-
-    def _warm_failed(self, leased, error):
-        self.counts['failed'] += 1
-        self._logger.error('warming %s/%s: %r', leased.record.account, leased.record.container, error)
-        self._warm_failures[leased.id] += 1
-        if self._warm_failures[leased.id] >= WARM_TRIES:
-            del self._warm_failures[leased.id]
-            try:
-                self._queue.dead([leased.id], repr(error))
-            except QueueError as late:
-                self._logger.error('record %s stays in the queue: %s', leased.id, late)
 
     # the end
 
+    def settle(self) -> None:
+        """Wait until all records that were begun with are admitted, refused or forgotten."""
+        self._lanes.wait()
+
     def drain(self) -> None:
         """Wait until what was begun is done: fetches, and what became due meanwhile, and all warming."""
-        self._warm_pool.waitall()
-        while self._pool.running():
-            self._pool.waitall()
-            self.begin_due()
+        self.settle()
+        self._warming.wait()
+        self.fetches.drain()
 
     def stop(self) -> None:
-        """Put back what is leased and not done."""
-        if self._warming:
-            self._queue.retry(list(self._warming), self._clock())
-        self._queue.close()
+        """Begin nothing more, and put back what is leased and not done.
 
+        :raises QueueError: then it comes back when its leases run out
+        """
+        self.fetches.stop()
+        self._lanes.stop()
+        with Timeout(STOP_SECONDS, False):
+            self._lanes.wait()
+        # from now on nothing is linked: what is put back is found as it was
+        self._keeper.close()
+        self._stopped = True
+        try:
+            self._tell_queue()
+            self._put_back([*self._in_lanes, *self._warming])
+        finally:
+            self._queue.close()
 
-def _name(prediction: Prediction) -> ObjectName:
-    return ObjectName(prediction.account, *prediction.key)
+    def _put_back(self, ids: Iterable[int]):
+        ids = list(ids)
+        if ids:
+            self._queue.retry(ids, self._clock())

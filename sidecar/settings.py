@@ -1,4 +1,5 @@
 """Reading the sidecar's conf: option tables, the user, and the pipeline of its InternalClient."""
+import ipaddress
 import os
 import pwd
 from configparser import Error, RawConfigParser
@@ -7,7 +8,7 @@ from io import StringIO
 
 from swift.common.wsgi import ConfigString
 
-from ..conf import PREFETCHER, SIDECAR, ConfError, Settings
+from ..conf import PREFETCHER, SIDECAR, STATUS, ConfError, Settings
 from ..conf.memcache import conf_files
 
 SECTION = 'sidecar'
@@ -30,6 +31,7 @@ class SidecarSettings:
     """
     sidecar: Settings
     prefetcher: Settings
+    status: Settings
     user: str
     client_conf: str
     memcache: dict
@@ -49,10 +51,14 @@ def read_settings(path: str) -> SidecarSettings:
     if sidecar.low_water > sidecar.high_water:
         raise ConfError(f'[sidecar] low_water = {sidecar.low_water:g}: must not be above high_water, '
                         f'which is {sidecar.high_water:g}')
-    prefetcher = PREFETCHER.read(
-        dict(parser.items('prefetcher')) if parser.has_section('prefetcher') else {}, defaults)
+    prefetcher, status = (
+        table.read(dict(parser.items(table.section)) if parser.has_section(table.section) else {}, defaults)
+        for table in (PREFETCHER, STATUS))
+    if not (status.allow_remote or ipaddress.ip_address(status.bind_ip).is_loopback):
+        raise ConfError(f'[status] bind_ip = {status.bind_ip}: must be a loopback address such as 127.0.0.1 or '
+                        '::1, unless allow_remote is on')
     _complete(parser, sidecar.swift_dir)
-    return SidecarSettings(sidecar, prefetcher, _known_user(sidecar.user) or proxy_user(sidecar.swift_dir),
+    return SidecarSettings(sidecar, prefetcher, status, _known_user(sidecar.user) or proxy_user(sidecar.swift_dir),
                            _client_conf(parser), dict(parser.items('filter:cache')))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from swift.common.concurrency import Semaphore, tpool
 
 from ..queues import Leased, SqliteQueue
+from ..queues.records import PREFETCH_KINDS
 
 
 class QueueInTurns:
@@ -16,8 +17,8 @@ class QueueInTurns:
         self._queue = queue
         self._turn = Semaphore()
 
-    def lease(self, n: int, seconds: float) -> list[Leased]:
-        return self._call(self._queue.lease, n, seconds)
+    def lease(self, n: int, seconds: float, kinds: Iterable[str] = PREFETCH_KINDS) -> list[Leased]:
+        return self._call(self._queue.lease, n, seconds, kinds)
 
     def done(self, ids: Iterable[int]) -> None:
         self._call(self._queue.done, list(ids))

@@ -1,13 +1,19 @@
 """Warming: fetching a container's objects because somebody asked for it."""
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 
-from swift.common.concurrency import GreenPool
+from swift.common.concurrency import GreenPool, Timeout
 
 from ..cache.entry import expected_disk_bytes
 from ..conf.naming import ObjectName
-from ..queues import Warm
+from ..queues import Leased, QueueError, Warm
 from .fetcher import Fetcher
 from .keeper import Keeper
+from .turns import QueueInTurns
+
+# containers that are warmed at the same time; others wait their turn in the queue
+WARM_AT_A_TIME = 2
+WARM_TRIES = 5
 
 
 class Warmer:
@@ -16,8 +22,7 @@ class Warmer:
     :param concurrency: fetches at the same time, for each container that is warmed
     """
 
-    def __init__(self, fetcher: Fetcher, keeper: Keeper, fetch: Callable[[ObjectName, str], bool],
-                 concurrency: int):
+    def __init__(self, fetcher: Fetcher, keeper: Keeper, fetch: Callable[[ObjectName], bool], concurrency: int):
         self._fetcher = fetcher
         self._keeper = keeper
         self._fetch = fetch
@@ -52,5 +57,68 @@ class Warmer:
         return len(fetched)
 
     def _one(self, name, fetched):
-        if self._fetch(name, 'warm'):
+        if self._fetch(name):
             fetched.append(name)
+
+
+class Warming:
+    """The Warm records that this process has leased: a few are under way, the others wait in the queue.
+
+    :param count: counts a metric: name, by, reason
+    """
+
+    def __init__(self, warmer: Warmer, queue: QueueInTurns, count: Callable, logger):
+        self._warmer = warmer
+        self._queue = queue
+        self._count = count
+        self._logger = logger
+        self._pool = GreenPool(WARM_AT_A_TIME)
+        self._under_way: dict[int, Leased] = {}
+        self._failures: Counter = Counter()
+        self._postponed: list[int] = []
+
+    def __iter__(self) -> Iterator[int]:
+        """The ids of what is under way."""
+        return iter(list(self._under_way))
+
+    def begin(self, leased: Leased, now: bool = True) -> None:
+        """Begin with it, or have it postponed; always the latter where it is not to begin now."""
+        # a long warming outlives its lease: it comes again, and is under way already
+        if leased.id not in self._under_way:
+            if now and len(self._under_way) < WARM_AT_A_TIME:
+                self._under_way[leased.id] = leased
+                self._pool.spawn_n(self._run, leased)
+            else:
+                self._postponed.append(leased.id)
+
+    def postponed(self) -> list[int]:
+        """The ids of what has to wait, each told once."""
+        postponed, self._postponed = self._postponed, []
+        return postponed
+
+    def _run(self, leased):
+        record = leased.record
+        try:
+            fetched = self._warmer.run(record)
+            self._logger.info('warmed %s/%s: %d objects', record.account, record.container, fetched)
+            self._queue.done([leased.id])
+            self._failures.pop(leased.id, None)
+        except (Exception, Timeout) as error:  # noqa: BLE001 - one container's failure is not the daemon's
+            self._failed(leased, error)
+        finally:
+            self._under_way.pop(leased.id, None)
+
+    def _failed(self, leased, error):
+        self._count('records_failed')
+        self._logger.error('warming %s/%s: %r', leased.record.account, leased.record.container, error)
+        self._failures[leased.id] += 1
+        if self._failures[leased.id] >= WARM_TRIES:
+            del self._failures[leased.id]
+            try:
+                self._queue.dead([leased.id], repr(error))
+            except QueueError as late:
+                self._logger.error('record %s stays in the queue: %s', leased.id, late)
+
+    def wait(self) -> None:
+        """Until none is under way."""
+        self._pool.waitall()

@@ -1,9 +1,13 @@
 """Clients of the cache, on a lab: requests as test:tester unless a token is given, and waiting for hits."""
 import http.client
+import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -62,13 +66,13 @@ def on_one_connection(lab: Lab, requests) -> list[Answer]:
     answers = []
     try:
         client.connect()
-        socket = client.sock
+        connected = client.sock
         for method, path, headers in requests:
             client.request(method, path, headers={**headers, 'X-Auth-Token': token(lab)})
             response = client.getresponse()
             answers.append(Answer(response.status, {key.lower(): value for key, value in response.getheaders()},
                                   response.read()))
-            assert client.sock is socket, 'the server closed the connection'
+            assert client.sock is connected, 'the server closed the connection'
         return answers
     finally:
         client.close()
@@ -115,3 +119,67 @@ def run(*command, **more) -> subprocess.CompletedProcess:
     """A program of this virtual environment, to its end."""
     program = os.path.join(os.path.dirname(sys.executable), command[0])
     return subprocess.run([program, *map(str, command[1:])], capture_output=True, text=True, timeout=120, **more)
+
+
+class Slow:
+    """A GET whose body is read bit by bit."""
+
+    def __init__(self, client: http.client.HTTPConnection):
+        self._client = client
+        self._response = client.getresponse()
+        self.status = self._response.status
+        self.headers = {key.lower(): value for key, value in self._response.getheaders()}
+        self.read = self._response.read
+
+
+@contextmanager
+def reading(lab: Lab, path: str, proxy: int = 0, buffer: int = 4096) -> Iterator[Slow]:
+    """Begin to read an object. :param buffer: bytes that the kernel holds for this client"""
+    address = urlsplit(lab.urls[proxy])
+    client = http.client.HTTPConnection(address.netloc, timeout=60)
+    with closing(client), socket.socket() as connected:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        connected.settimeout(60)
+        connected.connect((address.hostname, address.port))
+        client.sock = connected
+        client.request('GET', path, headers={'X-Auth-Token': token(lab)})
+        yield Slow(client)
+
+
+def add_probe(lab: Lab, number: int = 1) -> None:
+    """Put `probe` at the left of a proxy's pipeline; the lab's environment must have tests/ in PYTHONPATH."""
+    conf = lab.conf_path(f'proxy{number}')
+    text = conf.read_text().replace('pipeline = catch_errors', 'pipeline = probe catch_errors')
+    conf.write_text(text + '\n[filter:probe]\npaste.filter_factory = probe:filter_factory\n')
+    lab.restart(f'proxy{number}')
+
+
+def probe(lab: Lab, proxy: int = 0) -> dict:
+    answer = request(lab, 'GET', '/probe', proxy=proxy, token='')
+    assert answer.status == 200, answer
+    return json.loads(answer.body)
+
+
+@contextmanager
+def probed(folder, **options) -> Iterator[Lab]:
+    """A small lab whose first proxy has the probe."""
+    before = os.environ.get('PYTHONPATH')
+    os.environ['PYTHONPATH'] = os.pathsep.join([os.path.dirname(__file__), *([before] if before else [])])
+    try:
+        with Lab(folder, **{'nodes': 1, 'replicas': 1, 'policies': ('gold',), **options}) as lab:
+            add_probe(lab)
+            yield lab
+    finally:
+        if before is None:
+            del os.environ['PYTHONPATH']
+        else:
+            os.environ['PYTHONPATH'] = before
+
+
+def flush_memcached(lab: Lab) -> None:
+    """Freshness tokens and all else that Swift keeps there are lost; logins too."""
+    host, port = lab.memcached.split(':')
+    with socket.create_connection((host, int(port)), timeout=10) as connected:
+        connected.sendall(b'flush_all\r\n')
+        assert connected.recv(100) == b'OK\r\n'
+    _token.cache_clear()

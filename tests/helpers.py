@@ -102,6 +102,9 @@ class ListLogger:
     def increment(self, name):
         self.counts.append(name)
 
+    def update_stats(self, name, by):
+        self.counts.append(name)
+
     def timing(self, *_, **__):
         pass
 
@@ -125,6 +128,16 @@ class FakeTokens:
     def ask(self, name):
         asked = self.token
         return SimpleNamespace(take=lambda: self.get(name) and asked)
+
+    def announce(self, name, token):
+        self.set(name, token)
+        return token
+
+    def replace(self, name, announced, token):
+        if self.get(name) != announced:
+            return False
+        self.set(name, token)
+        return True
 
     def set(self, name, token):
         if not self.reachable:

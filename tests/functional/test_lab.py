@@ -9,6 +9,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
+import clients
 import labs
 import pytest
 
@@ -128,6 +129,29 @@ def test_a_proxy_dies_with_its_workers(lab):
     assert not is_listening(port)
     lab.start('proxy1')
     assert labs.request(lab, 'GET', '/healthcheck').status == 200
+
+
+def test_a_proxy_is_reloaded_by_swifts_own_command_and_stays_the_same_program(lab):
+    pid, said = lab.pid('proxy1'), lab.log('proxy1').stat().st_size
+    done = clients.run('swift-reload', pid)
+    assert (done.returncode, done.stdout) == (0, 'Reloaded swift-proxy-server\n'), done.stderr
+    assert lab.pid('proxy1') == pid
+    labs.request(lab, 'GET', '/v1/AUTH_test/after-reload')
+    assert '/v1/AUTH_test/after-reload' in lab.log('proxy1').read_bytes()[said:].decode()
+    lab.stop('proxy1')
+    assert has_ended(pid)
+    lab.start('proxy1')
+
+
+def test_a_program_is_started_beside_workers_that_have_lost_their_parent(lab):
+    """As after SIGHUP, when workers have something left to send."""
+    os.kill(lab.pid('proxy1'), signal.SIGKILL)
+    clients.until(lambda: not lab.pid('proxy1'), 'the parent has ended')
+    lab.start('proxy1')
+    assert lab.pid('proxy1')
+    lab.stop('proxy1')
+    assert not is_listening(urlsplit(lab.urls[0]).port)
+    lab.start('proxy1')
 
 
 def test_a_program_that_runs_is_not_started_again(lab):

@@ -3,7 +3,7 @@ import os
 import pytest
 from helpers import NAME, link, meta_for, spool
 
-from swiftahead.cache import CacheError, Damaged, Index, Store, Unavailable
+from swiftahead.cache import CacheError, Damaged, Store, Unavailable
 from swiftahead.conf.naming import KEY_BYTES, Naming, ObjectName
 
 
@@ -148,48 +148,3 @@ def test_entries_of_one_container_begin_alike():
     container = naming.container('a', 'b')
     assert naming.entry(ObjectName('a', 'b', 'x')).startswith(container)
     assert not naming.entry(ObjectName('a', 'c', 'x')).startswith(container)
-
-
-def entry_names(count):
-    return [f'{number:048x}' for number in range(count)]
-
-
-def test_the_least_recently_used_goes_first():
-    evicted = []
-    index = Index(30, evicted.append)
-    a, b, c, d = entry_names(4)
-    for name in (a, b, c):
-        index.put(name, 10)
-    index.touch(a)
-    index.put(d, 10)
-    assert evicted == [b]
-
-
-def test_what_is_larger_than_the_cache_is_refused_and_evicts_nothing():
-    evicted = []
-    index = Index(30, evicted.append)
-    a, b = entry_names(2)
-    index.put(a, 10)
-    assert not index.put(b, 31)
-    assert evicted == []
-
-
-def test_a_larger_version_never_evicts_its_own_file():
-    evicted = []
-    index = Index(30, evicted.append)
-    a, b = entry_names(2)
-    index.put(a, 10)
-    index.put(b, 20)
-    index.put(a, 25)
-    assert evicted == [b]
-    assert index.currsize == 25
-
-
-def test_shrinking_stops_at_the_mark():
-    evicted = []
-    index = Index(100, evicted.append)
-    for name in entry_names(10):
-        index.put(name, 10)
-    assert index.shrink_to(45) == 6
-    assert evicted == entry_names(6)
-    assert index.currsize == 40

@@ -11,7 +11,7 @@ from helpers import link, spool
 from swiftahead.cache import Store
 from swiftahead.cli import main
 from swiftahead.conf.naming import ObjectName
-from swiftahead.queues import SqliteQueue, Warm
+from swiftahead.queues import Counters, SqliteQueue, Warm, counters_folder
 
 SECONDS_AGO = 3600
 
@@ -48,7 +48,28 @@ def test_status_of_a_sidecar_that_runs(conf, store, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[:3] == ['sidecar    running, pid 123', 'cache      2 entries, 20,480 of 107,374,182,400 bytes',
                         'spool      0 bytes']
-    assert said[3:] == ['queue      dead 0, dropped 0', 'counts     admitted 2, refused 1']
+    assert said[3:] == ['queue      dead 0, dropped 0', 'counters   all 0']
+
+
+def test_status_shows_what_was_counted_by_the_names_of_the_metrics(conf, store, tmp_path, capsys):
+    report(store)
+    counters = Counters(counters_folder(tmp_path / 'cache' / 'queue.db'))
+    for name, by, reason in (('hits', 1234, None), ('bypassed', 2, 'newest')):
+        counters.count(name, by, reason)
+    counters.close()
+    assert main(['status', '--conf', conf]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[5:]] == [
+        ['hits', '1,234'], ['bypassed.newest', '2']]
+    assert main(['status', '--json', '--conf', conf]) == 0
+    told = json.loads(capsys.readouterr().out)['counters']
+    assert (told['hits'], told['bypassed.newest'], told['misses']) == (1234, 2, 0)
+
+
+def test_status_of_counters_that_cannot_be_read_says_so(conf, store, tmp_path, capsys):
+    report(store)
+    (tmp_path / 'cache' / 'queue.db.counters').touch()
+    assert main(['status', '--conf', conf]) == 0
+    assert '  error [Errno' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('text', [None, 'rubbish', '{}'])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, ConfError
+from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, STATUS, ConfError
 from swiftahead.conf.casts import size
 from swiftahead.conf.memcache import memcache_conf
 from swiftahead.sidecar.settings import read_settings
@@ -91,11 +91,20 @@ def test_what_the_pipeline_says_is_kept(tmp_path):
     (MINIMAL + 'cache_siez = 1\n', 'cache_siez = 1: no such option'),
     (MINIMAL + 'low_water = 99\n', 'low_water = 99: must not be above high_water'),
     (MINIMAL + '[prefetcher]\nthreshold = 2\n', r'\[prefetcher\] threshold = 2: must be a number'),
+    (MINIMAL + '[status]\nbind_ip = localhost\n', r'\[status\] bind_ip = localhost: must be an IP address'),
+    (MINIMAL + '[status]\nbind_ip = 0.0.0.0\n', r'bind_ip = 0.0.0.0: must be a loopback address'),
+    (MINIMAL + '[status]\nbind_ip = ::\n', r'bind_ip = ::: must be a loopback address'),
+    (MINIMAL + '[status]\nbind_port = 65536\n', r'bind_port = 65536: must be a whole number'),
     (MINIMAL + '[pipeline:main]\npipeline = cache\n', 'must end with proxy-server'),
     ('rubbish', 'no section headers')])
 def test_a_wrong_sidecar_conf_is_said(tmp_path, text, said):
     with pytest.raises(ConfError, match=said):
         read_settings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize('lines', ['bind_ip = 127.9.9.9', 'bind_ip = ::1', 'bind_ip = 0.0.0.0\nallow_remote = on'])
+def test_the_status_app_may_listen_there(tmp_path, lines):
+    assert read_settings(write(tmp_path, MINIMAL + f'[status]\n{lines}\n')).status.bind_ip in lines
 
 
 def test_a_folder_of_confs_is_one_conf(tmp_path):
@@ -137,7 +146,8 @@ def sample(file, section):
 
 @pytest.mark.parametrize('table, file', [
     (FILTER, 'proxy-server.conf-sample'), (SIDECAR, 'swiftahead-sidecar.conf-sample'),
-    (PREFETCHER, 'swiftahead-sidecar.conf-sample')], ids=lambda value: getattr(value, 'section', ''))
+    (PREFETCHER, 'swiftahead-sidecar.conf-sample'), (STATUS, 'swiftahead-sidecar.conf-sample')],
+    ids=lambda value: getattr(value, 'section', ''))
 def test_the_sample_says_what_the_table_says(table, file):
     found = sample(file, table.section)
     for option in table.options:

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
+from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store
 from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
@@ -62,10 +63,17 @@ def store_of(sidecar):
     return Store.open(sidecar.settings.sidecar.cache_dir)
 
 
+def counted(worker, *slot):
+    return worker.metrics.counters.values[worker.metrics.counters.slot(*slot)]
+
+
 # what the daemon is given and makes
 
-def test_there_is_one_worker(sidecar):
-    assert sidecar.get_worker_args() == [{'part': 'prefetcher'}]
+@pytest.mark.parametrize('prefetcher, status, parts', [
+    ('', '', ['prefetcher', 'status']), ('', 'enabled = off', ['prefetcher']),
+    ('enabled = off', '', ['status'])])
+def test_there_is_a_worker_for_each_part(make, prefetcher, status, parts):
+    assert make(f'{prefetcher}\n[status]\n{status}').get_worker_args() == [{'part': part} for part in parts]
 
 
 def test_one_pass_needs_no_worker(sidecar):
@@ -73,7 +81,7 @@ def test_one_pass_needs_no_worker(sidecar):
 
 
 def test_a_daemon_without_parts_needs_no_worker_and_no_folder(make, folder):
-    sidecar = make('enabled = off')
+    sidecar = make('enabled = off\n[status]\nenabled = off')
     assert sidecar.get_worker_args() == []
     sidecar.run_once()
     assert not (folder / 'cache').exists()
@@ -120,6 +128,8 @@ def test_a_worker_takes_over_what_an_earlier_one_left(sidecar):
     store.admit(spool(store, b'abc'))
     logger = ListLogger()
     worker = Worker(sidecar.settings, logger)
+    with Timeout(20):
+        worker.rebuilding.wait()
     assert len(worker.keeper.index) == 1
     assert logger.said[-1].startswith('1 entries of 8192 bytes in ')
     worker.close()
@@ -129,8 +139,9 @@ def test_a_turn_handles_what_waits_and_reports(worker, queue):
     store = worker.keeper.store
     queue.put([Fill(spool(store, b'abc'))])
     assert worker.turn()
-    assert store.has(NAME)
-    assert '"admitted": 1' in store.layout.report.read_text()
+    worker.prefetcher.settle()
+    assert store.has(NAME) and counted(worker, 'admitted') == 1
+    assert store.report()['spool_size'] == 5 * 2**30
 
 
 def test_a_turn_is_begun_by_a_wake_up(worker, queue):
@@ -143,13 +154,13 @@ def test_a_turn_is_begun_by_a_wake_up(worker, queue):
 
 
 def test_a_queue_that_cannot_be_read_is_said_once(worker, queue):
-    queue.path.write_bytes(b'no database, surely' * 100)
+    queue.path.mkdir()
     assert worker.turn() and worker.turn()
     assert len([said for said in worker._logger.said if 'queue cannot be read' in said]) == 1
-    queue.path.unlink()
+    queue.path.rmdir()
     queue.put([Warm('AUTH_test', 'c')])
     assert worker.turn()
-    assert worker.prefetcher.counts['warm'] == 1
+    assert counted(worker, 'records', 'warm') == 1
 
 
 def test_another_cache_folder_ends_the_worker(worker, folder):
@@ -179,7 +190,7 @@ def test_a_wake_up_socket_is_left_to_nobody_else(worker, queue):
 
 
 def test_the_report_is_written_whole_and_alone(worker):
-    write_report(worker.keeper, worker.prefetcher.counts)
+    write_report(worker.keeper)
     layout = worker.keeper.store.layout
     assert [path.name for path in layout.cache_dir.glob('sidecar.json*')] == ['sidecar.json']
 
@@ -215,8 +226,8 @@ def test_a_stopped_daemon_ends_its_worker(sidecar, queue):
             sidecar._stop()
 
     sidecar.logger = StopsTheDaemon()
-    sidecar.run_forever()
-    assert sidecar.logger.said[-1] == 'stopped'
+    sidecar.run_forever('prefetcher')
+    assert sidecar.logger.said[-1] == 'prefetcher stopped'
 
 
 def test_a_daemon_that_is_stopped_before_it_has_a_folder_ends(sidecar, folder):
@@ -227,7 +238,7 @@ def test_a_daemon_that_is_stopped_before_it_has_a_folder_ends(sidecar, folder):
 
     (folder / 'cache').chmod(0o755)
     sidecar.logger = StopsTheDaemon()
-    sidecar.run_forever()
+    sidecar.run_forever('prefetcher')
     assert len(sidecar.logger.said) == 2 and 'no cache folder' in sidecar.logger.said[0]
 
 

@@ -7,7 +7,8 @@ from swift.common.exceptions import ChunkReadTimeout
 
 from swiftahead.cache import Store, Token
 from swiftahead.conf.naming import ObjectName
-from swiftahead.sidecar.fetcher import CONTAINER_SECONDS, Container, Fetcher, NotFetched
+from swiftahead.sidecar.fetcher import CONTAINER_SECONDS, Container, Fetcher, FetchLimits, NotFetched
+from swiftahead.sidecar.pace import Pace
 
 BODY = os.urandom(150_000)
 CONTAINER = '/v1/AUTH_test/c'
@@ -29,13 +30,13 @@ def cluster():
 @pytest.fixture
 def make(cluster, store):
     def make(tokens=None, max_object_size=2**20):
-        return Fetcher(cluster.client(), store, tokens, max_object_size, lambda: NOW)
+        return Fetcher(cluster.client(), store, tokens, FetchLimits(max_object_size), lambda: NOW)
     return make
 
 
 def fetched(store, fetcher, name=NAME):
     """The entry that a fetch makes, linked and open."""
-    spool_name, length = fetcher.fetch(name, 'prefetch')
+    spool_name, length = fetcher.fetch(name, 'prefetch', Pace(1))
     store.admit(spool_name)
     entry = store.entry(name)
     assert entry.meta.body_length == length
@@ -44,7 +45,7 @@ def fetched(store, fetcher, name=NAME):
 
 def refused(store, fetcher, match=None, error=NotFetched):
     with pytest.raises(error, match=match):
-        fetcher.fetch(NAME, 'prefetch')
+        fetcher.fetch(NAME, 'prefetch', Pace(1))
     assert list(store.spool_files()) == []
 
 
@@ -72,13 +73,13 @@ def test_a_name_that_needs_quoting_is_fetched(make, store, cluster):
     (None, 'true'), (FakeTokens(reachable=False), 'true'), (FakeTokens(Token('abc')), 'true'),
     (FakeTokens(Token('abc', timestamp='1799999999.00000')), None)])
 def test_all_replicas_are_asked_where_no_token_tells_how_old_an_answer_may_be(make, cluster, tokens, newest):
-    make(tokens).fetch(NAME, 'warm')
+    make(tokens).fetch(NAME, 'warm', Pace(1))
     env, = (env for method, path, env in cluster.requests if path == '/v1' + NAME.path)
     assert env.get('HTTP_X_NEWEST') == newest
 
 
 def test_the_filter_is_told_to_stay_out(make, cluster):
-    make().fetch(NAME, 'warm')
+    make().fetch(NAME, 'warm', Pace(1))
     assert cluster.requests[-1][2]['HTTP_X_NO_PREFETCH'] == 'true'
 
 
@@ -135,7 +136,7 @@ def test_what_has_no_length_is_refused(make, store, cluster):
 
 def test_what_is_too_large_is_refused(make, store):
     refused(store, make(max_object_size=len(BODY) - 1), 'too-large')
-    assert make(max_object_size=len(BODY)).fetch(NAME, 'warm')[1] == len(BODY)
+    assert make(max_object_size=len(BODY)).fetch(NAME, 'warm', Pace(1))[1] == len(BODY)
 
 
 @pytest.mark.parametrize('wish', ['off', 'no', 'false'])
@@ -147,7 +148,7 @@ def test_a_container_may_opt_out(make, store, cluster, wish):
 
 def test_a_container_that_says_on_has_not_opted_out(make, cluster):
     cluster.containers[CONTAINER]['X-Container-Meta-Prefetch'] = 'on'
-    assert make().fetch(NAME, 'warm')[1] == len(BODY)
+    assert make().fetch(NAME, 'warm', Pace(1))[1] == len(BODY)
 
 
 def test_in_a_container_that_is_not_there_nothing_is_asked_for(make, store, cluster):

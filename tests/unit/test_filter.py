@@ -210,6 +210,19 @@ def test_no_prefetch_may_hit_but_leaves_nothing(proxy, store):
     assert list(store.spool_files()) == []
 
 
+def test_what_waits_for_admission_is_not_captured_again(proxy, store):
+    assert [status(proxy.request()) for _ in range(3)] == [
+        'swiftahead; fwd=miss; stored', 'swiftahead; fwd=miss', 'swiftahead; fwd=miss']
+    proxy.swift.put(PATH, BODY, timestamp='1800000009.00000')
+    assert status(proxy.request()) == 'swiftahead; fwd=miss; stored'
+
+
+def test_what_was_not_admitted_is_captured_again(proxy, store):
+    proxy.request()
+    store.sweep_spool(time.time() + 10)
+    assert status(proxy.request()) == 'swiftahead; fwd=miss; stored'
+
+
 def test_no_prefetch_holds_for_all_requests_of_a_transaction(proxy, store):
     shared = infocache(container_info())
     proxy.request(env={'swift.infocache': shared}, X_No_Prefetch='true')
@@ -222,7 +235,7 @@ def test_sub_requests_belong_to_the_client_who_asked(proxy, store):
     proxy.request(env={'swift.infocache': shared, 'REMOTE_USER': 'me'})
     proxy.request(env={'swift.infocache': shared, 'REMOTE_ADDR': ''})
     proxy.request(env={'REMOTE_USER': 'you'})
-    clients = [record.client for record in proxy.records(6) if isinstance(record, Access)]
+    clients = [record.client for record in proxy.records(4) if isinstance(record, Access)]
     assert clients[0] == clients[1] != clients[2]
 
 
@@ -319,6 +332,21 @@ def test_a_full_spool_means_no_capture(proxies, store):
     proxy = proxies(spool_size='8 KiB')
     resp = proxy.request()
     assert (resp.body, status(resp)) == (BODY, 'swiftahead; fwd=miss')
+
+
+@pytest.mark.parametrize('told, captured', [
+    ('{"spool_size": 8192}', False), ('{"spool_size": 1000000}', True), ('{"spool_size": "much"}', True),
+    ('[]', True), ('no JSON', True)])
+def test_the_sidecar_tells_how_large_the_spool_may_be(proxy, store, told, captured):
+    spool(store, b'x' * 10_000)
+    store.layout.report.write_text(told)
+    assert status(proxy.request()) == 'swiftahead; fwd=miss' + captured * '; stored'
+
+
+def test_a_spool_size_of_its_own_goes_before_the_sidecars(proxies, store):
+    spool(store, b'x' * 10_000)
+    store.layout.report.write_text('{"spool_size": 8192}')
+    assert status(proxies(spool_size='1 MiB').request()) == 'swiftahead; fwd=miss; stored'
 
 
 def test_a_spool_that_cannot_be_written_means_no_capture(proxy, store):

@@ -49,28 +49,38 @@ def env_of(cache):
 
 
 def ours(server, env, app):
-    return container_info(env, app, KEY, server.ring.ask_with(NAME, key_to_ask(env, server.ring.lines, NAME))[1])
+    key = key_to_ask(env, app, server.ring.lines, NAME)
+    return container_info(env, app, NAME, server.ring.ask_with(NAME, key)[1])
 
 
 def test_it_is_what_swift_would_have_found(server, swifts):
     swifts.set(KEY, INFO)
     app, env = Backend(), env_of(swifts)
-    assert ours(server, env, app) == get_container_info(env_of(swifts), app)
+    swifts_own = get_container_info(env_of(swifts), app)
+    assert {key: swifts_own[key] for key in INFO} == {**ours(server, env, app), 'storage_policy': 1}
     assert app.asked == 0
 
 
 def test_swift_keeps_it_for_the_rest_of_the_transaction(server, swifts):
     swifts.set(KEY, INFO)
-    env = env_of(swifts)
-    ours(server, env, Backend())
-    assert env['swift.infocache'][KEY] == INFO
-    assert key_to_ask(env, server.ring.lines, NAME) is None
+    app, env = Backend(), env_of(swifts)
+    info = ours(server, env, app)
+    assert env['swift.infocache'][KEY] is info == INFO
+    assert key_to_ask(env, app, server.ring.lines, NAME) is None
 
 
-def test_swift_has_its_own_cache_back_afterwards(server, swifts):
-    env = env_of(swifts)
-    ours(server, env, Backend())
-    assert env['swift.cache'] is swifts
+def test_an_operators_wish_to_skip_the_cache_now_and_then_is_swifts_to_fulfil(server, swifts):
+    app = Backend()
+    app.container_existence_skip_cache = 0.01
+    assert key_to_ask(env_of(swifts), app, server.ring.lines, NAME) is None
+
+
+@pytest.mark.parametrize('rubbish', ['text', 17, [], {'a': 1}])
+def test_rubbish_is_not_taken_for_an_info(server, swifts, rubbish):
+    swifts.set(KEY, rubbish)
+    answer = server.ring.ask_with(NAME, KEY)[1]
+    env = env_of(None)
+    assert container_info(env, Backend(), NAME, answer)['status'] == 0
 
 
 def test_what_is_not_there_swift_looks_for_itself(server, swifts):
@@ -84,7 +94,7 @@ def test_swift_asks_again_where_our_way_is_shut(server, swifts):
     with server.hung():
         answer = server.ring.ask_with(NAME, KEY)[1]
         took_its_time(answer)
-    assert container_info(env_of(swifts), Backend(), KEY, answer)['read_acl'] == 'me'
+    assert container_info(env_of(swifts), Backend(), NAME, answer)['read_acl'] == 'me'
 
 
 def took_its_time(answer):
@@ -94,5 +104,5 @@ def took_its_time(answer):
 
 def test_other_servers_are_not_asked_in_swifts_place(server):
     other = MemcacheRing(['127.0.0.1:1'], logger=ListLogger())
-    assert key_to_ask(env_of(other), server.ring.lines, NAME) is None
-    assert key_to_ask({}, server.ring.lines, NAME) is None
+    assert key_to_ask(env_of(other), Backend(), server.ring.lines, NAME) is None
+    assert key_to_ask({}, Backend(), server.ring.lines, NAME) is None

@@ -1,21 +1,24 @@
 """The keeper, on real files: what is linked is counted, and what is counted is linked."""
 import os
 import tempfile
+import time
+from collections import Counter
 
 import pytest
-from helpers import ListLogger, spool
+from helpers import NOW, spool
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from keepers import BODY, UNIT, admit, cached, disk_bytes, entry_of, make_keeper, name_of, path_of
+from swift.common.concurrency import Event, GreenPool, tpool
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.cache.scan import FOLDERS
 from swiftahead.queues import Forget
-from swiftahead.sidecar.keeper import Keeper
+from swiftahead.sidecar.keeper import IDLE_SECONDS, Stopped
 
-# one entry of BODY takes this much of the disk: a page for the header, one for body and table
-UNIT = 8192
-BODY = b'x' * 4000
+# after which an entry is idle, since a hit is noted in its file's time a minute later at most
+LONG_AGO = IDLE_SECONDS + 60 + 1
 
 
 @pytest.fixture
@@ -27,29 +30,24 @@ def store(tmp_path):
 def make(store):
     made = []
 
-    def make(size=10 * UNIT, high=90, low=50, floor=0):
-        made.append(Keeper(store, size, high, low, floor, ListLogger()))
+    def make(size=10 * UNIT, high=90, low=50, floor=0, **tools):
+        made.append(make_keeper(store, size, high, low, floor, **tools))
         return made[-1]
 
     yield make
-    assert made[-1].index.currsize == disk_bytes(store)
+    made[-1].load()
+    assert made[-1].holdings.total == made[-1].index.currsize == disk_bytes(store)
     assert list(store.check()) == []
 
 
-def disk_bytes(store):
-    return sum(item.disk_bytes for item in store.linked())
+def used(store, number, seconds):
+    """Set the time at which it was used last."""
+    os.utime(path_of(store, number), (seconds, seconds))
 
 
-def name_of(number, container='c'):
-    return ObjectName('AUTH_test', container, f'o{number}')
-
-
-def admit(keeper, number, body=BODY, container='c', **more):
-    return keeper.admit(spool(keeper.store, body, name=name_of(number, container), **more))
-
-
-def cached(keeper, count=20, container='c'):
-    return [number for number in range(count) if keeper.store.has(name_of(number, container))]
+def evicted_in_order(keeper):
+    names = {entry_of(keeper.store, number): number for number in range(20)}
+    return [names[keeper.index.popitem()[0]] for _ in range(len(keeper.index))]
 
 
 def identity(keeper, number):
@@ -60,7 +58,7 @@ def identity(keeper, number):
 def test_what_is_admitted_is_linked_and_counted(make, store):
     keeper = make()
     assert admit(keeper, 1)
-    assert (cached(keeper), list(keeper.index), keeper.index.currsize) == (
+    assert (cached(store), list(keeper.index), keeper.index.currsize) == (
         [1], [store.naming.entry(name_of(1))], UNIT)
     assert list(store.spool_files()) == []
 
@@ -78,15 +76,15 @@ def test_a_file_that_is_gone_is_refused(make):
     assert not make().admit('nothing')
 
 
-def test_the_reading_of_a_file_is_left_to_the_executor(make, store):
-    keeper, called = make(), []
+def test_what_touches_the_disk_is_left_to_the_executor(make, store):
+    called = []
 
     def execute(call, *args):
         called.append(call)
         return call(*args)
 
-    assert keeper.admit(spool(store, BODY), execute)
-    assert called == [store.admit]
+    assert admit(make(execute=execute), 1)
+    assert store.verified in called
 
 
 def test_a_newer_version_is_counted_once(make):
@@ -103,89 +101,89 @@ def test_an_older_version_is_refused_and_the_newer_stays_counted(make):
     assert keeper.index.currsize == UNIT
 
 
-def test_at_the_high_mark_the_least_recently_used_go_down_to_the_low_mark(make):
+def test_at_the_high_mark_the_least_recently_used_go_down_to_the_low_mark(make, store):
     keeper = make()
     for number in range(9):
         admit(keeper, number)
-    assert cached(keeper) == list(range(9))
+    assert cached(store) == list(range(9))
     keeper.index.touch(keeper.store.naming.entry(name_of(0)))
     admit(keeper, 9)
-    assert cached(keeper) == [0, 6, 7, 8, 9]
+    assert cached(store) == [0, 6, 7, 8, 9]
 
 
 def test_what_is_larger_than_the_cache_is_refused_and_evicts_nothing(make, store):
     keeper = make(2 * UNIT, 100, 100)
     admit(keeper, 1)
     assert not admit(keeper, 2, b'y' * 50_000)
-    assert cached(keeper) == [1]
+    assert cached(store) == [1]
     assert list(store.spool_files()) == []
 
 
-def test_a_version_larger_than_the_cache_leaves_no_older_one_behind(make):
+def test_a_version_larger_than_the_cache_leaves_no_older_one_behind(make, store):
     keeper = make(2 * UNIT, 100, 100)
     admit(keeper, 1)
     assert not admit(keeper, 1, b'y' * 50_000, timestamp='1800000001.00000')
-    assert cached(keeper) == []
+    assert cached(store) == []
 
 
 def test_a_restart_takes_over_in_the_order_of_the_files_times(make, store):
     keeper = make()
     for number, used_at in enumerate([300, 100, 200]):
         admit(keeper, number)
-        os.utime(store.layout.entry(store.naming.entry(name_of(number))), (used_at, used_at))
+        used(store, number, used_at)
     again = make()
     assert again.load() == 3
-    assert list(again.index) == [store.naming.entry(name_of(number)) for number in (1, 2, 0)]
+    assert evicted_in_order(again) == [1, 2, 0]
 
 
 def test_a_restart_with_a_smaller_cache_evicts_the_oldest(make, store):
     keeper = make()
     for number in range(6):
         admit(keeper, number)
-        os.utime(store.layout.entry(store.naming.entry(name_of(number))), (number, number))
-    assert make(4 * UNIT, 100, 50).load() == 4
+        used(store, number, number)
+    assert make(6 * UNIT, 100, 50).load() == 6
     assert make(4 * UNIT, 75, 50).load() == 2
-    assert cached(keeper) == [4, 5]
+    assert cached(store) == [4, 5]
 
 
-def test_a_restart_drops_what_is_larger_than_the_cache(make):
+def test_a_restart_drops_what_is_larger_than_the_cache(make, store):
     keeper = make()
     admit(keeper, 1, b'y' * 20_000)
     admit(keeper, 2)
     assert make(2 * UNIT, 100, 100).load() == 1
-    assert cached(keeper) == [2]
+    assert cached(store) == [2]
 
 
-def test_forgetting_an_object_drops_it_alone(make):
+def test_forgetting_an_object_drops_it_alone(make, store):
     keeper = make()
     admit(keeper, 1)
     admit(keeper, 2)
     assert keeper.forget(Forget('AUTH_test', 'c', object='o1')) == 1
-    assert cached(keeper) == [2]
+    assert cached(store) == [2]
 
 
-def test_forgetting_by_identity_drops_that_file(make):
+def test_forgetting_by_identity_drops_that_file(make, store):
     keeper = make()
     admit(keeper, 1)
     assert keeper.forget(Forget('AUTH_test', 'c', object='o1', identity=identity(keeper, 1))) == 1
-    assert cached(keeper) == []
+    assert cached(store) == []
 
 
-def test_forgetting_by_identity_spares_what_came_later(make):
+def test_forgetting_by_identity_spares_what_came_later(make, store):
     keeper = make()
     admit(keeper, 1)
     old = identity(keeper, 1)
     admit(keeper, 1, timestamp='1800000001.00000')
     assert keeper.forget(Forget('AUTH_test', 'c', object='o1', identity=old)) == 0
-    assert cached(keeper) == [1]
+    assert cached(store) == [1]
 
 
-def test_forgetting_by_prefix(make):
+def test_forgetting_by_prefix(make, store):
     keeper = make()
     for number in (1, 2, 10, 11):
         admit(keeper, number)
     assert keeper.forget(Forget('AUTH_test', 'c', prefix='o1')) == 3
-    assert cached(keeper) == [2]
+    assert cached(store) == [2]
 
 
 def test_forgetting_by_prefix_takes_what_cannot_be_read_along(make, store):
@@ -193,16 +191,16 @@ def test_forgetting_by_prefix_takes_what_cannot_be_read_along(make, store):
     admit(keeper, 1)
     store.layout.entry(store.naming.entry(name_of(1))).write_bytes(b'rubbish')
     assert keeper.forget(Forget('AUTH_test', 'c', prefix='other')) == 1
-    assert cached(keeper) == []
+    assert cached(store) == []
 
 
-def test_forgetting_a_container_spares_the_others(make):
+def test_forgetting_a_container_spares_the_others(make, store):
     keeper = make()
     for container in ('c', 'd'):
         for number in range(3):
             admit(keeper, number, container=container)
     assert keeper.forget(Forget('AUTH_test', 'c')) == 3
-    assert (cached(keeper), cached(keeper, container='d')) == ([], [0, 1, 2])
+    assert (cached(store), cached(store, container='d')) == ([], [0, 1, 2])
 
 
 def test_forgetting_what_is_not_there_is_nothing(make):
@@ -229,14 +227,13 @@ def test_there_is_no_room_on_a_disk_that_is_too_full(make):
     assert make(floor=100).room() < 0
 
 
-def test_nothing_is_admitted_to_a_disk_that_is_too_full(make, store):
-    keeper = make()
-    admit(keeper, 1)
+def test_nothing_is_admitted_to_a_disk_that_is_too_full_and_nothing_evicted_where_that_cannot_help(make, store):
+    admit(make(), 1)
     full = make(floor=100)
     full.load()
-    assert not admit(full, 2)
-    assert cached(full) == []
-    assert list(store.spool_files()) == []
+    assert not admit(full, 2) and not admit(full, 3)
+    assert (cached(store), list(store.spool_files())) == ([1], [])
+    assert len([said for said in full._logger.said if 'nothing is admitted' in said]) == 1
 
 
 def test_a_spool_name_of_what_is_not_admitted_leads_nowhere_else(make, store, tmp_path):
@@ -245,16 +242,248 @@ def test_a_spool_name_of_what_is_not_admitted_leads_nowhere_else(make, store, tm
     assert (tmp_path / 'victim').exists()
 
 
-def test_keeping_free_evicts_and_says_whether_that_helped(make):
+# what was fetched ahead and what was warmed
+
+def fill(make, store, count=9, used_at=None):
+    """A keeper whose cache is at the high mark."""
     keeper = make()
-    for number in range(5):
-        admit(keeper, number)
-    assert keeper.keep_free()
-    assert cached(keeper) == list(range(5))
-    full = make(floor=100)
-    full.load()
-    assert not full.keep_free()
-    assert cached(full) == []
+    keeper.load()
+    for number in range(count):
+        assert admit(keeper, number)
+        if used_at is not None:
+            used(store, number, used_at)
+    return keeper
+
+
+def test_what_was_fetched_ahead_evicts_what_is_idle(make, store):
+    keeper = fill(make, store, used_at=time.time() - LONG_AGO)
+    assert keeper.may_prefetch(UNIT)
+    assert admit(keeper, 9, origin='prefetch')
+    assert cached(store) == [5, 6, 7, 8, 9]
+
+
+def test_what_was_fetched_ahead_evicts_nothing_that_was_read_lately(make, store):
+    keeper = fill(make, store)
+    assert not keeper.may_prefetch(UNIT)
+    assert not admit(keeper, 9, origin='prefetch')
+    assert cached(store) == list(range(9))
+
+
+def test_what_was_fetched_ahead_evicts_as_far_as_is_idle(make, store):
+    keeper = fill(make, store)
+    for number in (0, 1):
+        used(store, number, 1000)
+    assert admit(keeper, 9, origin='prefetch')
+    assert cached(store) == list(range(2, 10))
+    assert evicted_in_order(keeper) == list(range(2, 10))
+
+
+def test_what_was_warmed_evicts_nothing(make, store):
+    keeper = fill(make, store, used_at=1000)
+    assert not admit(keeper, 9, origin='warm')
+    assert cached(store) == list(range(9))
+
+
+def test_what_was_fetched_ahead_and_not_read_is_told_when_it_goes(make):
+    counts = Counter()
+    keeper = make(count=lambda name, by=1, reason=None: counts.update({name: by}))
+    for number in (1, 2):
+        admit(keeper, number, origin='prefetch')
+    assert keeper.touch(entry_of(keeper.store, 1)) and not keeper.touch(entry_of(keeper.store, 1))
+    assert evicted_in_order(keeper) == [2, 1]
+    assert counts == {'admitted': 2, 'evicted': 2, 'evicted_bytes': 2 * UNIT, 'evicted_unused': 1}
+
+
+# what cannot be unlinked
+
+@pytest.fixture
+def broken(store):
+    """Break the folder of an entry, so that it cannot be unlinked, and mend it."""
+    away = []
+
+    def broken(number):
+        folder = path_of(store, number).parent
+        away.append((folder, folder.rename(folder.with_name('away'))))
+        folder.touch()
+
+    def mend():
+        while away:
+            folder, other = away.pop()
+            folder.unlink()
+            other.rename(folder)
+
+    broken.mend = mend
+    yield broken
+    mend()
+
+
+def test_what_cannot_be_unlinked_stays_counted_and_goes_later(make, store, broken):
+    keeper = fill(make, store)
+    broken(0)
+    assert admit(keeper, 9)
+    assert keeper.holdings.total == 5 * UNIT and list(keeper.holdings.stuck) == [entry_of(store, 0)]
+    keeper.upkeep()
+    assert len([said for said in keeper._logger.said if 'cannot be removed' in said]) == 1
+    broken.mend()
+    assert cached(store) == [0, 6, 7, 8, 9]
+    keeper.upkeep()
+    assert cached(store) == [6, 7, 8, 9] and not keeper.holdings.stuck
+
+
+def test_what_cannot_be_forgotten_stays_counted_and_goes_later(make, store, broken):
+    keeper = make()
+    admit(keeper, 1)
+    broken(1)
+    assert keeper.forget(Forget('AUTH_test', 'c', object='o1')) == 0
+    assert (keeper.holdings.total, list(keeper.holdings.stuck)) == (UNIT, [entry_of(store, 1)])
+    broken.mend()
+    keeper.upkeep()
+    assert cached(store) == [] and not keeper.holdings.stuck
+
+
+def test_what_took_the_place_of_what_could_not_be_unlinked_is_not_unlinked(make, store, broken):
+    keeper = fill(make, store)
+    broken(0)
+    admit(keeper, 9)
+    broken.mend()
+    assert admit(keeper, 0, timestamp='1800000001.00000')
+    keeper.upkeep()
+    assert 0 in cached(store) and not keeper.holdings.stuck
+
+
+# while the folder is read
+
+def left_by_another(store, count=20, size=100 * UNIT):
+    """What an earlier process left; the later its number, the later it was used."""
+    keeper = make_keeper(store, size)
+    for number in range(count):
+        assert admit(keeper, number)
+        used(store, number, 1000 + number)
+
+
+def test_records_are_handled_before_the_folder_is_read(make, store):
+    left_by_another(store)
+    keeper = make(100 * UNIT)
+    assert admit(keeper, 30) and keeper.forget(Forget('AUTH_test', 'c', object='o3')) == 1
+    assert keeper.rebuilt() < 1 and keeper.holdings.total >= disk_bytes(store)
+    assert keeper.has(entry_of(store, 5)) and not keeper.has(entry_of(store, 3))
+    assert keeper.load() == 20
+
+
+@pytest.mark.parametrize('steps', [0, 1, 100, FOLDERS, FOLDERS + 1])
+def test_what_is_dropped_or_replaced_meanwhile_is_counted_once(make, store, steps):
+    left_by_another(store)
+    keeper = make(100 * UNIT)
+    for _ in range(steps):
+        keeper.rebuild_step()
+    keeper.forget(Forget('AUTH_test', 'c', object='o1'))
+    admit(keeper, 2, timestamp='1800000001.00000')
+    keeper.forget(Forget('AUTH_test', 'c', object='o4'))
+    admit(keeper, 4)
+    assert keeper.holdings.total >= disk_bytes(store)
+    assert keeper.load() == 19
+    assert evicted_in_order(keeper)[-2:] == [2, 4]
+
+
+def test_what_is_forgotten_meanwhile_by_its_container_goes_whole(make, store):
+    left_by_another(store)
+    keeper = make(100 * UNIT)
+    assert keeper.forget(Forget('AUTH_test', 'c', prefix='o1')) == 11
+    assert keeper.load() == 9
+
+
+def test_what_is_read_meanwhile_goes_last(make, store):
+    left_by_another(store)
+    keeper = make(100 * UNIT)
+    for number in (3, 1):
+        keeper.touch(entry_of(store, number))
+    keeper.load()
+    assert evicted_in_order(keeper) == [0, 2, *range(4, 20), 3, 1]
+
+
+def test_what_is_evicted_meanwhile_is_the_oldest(make, store):
+    left_by_another(store, 10)
+    keeper = make(10 * UNIT, 100, 100)
+    keeper.touch(entry_of(store, 0))
+    assert admit(keeper, 18) and admit(keeper, 19)
+    assert cached(store) == [0, 3, 4, 5, 6, 7, 8, 9, 18, 19]
+
+
+def test_a_cache_that_is_too_large_already_does_not_grow_meanwhile(make, store):
+    left_by_another(store, 20)
+    keeper = make(10 * UNIT, 100, 50)
+    before = disk_bytes(store)
+    assert admit(keeper, 30)
+    assert disk_bytes(store) <= before
+    keeper.load()
+    assert disk_bytes(store) <= 10 * UNIT and cached(store, 31)[-1] == 30
+
+
+def test_a_time_to_come_counts_as_now(make, store):
+    left_by_another(store, 3)
+    used(store, 0, NOW + 10**6)
+    keeper = make(clock=lambda: NOW)
+    keeper.load()
+    keeper.touch(entry_of(store, 1))
+    assert evicted_in_order(keeper) == [2, 0, 1]
+
+
+def test_foreign_files_are_left_and_told_once(make, store):
+    keeper = make(high=100, low=0)
+    strange = [store.layout.objects / '00' / 'notes.txt', store.layout.objects / 'ff' / ('0' * 48),
+               store.layout.objects / 'other']
+    for path in strange:
+        path.write_text('x')
+    keeper.load()
+    assert keeper.index.currsize == keeper.holdings.total == 0
+    assert len([said for said in keeper._logger.said if said.startswith('2 files in ')]) == 1
+    for path in strange:
+        path.unlink()
+
+
+def test_a_folder_that_cannot_be_read_is_tried_again(make, store, broken):
+    left_by_another(store, 3)
+    keeper = make(100 * UNIT)
+    folder = path_of(store, 1).parent
+    away = folder.rename(folder.with_name('away'))
+    folder.symlink_to(folder)
+    with pytest.raises(OSError):
+        keeper.load()
+    folder.unlink()
+    away.rename(folder)
+    assert keeper.load() == 3
+
+
+def test_a_restart_knows_how_much_there_may_be(make, store):
+    left_by_another(store)
+    keeper = make(100 * UNIT)
+    assert 20 * UNIT <= keeper.holdings.total <= 21 * UNIT
+
+
+# admissions at the same time
+
+def test_a_large_file_is_checked_while_others_are_admitted(make, store):
+    gate, names = Event(), {}
+
+    def execute(call, *args):
+        if args == (names.get('large'),):
+            gate.wait()
+        return tpool.execute(call, *args)
+
+    keeper, pool = make(execute=execute), GreenPool()
+    names['large'] = spool(store, BODY, name=name_of(1))
+    large = pool.spawn(keeper.admit, names['large'])
+    assert admit(keeper, 2) and cached(store) == [2]
+    gate.send()
+    assert large.wait() and cached(store) == [1, 2]
+
+
+def test_a_closed_keeper_links_nothing_and_leaves_what_was_captured(make, store):
+    keeper, name = make(), spool(store, BODY, name=name_of(1))
+    keeper.close()
+    with pytest.raises(Stopped):
+        keeper.admit(name)
+    assert (cached(store), [item.entry_name for item in store.spool_files()]) == ([], [name])
 
 
 NUMBERS = st.integers(0, 12)
@@ -271,7 +500,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.keeper = self.make()
 
     def make(self):
-        return Keeper(self.store, 12 * UNIT, 80, 40, 0, ListLogger())
+        return make_keeper(self.store, 12 * UNIT, 80, 40)
 
     def teardown(self):
         self.folder.cleanup()

@@ -68,21 +68,22 @@ def echo(question):
 def test_an_answer_may_be_taken_later_and_in_any_order(peer):
     peer.answers = echo
     first, second, third = peer.get(b'a'), peer.get(b'b'), peer.get(b'c')
-    assert [asked.result() for asked in (third, first, second)] == [(2, b'ccc'), (2, b'aaa'), (2, b'bbb')]
+    found = [asked.result()[1] for asked in (third, first, second)]
+    assert found == [b'ccc', b'aaa', b'bbb']
 
 
 def test_many_at_once_share_one_connection(peer):
     peer.answers = echo
     keys = [b'%d' % number for number in range(200)]
     found = list(GreenPool(50).imap(lambda key: peer.get(key).result(), keys))
-    assert found == [(2, key * 3) for key in keys]
+    assert found == [(2, key * 3, b'') for key in keys]
     assert len(peer.connections) == 1
 
 
 def test_questions_may_go_out_together(peer):
     peer.answers = echo
     asked = peer.line.ask(*((b'get %s\r\n' % key, value_of(key)) for key in (b'a', b'b')))
-    assert [one.result() for one in asked] == [(2, b'aaa'), (2, b'bbb')]
+    assert [one.result() for one in asked] == [(2, b'aaa', b''), (2, b'bbb', b'')]
 
 
 def test_an_answer_in_pieces_is_waited_for(peer):
@@ -92,12 +93,12 @@ def test_an_answer_in_pieces_is_waited_for(peer):
             sleep()
         return b'D\r\n'
     peer.answers = in_pieces
-    assert peer.get().result() == (2, b'abcde')
+    assert peer.get().result() == (2, b'abcde', b'')
 
 
 def test_a_value_may_look_like_an_end(peer):
     peer.answers = lambda question: value(b'k', b'END\r\nVALUE k 2 1\r\n')
-    assert peer.get().result() == (2, b'END\r\nVALUE k 2 1\r\n')
+    assert peer.get().result() == (2, b'END\r\nVALUE k 2 1\r\n', b'')
 
 
 def test_what_was_stored_is_confirmed(peer):
@@ -113,7 +114,7 @@ def test_an_answer_in_another_language_ends_the_connection(peer, answer):
     with pytest.raises(LineError):
         peer.get().result()
     peer.answers = echo
-    assert peer.get().result() == (2, b'kkk')
+    assert peer.get().result() == (2, b'kkk', b'')
     assert len(peer.connections) == 2
 
 
@@ -154,12 +155,12 @@ def test_after_some_strikes_nobody_asks_until_the_rest_is_over(peer):
         peer.get()
     assert len(peer.asked) == before
     peer.now += REST_SECONDS
-    assert peer.get().result() == (2, b'kkk')
+    assert peer.get().result() == (2, b'kkk', b'')
 
 
 def test_the_patient_ask_even_then(peer):
     strike(peer)
-    assert peer.get(patient=True).result() == (2, b'kkk')
+    assert peer.get(patient=True).result() == (2, b'kkk', b'')
 
 
 def test_an_answer_makes_good_for_earlier_strikes(peer):
@@ -168,7 +169,7 @@ def test_an_answer_makes_good_for_earlier_strikes(peer):
         with pytest.raises(LineError):
             peer.get().result()
         peer.answers = echo
-        assert peer.get().result() == (2, b'kkk')
+        assert peer.get().result() == (2, b'kkk', b'')
 
 
 def test_those_who_wait_for_a_connection_fail_with_it(peer):
@@ -191,4 +192,4 @@ def test_those_who_wait_for_a_connection_fail_with_it(peer):
 def test_what_nobody_took_does_not_come_to_another(peer):
     peer.answers = echo
     peer.get(b'a')
-    assert peer.get(b'b').result() == (2, b'bbb')
+    assert peer.get(b'b').result() == (2, b'bbb', b'')

@@ -66,10 +66,11 @@ def test_a_pipeline_without_a_gatekeeper_is_wrong(load):
     assert 'there is no gatekeeper' in wrong and 'Add "gatekeeper" to [pipeline:main]' in wrong
 
 
-def test_in_a_wrong_place_requests_pass_through_and_nothing_is_opened(load, tmp_path):
+def test_in_a_wrong_place_requests_pass_through_and_are_counted(load):
     middleware = load('catch_errors gatekeeper prefetch slo proxy-server')
-    assert middleware._ready() is None
-    assert middleware._runtime is None
+    assert [middleware._ready() for _ in range(3)] == [None] * 3
+    counters = middleware._runtime.metrics.counters
+    assert counters.values[counters.slot('passed_broken', 'misplaced')] == 3
 
 
 def test_outside_of_a_pipeline_nothing_is_known():

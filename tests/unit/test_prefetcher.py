@@ -1,4 +1,6 @@
 """The prefetcher and the warmer, step by step: a real queue, real files, and a small app to fetch from."""
+from collections import Counter
+
 import pytest
 from helpers import NOW, FakeCluster, FakeTokens, ListLogger, spool
 from swift.common.concurrency import Event, Timeout, sleep
@@ -8,17 +10,18 @@ from swiftahead.cache import Store
 from swiftahead.conf.naming import ObjectName
 from swiftahead.predict import Chain, Schedule
 from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
-from swiftahead.sidecar.fetcher import Fetcher
+from swiftahead.sidecar.evictor import Limits, Tools
+from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
 from swiftahead.sidecar.keeper import Keeper
+from swiftahead.sidecar.pace import Pace
 from swiftahead.sidecar.prefetcher import (
     LEASE_SECONDS,
     POSTPONE_SECONDS,
     STALE_SECONDS,
-    WARM_AT_A_TIME,
-    WARM_TRIES,
     Parts,
     Prefetcher,
 )
+from swiftahead.sidecar.warmer import WARM_AT_A_TIME, WARM_TRIES
 
 # on disk: a page for the header, one for body and table
 UNIT = 8192
@@ -35,15 +38,20 @@ class Bench:
         self.store = Store.create(folder / 'cache')
         self.queue = SqliteQueue(f'sqlite:{folder}/queue.db', clock=self.clock)
         self.logger = ListLogger()
-        self.keeper = Keeper(self.store, size, *marks, 0, self.logger)
+        self.counts = Counter()
+        self.pace = Pace(concurrency)
+        self.keeper = Keeper(self.store, Limits(size, *marks, 0), self.logger, Tools(count=self.count))
+        self.keeper.load()
         self.schedule = Schedule()
-        fetcher = Fetcher(self.cluster.client(), self.store, FakeTokens(), 2**20, self.clock)
-        self.prefetcher = Prefetcher(Parts(self.queue, self.keeper, fetcher, learner, self.schedule),
-                                     concurrency, self.logger, self.clock)
-        self.counts = self.prefetcher.counts
+        fetcher = Fetcher(self.cluster.client(), self.store, FakeTokens(), FetchLimits(2**20), self.clock)
+        parts = Parts(self.queue, self.keeper, fetcher, learner, self.schedule, self.pace, self.count)
+        self.prefetcher = Prefetcher(parts, concurrency, self.logger, self.clock)
 
     def clock(self):
         return self.now
+
+    def count(self, name, by=1, reason=None):
+        self.counts[f'{name}.{reason}' if reason else name] += by
 
     def put(self, *objects, body=BODY, **more):
         for object_ in objects:
@@ -55,7 +63,9 @@ class Bench:
             self.now = NOW + at
         if records:
             self.queue.put(records)
-        return self.prefetcher.step()
+        count = self.prefetcher.step()
+        self.prefetcher.settle()
+        return count
 
     def run(self, *records, at=None):
         self.step(*records, at=at)
@@ -137,8 +147,7 @@ def test_what_follows_is_fetched_just_before_it_is_read(learning):
 
 def test_fetches_are_counted(learning):
     learning.run(read('a', 20), at=29.5)
-    assert {key: learning.counts[key] for key in ('access', 'prefetched', 'fetched_bytes', 'admitted')} == {
-        'access': 3, 'prefetched': 1, 'fetched_bytes': len(BODY), 'admitted': 1}
+    assert learning.counts == {'records.access': 3, 'prefetched': 1, 'prefetched_bytes': len(BODY), 'admitted': 1}
 
 
 def test_nothing_is_fetched_ahead_without_a_learner(make):
@@ -190,10 +199,28 @@ def test_what_the_client_reads_meanwhile_is_not_fetched(learning):
     assert learning.fetched() == []
 
 
-def test_used_prefetches_are_counted(make):
-    bench = make()
-    bench.step(read('a', 0, outcome='prefetched'), read('a', 1, outcome='hit'), read('b', 2))
-    assert (bench.counts['access'], bench.counts['prefetched_used']) == (3, 1)
+def test_used_prefetches_are_counted_once_each(learning):
+    learning.run(read('a', 20), at=29.5)
+    for at in (30, 31):
+        learning.step(read('b', at, outcome='prefetched'), read('a', at, outcome='hit'), at=at)
+    learning.keeper.index.popitem()
+    counts = learning.counts
+    assert [counts[key] for key in ('prefetched_used', 'evicted', 'evicted_unused')] == [1, 1, 0]
+
+
+def test_a_prefetch_that_nobody_read_is_told_when_it_goes(learning):
+    learning.run(read('a', 20), at=29.5)
+    learning.keeper.index.popitem()
+    assert (learning.counts['evicted'], learning.counts['evicted_unused']) == (1, 1)
+
+
+def test_a_miss_of_what_is_being_fetched_is_told(learning, make):
+    gate = make.hold()
+    learning.put('b', chunks=[gate.wait, BODY])
+    learning.step(read('a', 20), at=29.5)
+    eventually(lambda: learning.fetched() == ['b'])
+    learning.step(read('b', 29.6), at=29.6)
+    assert learning.counts['prefetched_late'] == 1
 
 
 @pytest.mark.parametrize('outcome, left', [('hit', 'a'), ('prefetched', 'a'), ('miss', 'b')])
@@ -208,7 +235,7 @@ def test_a_hit_keeps_an_entry_longer(make, outcome, left):
 def test_a_fetch_that_fails_is_counted_and_others_go_on(learning):
     learning.cluster.failing['/v1' + name_of('b').path] = '503 Service Unavailable'
     learning.run(read('a', 20), at=29.5)
-    assert (learning.counts['not_fetched'], learning.counts['prefetched']) == (1, 0)
+    assert (learning.counts['fetch_failed'], learning.counts['prefetched']) == (1, 0)
     learning.cluster.failing.clear()
     learning.run(read('a', 40, 'three'), at=49.5)
     assert learning.cached() == ['b']
@@ -217,14 +244,14 @@ def test_a_fetch_that_fails_is_counted_and_others_go_on(learning):
 def test_an_error_in_mid_fetch_is_counted_and_logged(learning):
     learning.put('b', chunks=[BODY[:10], OSError('disk on fire')])
     learning.run(read('a', 20), at=29.5)
-    assert learning.counts['failed'] == 1
+    assert learning.counts['fetch_failed'] == 1
     assert any('/AUTH_test/c/b not fetched' in said and 'fire' in said for said in learning.logger.said)
 
 
 def test_a_backend_that_times_out_in_mid_fetch_is_counted_and_logged(learning):
     learning.put('b', chunks=[BODY[:10], ChunkReadTimeout()])
     learning.run(read('a', 20), at=29.5)
-    assert learning.counts['failed'] == 1
+    assert learning.counts['fetch_failed'] == 1
     assert any('/AUTH_test/c/b not fetched' in said for said in learning.logger.said)
 
 
@@ -288,26 +315,25 @@ def test_forgotten_entries_are_dropped_and_counted(make):
     bench = make()
     bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'abc'))
     bench.step(Forget('AUTH_test', 'c', object='a'), Forget('AUTH_test', 'c', object='none'))
-    assert (bench.cached(), bench.counts['forgotten'], bench.counts['forget']) == (['b', 'c'], 1, 2)
+    assert (bench.cached(), bench.counts['forgotten'], bench.counts['records.forget']) == (['b', 'c'], 1, 2)
 
 
 def test_a_record_that_nobody_can_handle_is_a_dead_letter_and_the_others_are_handled(make):
     bench = make()
     good = Fill(spool(bench.store, BODY, name=name_of('b')))
     bench.step(Fill(spool_name=None), good)
-    assert (bench.counts['failed'], bench.store.has(name_of('b'))) == (1, True)
+    assert (bench.counts['records_failed'], bench.store.has(name_of('b'))) == (1, True)
     assert bench.queue.depth() == {'dead': 1, 'dropped': 0}
 
 
 def test_a_record_that_meets_a_broken_disk_is_dropped_and_the_others_are_handled(make):
     bench = make()
-    fill = Fill(spool(bench.store, BODY, name=name_of('b')))
-    # a folder where an entry should be: it cannot be unlinked
-    bench.store.layout.entry(bench.store.naming.entry(name_of('a'))).mkdir()
-    bench.step(Forget('AUTH_test', 'c', object='a'), fill)
-    assert (bench.counts['failed'], bench.store.has(name_of('b')), bench.waiting()) == (1, True, 0)
-    assert 'Forget' in bench.logger.said[-1]
-    bench.store.layout.entry(bench.store.naming.entry(name_of('a'))).rmdir()
+    folder = bench.store.layout.cache_dir
+    away = folder.rename(folder.with_name('away'))
+    bench.step(Fill('x'), read('a', 0))
+    assert (bench.counts['records_failed'], bench.counts['records.access'], bench.waiting()) == (1, 1, 0)
+    assert 'Fill' in bench.logger.said[-1]
+    away.rename(folder)
 
 
 def test_a_turn_without_records_is_none(make):
@@ -411,7 +437,7 @@ def test_a_container_that_cannot_be_listed_is_tried_again_after_the_lease(make):
     bench = make('a')
     bench.cluster.failing['/v1/AUTH_test/c'] = '503 Service Unavailable'
     bench.run(WARM)
-    assert (bench.counts['failed'], bench.waiting()) == (1, 1)
+    assert (bench.counts['records_failed'], bench.waiting()) == (1, 1)
     bench.cluster.failing.clear()
     bench.run(at=LEASE_SECONDS + 1)
     assert (bench.cached(), bench.waiting()) == (['a'], 0)

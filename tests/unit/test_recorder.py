@@ -36,8 +36,8 @@ def queue(tmp_path):
 def make(queue):
     made = []
 
-    def make(limit=100, interval=0.001, logger=None):
-        made.append(Recorder(queue, limit, interval, logger or Logger()))
+    def make(limit=100, interval=0.001, logger=None, count=lambda *args: None):
+        made.append(Recorder(queue, limit, interval, logger or Logger(), count))
         return made[-1]
 
     yield make
@@ -90,12 +90,12 @@ def test_put_says_when_the_record_is_not_there(make):
 
 
 def test_what_does_not_fit_is_dropped_and_counted(make):
-    logger = Logger()
-    recorder = make(10, logger=logger)
+    counted = []
+    recorder = make(10, count=counted.append)
     for number in range(25):
         recorder.add(access(number))
     assert recorder.dropped == 15
-    assert logger.counts == ['prefetch.records.dropped'] * 15
+    assert counted == ['records_dropped'] * 15
 
 
 def test_a_queue_that_comes_back_gets_what_was_held(make, queue, tmp_path):

@@ -1,5 +1,6 @@
 """Tokens on a real memcached: what is kept, and what a server that hangs costs."""
 import shutil
+import socket
 import time
 
 import pytest
@@ -47,6 +48,64 @@ def test_a_token_comes_back_as_it_was_set(server):
     token = Token.new(pending=True, timestamp='1234567890.12345')
     server.ring.set(NAME, token)
     assert server.ring.get(NAME) == token
+
+
+PENDING = Token.new(pending=True)
+
+
+def test_a_token_may_be_announced_and_is_there_for_whoever_asks_next(server):
+    server.ring.announce(NAME, PENDING)
+    assert server.ring.get(NAME) == PENDING
+
+
+def test_an_announced_token_is_replaced_by_the_one_that_follows(server):
+    announced = server.ring.announce(NAME, PENDING)
+    assert server.ring.replace(NAME, announced, token := Token.new())
+    assert server.ring.get(NAME) == token
+
+
+def test_a_token_that_was_set_since_is_not_replaced(server):
+    announced = server.ring.announce(NAME, PENDING)
+    # whose answer shows that the announcement has arrived
+    server.ring.get(NAME)
+    another = server.new_ring()
+    another.set(NAME, other := Token.new())
+    close(another)
+    assert not server.ring.replace(NAME, announced, Token.new())
+    assert server.ring.get(NAME) == other
+
+
+def test_of_two_announcements_the_first_is_not_replaced(server):
+    first, second = server.ring.announce(NAME, PENDING), server.ring.announce(NAME, Token.new(pending=True))
+    assert not server.ring.replace(NAME, first, Token.new())
+    assert server.ring.replace(NAME, second, Token.new())
+
+
+def test_a_token_that_memcached_has_lost_since_is_not_replaced(server):
+    announced = server.ring.announce(NAME, PENDING)
+    server.ring.get(NAME)
+    server.flush()
+    assert not server.ring.replace(NAME, announced, Token.new())
+
+
+def test_an_announcement_on_a_connection_that_has_ended_is_made_again(server):
+    server.ring.get(NAME)
+    for line in server.ring.lines._lines.values():
+        line._socket.shutdown(socket.SHUT_RDWR)
+    assert server.ring.replace(NAME, server.ring.announce(NAME, PENDING), token := Token.new())
+    assert server.ring.get(NAME) == token
+
+
+def test_an_announcement_that_nobody_hears_is_told_when_it_is_replaced(server):
+    server.ring.get(NAME)
+    with server.hung():
+        announced = server.ring.announce(NAME, PENDING)
+        assert took(server.ring.replace, NAME, announced, Token.new()) < 5 * LONGEST_WAIT
+
+
+def test_an_announcement_where_nothing_listens_is_told_at_once():
+    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    assert took(ring.announce, NAME, PENDING) < 0.5
 
 
 def test_where_none_was_set_there_is_none(server):

@@ -1,0 +1,106 @@
+"""A whole spool file on its way to become an entry.
+
+Who writes: the sidecar. What holds after a crash: it lies in the spool or is linked, since a rename is one step.
+"""
+import os
+import shutil
+from contextlib import suppress
+from hashlib import md5
+from pathlib import Path
+
+from swift.common.utils import Timestamp
+
+from ..conf.naming import Layout, Naming
+from .entry import EntryMeta
+from .errors import CacheError, Damaged
+from .reader import Entry, disk_bytes
+from .rules import etag_of
+
+
+class Candidate:
+    """Checked whole, and open. One that is closed without having been linked is removed."""
+
+    def __init__(self, path: Path, layout: Layout, naming: Naming):
+        """:raises Damaged: where it is not exactly the object's bytes; the file is removed"""
+        self._path = path
+        self._entry = _verified(path)
+        self.entry_name = naming.entry(self._entry.meta.name)
+        self.origin = self._entry.meta.origin
+        self.disk_bytes = self._entry.disk_bytes
+        self.fetched_at = self._entry.meta.fetched_at
+        self._target = layout.entry(self.entry_name)
+
+    def replaced(self) -> int:
+        """Bytes on disk of what linking will take the place of; 0 where there is nothing.
+
+        :raises CacheError: where that is newer
+        """
+        try:
+            existing = Entry.open(self._target)
+        except Damaged:
+            return disk_bytes(os.lstat(self._target))
+        if existing is None:
+            return 0
+        with existing:
+            if version_of(existing.meta) > version_of(self._entry.meta):
+                raise CacheError(f'{self.entry_name}: a newer version is cached already')
+            return existing.disk_bytes
+
+    def link(self) -> int:
+        """:returns: what `replaced` tells, which is gone now
+        :raises CacheError: where a newer version is cached already
+        """
+        replaced = self.replaced()
+        if self._target.is_dir():
+            # it would stand in the way of the rename
+            remove(self._target)
+        os.rename(self._path, self._target)
+        return replaced
+
+    def close(self, keep: bool = False) -> None:
+        """:param keep: leave the file in the spool, for another time"""
+        self._entry.close()
+        # what cannot be removed is swept when it is old
+        with suppress(OSError):
+            if not keep:
+                remove(self._path)
+
+
+def _verified(path):
+    entry = None
+    try:
+        entry = Entry.open(path)
+        if entry is None:
+            raise Damaged(f'spool file {path.name} is gone')
+        verify(entry)
+        return entry
+    except BaseException:
+        if entry is not None:
+            entry.close()
+        remove(path)
+        raise
+
+
+def verify(entry: Entry) -> None:
+    """Read it whole. :raises Damaged: where its bytes are not the object's"""
+    found = md5(usedforsecurity=False)
+    for block in entry.blocks(0, entry.meta.body_length):
+        found.update(block)
+    etag = etag_of(entry.meta.headers)
+    if found.hexdigest() != etag:
+        raise Damaged(f'MD5 {found.hexdigest()} where the ETag is {etag or "missing"}')
+
+
+def version_of(meta: EntryMeta) -> Timestamp:
+    return Timestamp(meta.header('x-backend-timestamp') or meta.header('x-timestamp') or 0)
+
+
+def remove(path: str | os.PathLike) -> bool:
+    """Unlink what lies at a place of ours, also a folder that somebody made there; tells whether there was any."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    except IsADirectoryError:
+        shutil.rmtree(path)
+    return True

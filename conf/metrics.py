@@ -1,0 +1,129 @@
+"""The one table of all metrics: what filter and sidecar count, and what the status app shows beside it.
+
+A name is the same everywhere: ``hits`` here, ``prefetch.hits`` in statsd, ``swiftahead_hits_total`` in Prometheus,
+``hits`` in ``swiftahead status``. Reasons are fixed lists, which are the words of Cache-Status too: nothing that
+a client sends can make a new one, so there is a bounded number of series, and no name of anybody's in them.
+"""
+from dataclasses import dataclass
+
+# what a program counts under a reason, or a name, that the table lacks: a fault in the program
+OTHER = 'other'
+UNKNOWN = 'unknown'
+
+BYPASSES = ('no-authorize', 'denied-host', 'newest', 'origin', 'open-expired', 'request-body',
+            'request-cache-control', 'backend-header', 'system-account', 'not-utf8', 'reserved-name', 'container',
+            'container-opt-out', 'precondition')
+VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age')
+STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
+UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-cache-control', 'older')
+KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric, or one family of them.
+
+    :param kind: 'counter' or 'gauge'
+    :param unit: what it counts: '' where the name says it, 'bytes', 'seconds', or 'yes' for 1 and 0
+    :param label: by what a family is told apart; '' where there is but one
+    :param values: all that the label can be
+    """
+    name: str
+    kind: str
+    meaning: str
+    unit: str = ''
+    label: str = ''
+    values: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Its series, as statsd and the counters' files name them."""
+        return tuple(f'{self.name}.{value}' for value in self.values) or (self.name,)
+
+
+def _counter(name, meaning, unit='', label='reason', values=()):
+    return Metric(name, 'counter', meaning, unit, label if values else '', (*values, OTHER) if values else ())
+
+
+def _gauge(name, meaning, unit='', label='', values=()):
+    return Metric(name, 'gauge', meaning, unit, label, values)
+
+
+FILTER_COUNTERS = (
+    _counter('hits', 'GETs and HEADs answered from the cache'),
+    _counter('hits_prefetched', 'of the hits, those on what the sidecar had fetched before anyone asked'),
+    _counter('bytes_hit', 'lengths of the objects whose GETs were hits', 'bytes'),
+    _counter('misses', 'GETs and HEADs that were the cache\'s business and that Swift answered with 2xx or 3xx'),
+    _counter('bytes_missed', 'Content-Lengths of the GETs that were misses', 'bytes'),
+    _counter('bypassed', 'reads that are none of the cache\'s business', values=BYPASSES),
+    _counter('denied', 'reads that Swift was left to refuse'),
+    _counter('validations', 'HEADs that asked whether an entry is current', values=VALIDATIONS),
+    _counter('stale', 'entries that were there and could not be used', values=STALE),
+    _counter('captures', 'misses kept whole for the sidecar to admit'),
+    _counter('not_captured', 'misses whose answer may not be kept', values=UNCACHEABLE),
+    _counter('captures_failed', 'misses that could not be kept',
+             values=('no-room', 'disk', 'backend', 'changed')),
+    _counter('collapsed', 'misses that read along with a capture'),
+    _counter('entries_damaged', 'entries with wrong bytes, none of which was sent'),
+    _counter('tokens_unreachable', 'freshness tokens that memcached did not give or take in time'),
+    _counter('writes', 'writes of objects that ended the life of cached versions'),
+    _counter('controls', 'control requests taken', label='action', values=('warm', 'forget')),
+    _counter('records_dropped', 'records lost because the queue did not take them in time'),
+    _counter('passed_broken', 'requests that Swift alone answered because filter or cache were broken',
+             values=('fault', 'folder', 'misplaced', 'disk')),
+    _counter('errors', 'errors of the disk that no client noticed',
+             values=('folder', 'entry', 'stamp', 'capture', 'record')),
+)
+
+SIDECAR_COUNTERS = (
+    _counter('records', 'records taken from the queue', label='kind', values=KINDS),
+    _counter('records_failed', 'records that could not be handled'),
+    _counter('prefetched', 'objects fetched and admitted because they were expected to be read'),
+    _counter('prefetched_bytes', 'bytes of all objects that were fetched, ahead or to warm', 'bytes'),
+    _counter('prefetched_used', 'of those, the ones read afterwards, each once'),
+    _counter('prefetched_late', 'reads that were misses while their object was being fetched'),
+    _counter('not_fetched', 'objects that were to be fetched and may not be cached, or are not there'),
+    _counter('fetch_failed', 'fetches that failed'),
+    _counter('no_room', 'fetches that were not begun because the disk is too full'),
+    _counter('warmed', 'objects fetched because someone asked for their container'),
+    _counter('admitted', 'files checked and linked into the cache'),
+    _counter('refused', 'files that were not linked: damaged, older than what is there, or no room'),
+    _counter('evicted', 'entries evicted for others, or for free space'),
+    _counter('evicted_bytes', 'bytes on disk of evicted entries', 'bytes'),
+    _counter('evicted_unused', 'of the evicted, those fetched ahead and never read'),
+    _counter('forgotten', 'entries dropped because they were stale, deleted or purged'),
+    _counter('backoffs', 'times that fetching paused because the backend was slow'),
+)
+
+COMMON_COUNTERS = (
+    _counter('queue_errors', 'times that the queue could not be read or written'),
+    # kept for a fault that must be seen, and never raised in a request
+    _counter(UNKNOWN, 'counts under a name that this table lacks: a fault in the program'),
+)
+
+# what every process can count; each has a slot in its file
+COUNTERS = (*FILTER_COUNTERS, *SIDECAR_COUNTERS, *COMMON_COUNTERS)
+
+# kept by the queue's file itself
+QUEUE_COUNTERS = (
+    _counter('queue_dropped', 'prefetch records dropped because the queue was full'),
+)
+
+GAUGES = (
+    _gauge('entries', 'entries in the cache'),
+    _gauge('cache_bytes', 'bytes on disk of all entries', 'bytes'),
+    _gauge('cache_size', 'bytes on disk that the entries may take', 'bytes'),
+    _gauge('spool_bytes', 'bytes of captured misses that are not admitted yet', 'bytes'),
+    _gauge('spool_size', 'bytes that the spool may take', 'bytes'),
+    _gauge('free_bytes', 'bytes free on the cache\'s file system', 'bytes'),
+    _gauge('stuck_entries', 'entries that cannot be removed; they stay counted, and it is tried again'),
+    _gauge('queue_depth', 'records that wait or are leased', label='kind', values=KINDS),
+    _gauge('queue_age', 'age of the oldest record', 'seconds', 'kind', KINDS),
+    _gauge('queue_dead', 'records given up, kept for the operator'),
+    _gauge('rebuilding', 'whether the index is being made anew after a start', 'yes'),
+    _gauge('backing_off', 'whether fetching pauses because the backend is slow', 'yes'),
+    _gauge('report_age', 'age of a part\'s last report', 'seconds', 'part', ('prefetcher',)),
+    _gauge('healthy', 'whether /healthz answers 200', 'yes'),
+)
+
+METRICS = (*COUNTERS, *QUEUE_COUNTERS, *GAUGES)

@@ -1,0 +1,177 @@
+"""The queue's file: opened, begun anew, set aside.
+
+Who writes: any process that uses the queue, in turns (`<path>.lock`, held for moments only and freed by
+the kernel when its holder dies). What cannot be used is renamed to `<path>.damaged-<time>` or
+`<path>.version-<n>-<time>`, with its -wal and -shm, and a new file begins. What holds after a crash:
+the steps are ordered so that a new file never meets the -wal or -shm of an old one, and the old one
+keeps its own.
+
+A process that has the old file open goes on with it until its next transaction; there it sees that the
+path leads to another file by now, and follows (see `identity`). What it commits in between is told as
+an error to whoever put it.
+
+A file of a later version may be in use: then its workers follow in the same way, find a file of an
+earlier version and, if they know how, make it one of theirs, which this version will set aside in its
+turn. So two versions must not run together for long. Nothing is lost in that but what waited: records
+in a file that was set aside are handled by nobody until an operator moves it back. At most one file is
+set aside in PAUSE seconds, and KEPT of them are kept.
+
+The file itself is opened by SQLite alone: closing it by other means would drop the locks that SQLite
+holds for this process.
+"""
+import contextlib
+import fcntl
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .schema import Unusable, ensure_schema
+
+PAUSE = 60
+KEPT = 8
+POLL_SECONDS = 0.01
+# what SQLite puts beside a file and what must go where it goes
+BESIDE = ('-journal', '-wal', '-shm')
+
+
+class QueueError(Exception):
+    """The queue cannot be used now; records that were to be put are not in it, or will come twice."""
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file is there now; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def is_missing(path: Path) -> bool:
+    """Surely, not merely out of reach."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite found the file's content wrong.
+
+    SQLITE_CORRUPT and SQLITE_NOTADB are the ones that Python raises as DatabaseError itself. Locks, a
+    full or failing disk and missing permissions are OperationalError: they pass, the file stays.
+    """
+    return type(error) is sqlite3.DatabaseError
+
+
+@contextlib.contextmanager
+def turn(path: Path, until: float) -> Iterator[None]:
+    """Be the only one to open, close or set aside.
+
+    SQLite does not wait when two processes turn a new file into a WAL at once.
+
+    :param until: by the monotonic clock
+    :raises OSError: TimeoutError where another had it for too long
+    """
+    # read-only, so that it works on a file system that is
+    lock = os.open(f'{path}.lock', os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _own(f'{path}.lock')
+        while not _try_lock(lock):
+            if time.monotonic() >= until:
+                raise TimeoutError(f'{path}.lock is held by another process')
+            time.sleep(POLL_SECONDS)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _try_lock(lock):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def open_file(path: Path, until: float) -> sqlite3.Connection:
+    """A connection to a file that has the tables. To be called in one's turn.
+
+    :raises Unusable:
+    :raises OSError:
+    :raises sqlite3.Error: for what may pass
+    """
+    if is_missing(path):
+        # what belonged to a file that was moved away is not for the next
+        _unlink_beside(path)
+    # threads of a pool take turns; the one who has the queue sees to that
+    db = sqlite3.connect(path, timeout=max(until - time.monotonic(), 0), isolation_level=None,
+                         check_same_thread=False)
+    try:
+        _own(path)
+        db.execute('PRAGMA journal_mode = WAL')
+        ensure_schema(db)
+    except BaseException as error:
+        db.close()
+        if is_damage(error):
+            raise Unusable('damaged', str(error)) from None
+        raise
+    return db
+
+
+def _own(path):
+    """Readable by its owner alone; and what root made by looking belongs to whom the folder belongs."""
+    status = os.stat(path)
+    if status.st_mode & 0o777 != 0o600:
+        os.chmod(path, 0o600)
+    folder = os.stat(os.path.dirname(path))
+    if os.geteuid() == 0 and status.st_uid != folder.st_uid:
+        os.chown(path, folder.st_uid, folder.st_gid)
+
+
+def set_aside(path: Path, word: str, now: float) -> Path:
+    """Rename the file and what belongs to it; to be called in one's turn. Returns the new name.
+
+    :raises QueueError: where one was set aside moments ago
+    :raises OSError:
+    """
+    earlier = _set_aside_before(path)
+    if any(abs(now - at) < PAUSE for at, _ in earlier):
+        raise QueueError(f'{path} is {word}, and the last such file was set aside less than {PAUSE} s ago')
+    aside = _free_name(path, f'{word}-{int(now)}')
+    for suffix in BESIDE:
+        with contextlib.suppress(FileNotFoundError):
+            os.link(f'{path}{suffix}', f'{aside}{suffix}')
+    # this is the moment; the old names beside go when a file is begun
+    os.rename(path, aside)
+    for _, old in earlier[:-KEPT + 1]:
+        _unlink_beside(old)
+        old.unlink(missing_ok=True)
+    return aside
+
+
+def _unlink_beside(path):
+    for suffix in BESIDE:
+        Path(f'{path}{suffix}').unlink(missing_ok=True)
+
+
+def _free_name(path, word):
+    """One that neither a file nor what a killed mover linked has."""
+    name, number = Path(f'{path}.{word}'), 1
+    while any(os.path.lexists(f'{name}{suffix}') for suffix in ('', *BESIDE)):
+        number += 1
+        name = Path(f'{path}.{word}-{number}')
+    return name
+
+
+def _set_aside_before(path):
+    """(when, path) of each file set aside, oldest first."""
+    pattern = re.compile(re.escape(path.name) + r'\.(?:damaged|version-\d+)-(\d+)(?:-\d+)?')
+    matches = filter(None, map(pattern.fullmatch, os.listdir(path.parent)))
+    return sorted((int(match[1]), path.with_name(match[0])) for match in matches)

@@ -1,0 +1,230 @@
+"""Eviction: what goes, how much at a time, and when it is of no use to go on.
+
+Runs in a thread where it touches the disk, a batch at a time. To be called by one green thread at a time.
+"""
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..cache import Store
+from ..cache.holdings import Holdings, Item
+
+EVICT_AT_A_TIME = 64
+# bytes, after which it is looked whether eviction makes the file system any freer
+ROUND = 64 * 2**20
+# after eviction did not help
+PAUSE_SECONDS = 30.0
+# by which a file's time may be ahead before it says nothing
+CLOCK_SLACK = 60.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    :param size: bytes on disk of all entries
+    :param high, low: percent of it at which eviction begins and ends
+    :param floor: percent of the file system to keep free
+    """
+    size: int
+    high: float = 95.0
+    low: float = 90.0
+    floor: float = 5.0
+
+    @property
+    def high_bytes(self) -> float:
+        return self.size * self.high / 100
+
+    @property
+    def low_bytes(self) -> float:
+        return self.size * self.low / 100
+
+
+def at_once(call, *args):
+    return call(*args)
+
+
+def uncounted(name, by=1, reason=None):
+    pass
+
+
+@dataclass(frozen=True)
+class Tools:
+    """
+    :param execute: runs a blocking call; a process with an event loop gives `tpool.execute`
+    :param count: counts a metric: name, by, reason
+    :param clock: seconds since the epoch, as of the files' times
+    """
+    execute: Callable = at_once
+    count: Callable = uncounted
+    clock: Callable[[], float] = time.time
+
+
+class Evictor:
+    def __init__(self, store: Store, limits: Limits, tools: Tools, logger):
+        self._store = store
+        self._limits = limits
+        self._tools = tools
+        self._logger = logger
+        self._pause_until = float('-inf')
+        self._paused = False
+        self._failing = False
+        # entries that were fetched ahead and nobody has read yet; what an earlier run fetched is not in it
+        self.unread: set[bytes] = set()
+
+    def evict(self, holdings: Holdings, wanted: float) -> int:
+        """Unlink the oldest until `wanted` bytes went; tells how many did. Ends where nothing can be unlinked."""
+        gone = 0
+        while gone < wanted:
+            part = self._unlink(holdings, holdings.take(wanted - gone, EVICT_AT_A_TIME))
+            if not part:
+                break
+            gone += part
+        return gone
+
+    def evict_idle(self, holdings: Holdings, wanted: float, before: float) -> int:
+        """The same, as far as the oldest were not used after that time."""
+        gone = 0
+        while gone < wanted:
+            batch = holdings.take(wanted - gone, EVICT_AT_A_TIME)
+            idle = self._tools.execute(self._count_idle, batch, before)
+            holdings.keep(batch[idle:])
+            part = self._unlink(holdings, batch[:idle])
+            gone += part
+            if not part or idle < len(batch):
+                break
+        return gone
+
+    def is_oldest_idle(self, holdings: Holdings, before: float) -> bool:
+        """Whether the one to go next was not used after that time."""
+        batch = holdings.take(1, 1)
+        idle = self._count_idle(batch, before)
+        holdings.keep(batch)
+        return bool(batch) and idle > 0
+
+    def _count_idle(self, batch, before):
+        for number, (name, _) in enumerate(batch):
+            try:
+                used_at = os.lstat(self._store.layout.entry_path(name)).st_mtime
+            except OSError:
+                continue
+            # one from the future was set by a clock that went wrong: its place among the oldest says more
+            if before < used_at <= self._tools.clock() + CLOCK_SLACK:
+                return number
+        return len(batch)
+
+    def cannot(self, holdings: Holdings, item: Item, error: OSError) -> None:
+        """An entry that is to go could not be unlinked."""
+        holdings.hold_back(*item)
+        self._say(error)
+
+    def _say(self, error):
+        if not self._failing:
+            self._logger.error('entries cannot be removed; they stay counted, tried again later: %s', error)
+        self._failing = True
+
+    def retry(self, holdings: Holdings) -> None:
+        """Try again what could not be unlinked; a batch, so that a broken disk costs little."""
+        self._unlink(holdings, holdings.take_stuck(EVICT_AT_A_TIME))
+
+    def unlink_one(self, holdings: Holdings, item: Item) -> None:
+        """At once, where the index itself has to make room."""
+        holdings.leave([item])
+        self._settle(holdings, [item], self._remove_all([item]))
+
+    def _unlink(self, holdings, batch):
+        """Tells how many bytes went."""
+        if not batch:
+            return 0
+        try:
+            errors = self._tools.execute(self._remove_all, batch)
+        except BaseException:
+            holdings.keep(batch)
+            raise
+        return self._settle(holdings, batch, errors)
+
+    def _remove_all(self, batch):
+        errors = []
+        for name, _ in batch:
+            try:
+                self._store.drop(name)
+            except OSError as error:
+                errors.append(error)
+            else:
+                errors.append(None)
+        return errors
+
+    def _settle(self, holdings, batch, errors):
+        gone = 0
+        for item, error in zip(batch, errors, strict=True):
+            if error is None:
+                holdings.left(item)
+                self._count(item)
+                gone += item[1]
+            else:
+                holdings.hold(item)
+        failed = [error for error in errors if error is not None]
+        if failed:
+            self._say(failed[0])
+        elif not holdings.stuck:
+            self._failing = False
+        return gone
+
+    def _count(self, item):
+        name, taken = item
+        self._tools.count('evicted')
+        self._tools.count('evicted_bytes', taken)
+        if self.forget_unread(name):
+            self._tools.count('evicted_unused')
+
+    def forget_unread(self, entry_name: str) -> bool:
+        """It is read, or gone. Tells whether it had been fetched ahead and not been read before."""
+        name = bytes.fromhex(entry_name)
+        was_unread = name in self.unread
+        self.unread.discard(name)
+        return was_unread
+
+    # free space
+
+    def free(self) -> int:
+        """Bytes that may be written until the file system is as full as it may be; below 0 where it is fuller."""
+        return self._store.free_bytes(self._limits.floor)
+
+    def is_roomy(self) -> bool:
+        """Whether the file system is as free as it should be."""
+        if self.free() <= 0:
+            return False
+        if self._paused:
+            self._logger.info('the file system is as free as it should be again')
+        self._paused, self._pause_until = False, float('-inf')
+        return True
+
+    def make_free(self, holdings: Holdings) -> bool:
+        """Evict until the file system is as free as it should be, for as long as that helps.
+
+        It cannot help where more is lacking than the cache holds, and it does not where a round of eviction
+        left the file system no freer: others fill it, or somebody holds the files open. Then nothing more is
+        evicted for a while, and False is told.
+        """
+        while not self.is_roomy():
+            # a clock that was set back does not make the pause any longer
+            if 0 < self._pause_until - self._tools.clock() <= PAUSE_SECONDS:
+                return False
+            if not self._makes_freer(holdings):
+                self._pause()
+                return False
+        return True
+
+    def _makes_freer(self, holdings):
+        before = self.free()
+        if -before >= holdings.total:
+            return False
+        wanted = max(1 - before, 1)
+        return self.evict(holdings, min(wanted, max(ROUND, self._limits.size // 100))) > 0 and self.free() > before
+
+    def _pause(self):
+        if not self._paused:
+            self._logger.warning('nothing is admitted: the file system is fuller than free_space allows, and '
+                                 'eviction does not help; looked at again each %g s', PAUSE_SECONDS)
+        self._pause_until = self._tools.clock() + PAUSE_SECONDS
+        self._paused = True

@@ -1,0 +1,154 @@
+"""Fetching ahead: what is due, how much at the same time, and what became of it."""
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
+
+from ..conf.naming import ObjectName
+from ..predict import Prediction, Schedule
+from .fetcher import BackendFailed, Fetcher, NotFetched
+from .keeper import Keeper, Stopped
+from .pace import Pace
+
+# a prediction whose time is so long past comes too late
+LATE_SECONDS = 30.0
+# between two looks whether a fetch for warming may begin
+LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Means:
+    """What fetching works with.
+
+    :param count: counts a metric: name, by, reason
+    :param is_coming: whether an entry of this name waits to be admitted
+    """
+    keeper: Keeper
+    fetcher: Fetcher
+    schedule: Schedule
+    pace: Pace
+    count: Callable
+    is_coming: Callable[[str], bool]
+
+
+class Fetches:
+    """
+    :param concurrency: fetches of predictions at the same time, at most
+    """
+
+    def __init__(self, means: Means, concurrency: int, logger, clock: Callable[[], float] = time.time):
+        self._keeper = means.keeper
+        self._fetcher = means.fetcher
+        self._schedule = means.schedule
+        self._pace = means.pace
+        self._count = means.count
+        self._is_coming = means.is_coming
+        self._logger = logger
+        self._clock = clock
+        self._pool = GreenPool(concurrency)
+        self._under_way: set[ObjectName] = set()
+        self._stopped = False
+
+    def is_under_way(self, name: ObjectName) -> bool:
+        return name in self._under_way
+
+    def is_here(self, name: ObjectName) -> bool:
+        """Whether it is cached, or on its way."""
+        entry_name = self._keeper.store.naming.entry(name)
+        return name in self._under_way or self._is_coming(entry_name) or self._keeper.has(entry_name)
+
+    def seconds_to_next(self, most: float) -> float:
+        """How long there is nothing to begin; at most `most`."""
+        start_at = self._schedule.next_start()
+        if start_at is None or not self._pool.free():
+            return most
+        now = self._clock()
+        if not self._pace.places(now):
+            # where it is others that must end first, the end of one is what begins the next
+            return min(self._pace.wait(now) or most, most)
+        return min(max(start_at - now, 0.0), most)
+
+    def begin_due(self) -> None:
+        """Begin the fetches whose time has come, as far as there are places."""
+        now = self._clock()
+        most = min(self._pool.free(), self._pace.places(now))
+        if most <= 0 or self._stopped:
+            return
+        for prediction in self._schedule.due(now, most):
+            name = name_of(prediction)
+            if now - prediction.at <= LATE_SECONDS and not self.is_here(name):
+                self._under_way.add(name)
+                # here, or else the next to ask would find this place free
+                self._pace.began()
+                self._pool.spawn_n(self._prefetch, name)
+
+    def _prefetch(self, name):
+        began_at = self._clock()
+        try:
+            if not self._keeper.may_prefetch():
+                self._count('no_room')
+                self._pace.ended()
+            elif self._fetch(name, 'prefetch'):
+                self._count('prefetched')
+                self._schedule.fetched(self._clock() - began_at)
+        finally:
+            self._under_way.discard(name)
+            # when this one's place in the pool is free
+            spawn_n(self.begin_due)
+
+    def warm(self, name: ObjectName) -> bool:
+        """Fetch and admit when there is a place; tells whether it was admitted."""
+        while not self._pace.places(self._clock()):
+            sleep(max(self._pace.wait(self._clock()), LOOK_SECONDS))
+        self._pace.began()
+        if self._fetch(name, 'warm'):
+            self._count('warmed')
+            return True
+        return False
+
+    def _fetch(self, name, origin):
+        """Fetch and admit one that began; what goes wrong is logged and counted here."""
+        spool_name = self._spool(name, origin)
+        try:
+            return spool_name is not None and self._keeper.admit(spool_name)
+        except Stopped:
+            return False
+        except OSError as error:
+            self._logger.error('%s not admitted: %s', name.path, error)
+            return False
+
+    def _spool(self, name, origin):
+        failed = False
+        try:
+            if not self._keeper.keep_free():
+                self._count('no_room')
+                return None
+            spool_name, length = self._fetcher.fetch(name, origin, self._pace)
+            self._count('prefetched_bytes', length)
+            return spool_name
+        except NotFetched as error:
+            failed = isinstance(error, BackendFailed)
+            self._count('fetch_failed' if failed else 'not_fetched')
+            self._logger.debug('%s not fetched: %s', name.path, error)
+        except (Exception, Timeout) as error:  # noqa: BLE001 - whatever one object meets, the others go on
+            failed = isinstance(error, Timeout | ConnectionError)
+            self._count('fetch_failed')
+            self._logger.warning('%s not fetched: %r', name.path, error)
+        finally:
+            self._pace.failed(self._clock()) if failed else self._pace.ended()
+        return None
+
+    def drain(self) -> None:
+        """Wait until what was begun is done, and what became due meanwhile."""
+        while self._pool.running():
+            self._pool.waitall()
+            self.begin_due()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopped = True
+
+
+def name_of(prediction: Prediction) -> ObjectName:
+    return ObjectName(prediction.account, *prediction.key)

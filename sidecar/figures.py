@@ -1,0 +1,99 @@
+"""All numbers of this node at one moment: what was counted, what there is, and whether all is well.
+
+Who writes: nobody. Who reads: the status app and the operator's command. Calls block for as long as the disk
+does. Not a name of an account, a container or an object is in it.
+"""
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..cache import Store, Unavailable
+from ..queues import QueueError, SqliteQueue, counters_folder
+from ..queues.totals import read_all
+from .settings import SidecarSettings
+
+# a part writes its report every few seconds
+REPORT_SECONDS = 30
+# that other processes may hold the queue before it counts as one that cannot be read
+QUEUE_SECONDS = 2.0
+# keys of the prefetcher's report, and what they are called in the table of metrics
+REPORTED = {'entries': 'entries', 'bytes': 'cache_bytes', 'cache_size': 'cache_size', 'spool_size': 'spool_size',
+            'stuck_entries': 'stuck_entries', 'rebuilding': 'rebuilding', 'backing_off': 'backing_off'}
+
+
+@dataclass
+class Figures:
+    """
+    :param counters: by slot, as in `conf.metrics`
+    :param gauges: by slot; what is not known is not there
+    :param problems: what is wrong, in words; empty where all is well
+    """
+    at: float
+    counters: dict[str, int] = field(default_factory=dict)
+    gauges: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_healthy(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict:
+        return {'healthy': self.is_healthy, 'problems': self.problems, 'at': self.at, 'gauges': self.gauges,
+                'counters': self.counters}
+
+
+def queue_path(settings: SidecarSettings) -> Path:
+    return Path(settings.sidecar.queue.removeprefix('sqlite:'))
+
+
+def gather(settings: SidecarSettings, clock: Callable[[], float] = time.time) -> Figures:
+    """Each part that fails is a problem that is told, and keeps none of the others from being told."""
+    figures = Figures(clock())
+    if settings.prefetcher.enabled:
+        with _told(figures, 'cache folder'):
+            _look_at_cache(figures, Store.open(settings.sidecar.cache_dir))
+    with _told(figures, 'queue'):
+        _look_at_queue(figures, settings)
+    with _told(figures, 'counters'):
+        figures.counters.update(read_all(counters_folder(queue_path(settings))))
+    figures.gauges['healthy'] = int(figures.is_healthy)
+    return figures
+
+
+@contextmanager
+def _told(figures, what) -> Iterator[None]:
+    try:
+        yield
+    except (Unavailable, QueueError, OSError) as error:
+        figures.problems.append(f'{what}: {error}')
+
+
+def _look_at_cache(figures, store):
+    report = store.report()
+    for key, name in REPORTED.items():
+        if isinstance(report.get(key), int | float):
+            figures.gauges[name] = report[key] + 0
+    at = report.get('at')
+    if not isinstance(at, int | float):
+        figures.problems.append('the prefetcher has not reported yet')
+    else:
+        age = figures.gauges['report_age.prefetcher'] = max(figures.at - at, 0.0)
+        if age > REPORT_SECONDS:
+            figures.problems.append(f'the prefetcher last reported {age:.0f} s ago')
+    figures.gauges['free_bytes'] = store.free_bytes(0)
+    figures.gauges['spool_bytes'] = store.spool_bytes()
+
+
+def _look_at_queue(figures, settings):
+    if not queue_path(settings).parent.is_dir():
+        raise QueueError(f'{queue_path(settings).parent} is not there')
+    with closing(SqliteQueue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
+        depth, ages = queue.depth(), queue.oldest()
+    figures.counters['queue_dropped'] = depth.pop('dropped')
+    figures.gauges['queue_dead'] = depth.pop('dead')
+    for kind, count in depth.items():
+        figures.gauges[f'queue_depth.{kind.lower()}'] = count
+    for kind, age in ages.items():
+        figures.gauges[f'queue_age.{kind.lower()}'] = age

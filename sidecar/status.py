@@ -1,0 +1,166 @@
+"""The status app: a page, JSON, Prometheus' metrics and a health check, on loopback, in a process of its own.
+
+Who writes: nobody; it folds the counters of the dead, see `queues.totals`. A port that is taken, a disk that
+hangs or a queue that cannot be read keeps it from telling all, and touches no other part.
+"""
+import json
+import time
+from collections.abc import Callable
+
+from swift.common.concurrency import Event, GreenPool, Timeout, listen, sleep, socket, spawn, spawn_n, tpool, wsgi
+from webob import Request, Response
+from webob.dec import wsgify
+from webob.exc import HTTPMethodNotAllowed, HTTPNotFound
+
+from ..queues import counters_folder
+from ..queues.totals import fold
+from .exposition import exposition
+from .figures import Figures, gather, queue_path
+from .page import page
+from .settings import SidecarSettings
+
+# who asks more often is told the same again
+FRESH_SECONDS = 1.0
+GATHER_SECONDS = 5.0
+FOLD_SECONDS = 5.0
+RETRY_SECONDS = 5.0
+SOCKET_SECONDS = 10.0
+CONNECTIONS = 32
+HEADERS = {'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff',
+           'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
+
+
+class Latest:
+    """The figures of this moment, gathered by one thread at a time, whoever and how many ask.
+
+    :param call: gathers them; blocks
+    """
+
+    def __init__(self, call: Callable[[], Figures], execute: Callable = tpool.execute,
+                 clock: Callable[[], float] = time.monotonic):
+        self._call = call
+        self._execute = execute
+        self._clock = clock
+        self._known: Figures | None = None
+        self._until = float('-inf')
+        self._coming: Event | None = None
+
+    def figures(self) -> Figures:
+        if self._known is not None and self._clock() < self._until:
+            return self._known
+        coming = self._coming
+        if coming is None:
+            coming = self._coming = Event()
+            spawn_n(self._gather, coming)
+        with Timeout(GATHER_SECONDS, False):
+            return coming.wait()
+        return Figures(time.time(), gauges={'healthy': 0}, problems=['the disk does not answer'])
+
+    def _gather(self, coming):
+        try:
+            found = self._execute(self._call)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told, and the next one tries again
+            found = Figures(time.time(), gauges={'healthy': 0}, problems=[repr(error)])
+        self._known, self._until, self._coming = found, self._clock() + FRESH_SECONDS, None
+        coming.send(found)
+
+
+class StatusApp:
+    """
+    :param figures: gives those of the moment
+    """
+
+    def __init__(self, figures: Callable[[], Figures]):
+        self._figures = figures
+        self._pages = {'/': self._page, '/status': self._json, '/metrics': self._metrics, '/healthz': self._health}
+
+    @wsgify
+    def __call__(self, req: Request) -> Response:
+        answer = self._pages.get(req.path_info)
+        if answer is None:
+            raise HTTPNotFound()
+        if req.method not in ('GET', 'HEAD'):
+            raise HTTPMethodNotAllowed(headers={'Allow': 'GET, HEAD'})
+        response = answer(req, self._figures())
+        response.headers.update(HEADERS)
+        return response
+
+    def _page(self, _, figures):
+        return Response(page(figures), content_type='text/html', charset='utf-8')
+
+    def _json(self, _, figures):
+        return _as_json(figures.as_json())
+
+    def _metrics(self, req, figures):
+        body, content_type = exposition(figures, req.headers.get('Accept', ''))
+        return Response(body, headerlist=[('Content-Type', content_type), ('Content-Length', str(len(body)))])
+
+    def _health(self, _, figures):
+        told = {'healthy': figures.is_healthy, 'problems': figures.problems}
+        return _as_json(told, 200 if figures.is_healthy else 503)
+
+
+def _as_json(told, status=200):
+    return Response(json.dumps(told, indent=1) + '\n', status=status, content_type='application/json',
+                    charset='utf-8')
+
+
+class StatusServer:
+    """
+    :param is_over: whether to stop
+    """
+
+    def __init__(self, settings: SidecarSettings, logger, is_over: Callable[[], bool]):
+        self._status = settings.status
+        self._folder = counters_folder(queue_path(settings))
+        self._app = StatusApp(Latest(lambda: gather(settings)).figures)
+        self._logger = logger
+        self._is_over = is_over
+        self._failing = False
+
+    def run(self) -> None:
+        """Serve until it is over."""
+        listening = self._listen()
+        if listening is None:
+            return
+        host, port = listening.getsockname()[:2]
+        self._logger.info('status on http://%s:%d/', f'[{host}]' if ':' in host else host, port)
+        server = spawn(wsgi.server, listening, self._app, log_output=False, debug=False, keepalive=False,
+                       custom_pool=GreenPool(CONNECTIONS), socket_timeout=SOCKET_SECONDS)
+        try:
+            while not self._is_over() and not server.dead:
+                self._fold()
+                self._pause(FOLD_SECONDS)
+        finally:
+            server.kill()
+            listening.close()
+
+    def _listen(self):
+        """A socket as soon as there can be one; None when stopped before."""
+        address, said = (self._status.bind_ip, self._status.bind_port), ''
+        family = socket.AF_INET6 if ':' in address[0] else socket.AF_INET
+        while not self._is_over():
+            try:
+                # without reuse_port, with which another program's port could be had, and its requests
+                return listen(address, family, reuse_port=False)
+            except OSError as error:
+                if str(error) != said:
+                    self._logger.error('no status on %s port %d, tried again each %g s: %s', *address,
+                                       RETRY_SECONDS, error)
+                said = str(error)
+                self._pause(RETRY_SECONDS)
+        return None
+
+    def _pause(self, seconds):
+        until = time.monotonic() + seconds
+        while not self._is_over() and time.monotonic() < until:
+            sleep(min(0.2, seconds))
+
+    def _fold(self):
+        try:
+            tpool.execute(fold, self._folder)
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                self._logger.error('counters of ended processes are not added up: %s', error)
+            self._failing = True

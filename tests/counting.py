@@ -1,0 +1,61 @@
+"""Counting in tests: what is told, children that are killed, and processes that are short of something."""
+import contextlib
+import os
+import resource
+import signal
+
+from swiftahead.queues.countfile import Format
+from swiftahead.queues.totals import read_all
+
+
+def told(folder):
+    return {slot: count for slot, count in read_all(folder).items() if count}
+
+
+def files(folder):
+    return sorted(path for path in folder.iterdir() if path.suffix == '.counts')
+
+
+def in_child(work):
+    """Its exit code; below zero for a signal."""
+    pid = os.fork()
+    if not pid:
+        code = 1
+        with contextlib.suppress(BaseException):
+            code = work() or 0
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def file_with(values, sequence=1, slots=('hits', 'misses')):
+    form = Format(slots)
+    data = bytearray(form.whole(0, [0] * len(slots)))
+    place = form.place(sequence)
+    data[place:place + form.place_bytes] = form.numbers(sequence, values)
+    return bytes(data)
+
+
+class Killer:
+    """Kills this process at the n-th of the system calls by which a folder is changed."""
+
+    def __init__(self, number):
+        self.number = number
+        for name in ('open', 'fsync', 'replace', 'unlink', 'mkdir', 'write', 'rename', 'pwrite'):
+            setattr(os, name, self._wrapped(getattr(os, name)))
+
+    def _wrapped(self, call):
+        def wrapper(*args, **more):
+            self.number -= 1
+            if not self.number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **more)
+        return wrapper
+
+
+def limited(limit, value, work):
+    """Run in a child that has so much of a resource."""
+    def run():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
+        return work()
+    return in_child(run)

@@ -1,0 +1,188 @@
+"""The numbers of a real node: exact, and not gone back whatever is killed."""
+import http.client
+import json
+import os
+import signal
+import uuid
+from configparser import ConfigParser
+from contextlib import closing
+
+import clients
+import pytest
+from processes import children, listening, sockets, workers
+from prometheus_client.parser import text_string_to_metric_families
+
+from swiftahead.lab import Lab
+
+OBJECTS, READS = 6, 4
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    """Two workers, which count apart; nothing is fetched ahead, so that each object has one miss."""
+    with Lab(tmp_path_factory.mktemp('lab'), nodes=1, replicas=1, policies=('gold',), workers=2,
+             sidecar_conf={'prefetcher': {'learn': 'off'}}) as lab:
+        yield lab
+
+
+@pytest.fixture
+def running(lab):
+    yield lab
+    for name in ('sidecar', 'proxy1'):
+        clients.ensure(lab, name)
+
+
+@pytest.fixture
+def container(lab):
+    path = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
+    assert clients.request(lab, 'PUT', path).status == 201
+    return path
+
+
+def port(lab):
+    conf = ConfigParser()
+    conf.read(lab.conf_path('sidecar'))
+    return conf.getint('status', 'bind_port')
+
+
+def ask(lab, path, method='GET'):
+    with closing(http.client.HTTPConnection('127.0.0.1', port(lab), timeout=30)) as client:
+        client.request(method, path)
+        response = client.getresponse()
+        return response.status, response.read().decode()
+
+
+def health(lab):
+    """Status 0 where nobody answers."""
+    try:
+        return ask(lab, '/healthz')
+    except OSError:
+        return 0, ''
+
+
+def metrics(lab):
+    """{name, or name and value of the label: number}; empty where nobody answers."""
+    try:
+        _, text = ask(lab, '/metrics')
+    except OSError:
+        return {}
+    return {' '.join((sample.name.removeprefix('swiftahead_'), *sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(text) for sample in family.samples}
+
+
+class Reader:
+    """All reads of this module; `seen` is what their answers said, by the names of the metrics."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.seen = {'hits_total': 0, 'misses_total': 0, 'bytes_hit_total': 0, 'bytes_missed_total': 0}
+
+    def is_hit(self, path):
+        answer = clients.request(self.lab, 'GET', path)
+        assert answer.status == 200
+        names = ('hits_total', 'bytes_hit_total') if answer.is_hit else ('misses_total', 'bytes_missed_total')
+        for name, count in zip(names, (1, len(answer.body)), strict=True):
+            self.seen[name] += count
+        return answer.is_hit
+
+    def read(self, container):
+        """Objects of different lengths, each until it was a hit a few times."""
+        for number in range(OBJECTS):
+            path = f'{container}/{number}'
+            assert clients.request(self.lab, 'PUT', path, body=b'x' * (1000 + number)).status == 201
+            for _ in range(READS):
+                clients.until(lambda path=path: self.is_hit(path), f'{path} is a hit')
+
+    def is_told(self):
+        """Wait until the metrics are these; they are exact then, and never above."""
+        def are_these():
+            found = metrics(self.lab)
+            assert all(found.get(name, 0) <= count for name, count in self.seen.items()), (found, self.seen)
+            return self.seen.items() <= found.items()
+        clients.until(are_these, f'the metrics are {self.seen}')
+
+
+@pytest.fixture(scope='module')
+def reader(lab):
+    return Reader(lab)
+
+
+def test_the_numbers_are_exact_and_never_go_back(running, reader, container):
+    lab = running
+    reader.read(container)
+    reader.is_told()
+
+    # a worker of the proxy is killed; another takes its place
+    worker = workers(lab).pop()
+    os.kill(worker, signal.SIGKILL)
+    clients.until(lambda: len(workers(lab) - {worker}) == 2, 'there are two workers again')
+    reader.is_told()
+
+    # the sidecar is killed, all of it
+    clients.until(lambda: metrics(lab).get('admitted_total', 0) >= OBJECTS, 'what was captured is told')
+    admitted = metrics(lab)['admitted_total']
+    lab.stop('sidecar', signal.SIGKILL)
+    lab.start('sidecar')
+    reader.is_told()
+    assert metrics(lab)['admitted_total'] >= admitted
+
+    # the proxy is started anew, and more is read
+    lab.restart('proxy1')
+    reader.is_told()
+    assert clients.request(lab, 'PUT', container + '-2').status == 201
+    reader.read(container + '-2')
+    reader.is_told()
+
+
+def test_all_is_well(lab):
+    clients.until(lambda: health(lab)[0] == 200, 'the sidecar has reported')
+    status, text = ask(lab, '/status')
+    assert (status, json.loads(text)['healthy']) == (200, True)
+    assert '<title>swiftahead</title>' in ask(lab, '/')[1]
+    assert ask(lab, '/metrics', 'POST')[0] == 405
+
+
+def test_no_name_is_told(lab, reader, container):
+    clients.request(lab, 'PUT', container + '/secret', body=b'x')
+    clients.until(lambda: reader.is_hit(container + '/secret'), 'it is a hit')
+    for path in ('/', '/status', '/metrics', '/healthz'):
+        text = ask(lab, path)[1]
+        assert 'secret' not in text and 'AUTH_' not in text and container.rpartition('/')[2] not in text
+
+
+def test_the_command_shows_the_same(lab, reader, container):
+    reader.read(container)
+    reader.is_told()
+    shown = clients.run('swiftahead', 'status', '--json', '--conf', lab.conf_path('sidecar'))
+    counters = json.loads(shown.stdout)['counters']
+    assert {name: counters[name.removesuffix('_total')] for name in reader.seen} == reader.seen
+
+
+def says(lab, problem):
+    status, body = health(lab)
+    return status == 503 and problem in body
+
+
+def test_a_cache_folder_that_is_gone_is_told(running):
+    lab = running
+    lab.cache_dir.rename(lab.cache_dir.with_name('away'))
+    try:
+        # until the sidecar has made another, which nothing was reported of yet
+        clients.until(lambda: says(lab, 'cache folder: ') or says(lab, 'has not reported yet'), 'it is told')
+    finally:
+        lab.stop('sidecar')
+        if lab.cache_dir.exists():
+            lab.cache_dir.rename(lab.cache_dir.with_name('another'))
+        lab.cache_dir.with_name('away').rename(lab.cache_dir)
+    lab.start('sidecar')
+    clients.until(lambda: health(lab)[0] == 200, 'all is well again')
+
+
+def test_the_status_app_killed_is_back_and_the_other_part_untouched(running):
+    lab = running
+    before = workers(lab, 'sidecar')
+    assert len(before) == 2
+    listener = next(pid for pid in before if sockets(pid) & listening(port(lab)))
+    os.kill(listener, signal.SIGKILL)
+    clients.until(lambda: metrics(lab), 'it answers again')
+    assert len(children(lab.pid('sidecar')) & before) == 1

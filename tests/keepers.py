@@ -1,0 +1,59 @@
+"""What tests of the keeper share: entries of known size, a cache folder's bytes, file systems of their own."""
+import subprocess
+
+import pytest
+from helpers import ListLogger, spool
+
+from swiftahead.conf.naming import ObjectName
+from swiftahead.sidecar.evictor import Limits, Tools
+from swiftahead.sidecar.keeper import Keeper
+
+# one entry of BODY takes this much of the disk: a page for the header, one for body and table
+UNIT = 8192
+BODY = b'x' * 4000
+
+
+def name_of(number, container='c'):
+    return ObjectName('AUTH_test', container, f'o{number}')
+
+
+def entry_of(store, number, container='c'):
+    return store.naming.entry(name_of(number, container))
+
+
+def path_of(store, number, container='c'):
+    return store.layout.entry(entry_of(store, number, container))
+
+
+def admit(keeper, number, body=BODY, container='c', **more):
+    return keeper.admit(spool(keeper.store, body, name=name_of(number, container), **more))
+
+
+def cached(store, count=20, container='c'):
+    return [number for number in range(count) if store.has(name_of(number, container))]
+
+
+def disk_bytes(store):
+    return sum(item.disk_bytes for item in store.linked())
+
+
+def make_keeper(store, size=10 * UNIT, high=90, low=50, floor=0, **tools):
+    return Keeper(store, Limits(size, high, low, floor), ListLogger(), Tools(**tools))
+
+
+class Mount:
+    """A file system of its own, in memory; only root may have it."""
+
+    def __init__(self, folder, options):
+        self.folder = folder
+        folder.mkdir()
+        mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', f'mode=0700,{options}', 'tmpfs', folder],
+                                 capture_output=True, text=True)
+        if mounted.returncode:
+            pytest.skip(f'no tmpfs can be mounted here: {mounted.stderr.strip()}')
+
+    def remount(self, options):
+        subprocess.run(['mount', '-o', f'remount,{options}', self.folder], check=True)
+
+    def unmount(self):
+        subprocess.run(['umount', '-l', self.folder], check=True)

@@ -1,0 +1,31 @@
+"""A filter for a lab's proxies that tells what goes on inside a worker: GET /probe."""
+import gc
+import json
+import os
+
+from greenlet import greenlet
+
+
+class Probe:
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, env, start_response):
+        if env['PATH_INFO'] != '/probe':
+            return self.app(env, start_response)
+        start_response('200 OK', [('Content-Type', 'application/json')])
+        return [json.dumps(self._found()).encode()]
+
+    def _found(self):
+        gc.collect()
+        green = [one for one in gc.get_objects() if isinstance(one, greenlet) and one]
+        found = {'pid': os.getpid(), 'green': len(green)}
+        runtime = next((one._runtime for one in self._pipeline if hasattr(one, '_runtime')), None)
+        if runtime is not None:
+            found.update(waiting=len(runtime.recorder._buffer), dropped=runtime.recorder.dropped,
+                         fills=len(runtime.fills))
+        return found
+
+
+def filter_factory(global_conf, **local_conf):
+    return Probe

@@ -1,0 +1,293 @@
+"""What every queue must do; a test class of each backend inherits it and has a fixture `make`.
+
+`make(**options)` gives a queue with the options of `SqliteQueue`; all that one test makes are the same
+queue, each as another process would see it.
+"""
+from dataclasses import dataclass, replace
+
+import pytest
+
+from swiftahead.queues import Access, Fill, Forget, Misplaced, Record, Warm
+
+ACCESS = Access('AUTH_a', 'c', 'o', 'client', 1.0, 10, 'miss')
+MISPLACED = Misplaced('AUTH_a', 'c', 'o', 1, '1700000000.00000')
+WARM = Warm('AUTH_a', 'c', 'p', 3)
+FORGET = Forget('AUTH_a', 'c', object='o')
+FILL = Fill('file', 2.0)
+ALL_KINDS = ('Access', 'Warm', 'Forget', 'Fill', 'Misplaced')
+DAY = 86_400.0
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+def unreadable() -> Record:
+    """It calls itself a Fill and has none of its fields."""
+    @dataclass(frozen=True)
+    class Strange:
+        colour: str = 'red'
+
+    Strange.__name__ = 'Fill'
+    return Strange()  # type: ignore[return-value]
+
+
+def accesses(first: int, last: int) -> list[Access]:
+    return [replace(ACCESS, object=str(number)) for number in range(first, last)]
+
+
+def leased(queue, n=1000, seconds=60.0, kinds=ALL_KINDS):
+    return [item.record for item in queue.lease(n, seconds, kinds)]
+
+
+def bury(queue, records, why='broken'):
+    """Dead letters of these, oldest first."""
+    queue.put(records)
+    queue.dead([item.id for item in queue.lease(1000, 60, ALL_KINDS)], why)
+    return queue.dead_letters(1000)
+
+
+class QueueContract:
+
+    @pytest.fixture
+    def clock(self):
+        return Clock()
+
+    @pytest.fixture
+    def queue(self, make, clock):
+        return make(clock=clock)
+
+    # put, lease, done
+
+    def test_records_come_in_the_order_they_went(self, queue):
+        records = accesses(0, 5)
+        queue.put(records[:3])
+        queue.put(records[3:])
+        assert leased(queue, n=4) == records[:4]
+        assert leased(queue) == records[4:]
+
+    def test_kinds_leased_together_come_in_order_too(self, queue):
+        records = [FILL, ACCESS, WARM, MISPLACED, FORGET, FILL]
+        queue.put(records)
+        assert leased(queue, n=4) == records[:4]
+
+    def test_all_records_of_a_put_or_none(self, queue):
+        with pytest.raises(TypeError):
+            queue.put([ACCESS, MISPLACED, replace(ACCESS, object=object())])
+        assert leased(queue) == []
+
+    def test_a_leased_record_is_nobody_elses_until_its_lease_runs_out(self, queue, make, clock):
+        other = make(clock=clock)
+        queue.put([ACCESS])
+        assert leased(queue, seconds=60) == [ACCESS]
+        clock.now += 59
+        assert leased(queue) == leased(other) == []
+        clock.now += 1
+        item, = other.lease(1, 60)
+        assert (item.record, item.tries) == (ACCESS, 1)
+        assert leased(queue) == []
+
+    def test_what_is_done_does_not_come_back(self, queue, clock):
+        queue.put([ACCESS, FILL])
+        queue.done([queue.lease(1, 60)[0].id])
+        clock.now += 1000
+        assert leased(queue) == [FILL]
+
+    def test_what_is_done_twice_or_unknown_is_no_error(self, queue):
+        queue.put([ACCESS])
+        item, = queue.lease(1, 60)
+        queue.done([item.id])
+        queue.done([item.id, item.id + 1])
+        queue.retry([item.id], 0)
+        queue.dead([item.id], 'broken')
+        assert queue.depth() == {'dead': 0, 'dropped': 0}
+
+    def test_each_consumer_leases_its_own_kinds(self, queue, make, clock):
+        mover = make(clock=clock)
+        queue.put([MISPLACED, ACCESS, MISPLACED, WARM])
+        assert leased(queue, kinds=('Access', 'Warm')) == [ACCESS, WARM]
+        assert leased(mover, kinds=('Misplaced',)) == [MISPLACED, MISPLACED]
+
+    def test_a_misplaced_record_is_leased_only_by_who_asks_for_it(self, queue):
+        queue.put([MISPLACED])
+        assert queue.lease(10, 60) == []
+
+    # retry, dead
+
+    def test_what_is_given_back_comes_at_its_time(self, queue, clock):
+        queue.put([ACCESS])
+        queue.retry([item.id for item in queue.lease(1, 60)], clock.now + 5)
+        clock.now += 4.9
+        assert leased(queue) == []
+        clock.now += 0.1
+        assert leased(queue) == [ACCESS]
+
+    def test_what_is_given_back_for_now_comes_first(self, queue):
+        queue.put([ACCESS, FILL])
+        queue.retry([queue.lease(1, 60)[0].id], 0)
+        assert leased(queue) == [ACCESS, FILL]
+
+    def test_records_that_wait_for_their_time_do_not_stand_in_the_way(self, queue, clock):
+        queue.put(accesses(0, 20))
+        queue.retry([item.id for item in queue.lease(20, 60)], clock.now + 3600)
+        queue.put([FILL])
+        assert leased(queue, n=1) == [FILL]
+
+    def test_a_dead_letter_is_kept_and_not_leased(self, queue, clock):
+        bury(queue, [ACCESS])
+        clock.now += DAY
+        assert leased(queue) == []
+        assert queue.depth()['dead'] == 1
+
+    def test_what_cannot_be_decoded_is_a_dead_letter_and_stops_nobody(self, queue):
+        queue.put([ACCESS, unreadable(), MISPLACED])
+        assert leased(queue) == [ACCESS, MISPLACED]
+        letter, = queue.dead_letters(10)
+        assert (letter.kind, letter.body) == ('Fill', '{"colour":"red"}')
+        assert 'not a record of kind Fill' in letter.why
+
+    # the clock (F8)
+
+    def test_f8_a_lease_does_not_outlive_a_clock_that_is_set_back_by_a_day(self, queue, clock):
+        queue.put([ACCESS])
+        queue.lease(1, 60)
+        clock.now -= DAY
+        assert leased(queue) == [ACCESS]
+
+    def test_f8_a_lease_outlives_a_clock_that_is_set_back_a_little(self, queue, clock):
+        queue.put([ACCESS])
+        queue.lease(1, 60)
+        clock.now -= 50
+        assert leased(queue) == []
+        clock.now += 110
+        assert leased(queue) == [ACCESS]
+
+    def test_f8_a_retry_in_a_day_waits_when_the_clock_is_set_back_by_an_hour(self, queue, clock):
+        queue.put([ACCESS])
+        queue.retry([queue.lease(1, 60)[0].id], clock.now + DAY)
+        clock.now -= 3600
+        assert leased(queue) == []
+        clock.now += 3600 + DAY
+        assert leased(queue) == [ACCESS]
+
+    def test_f8_a_retry_in_an_hour_does_not_wait_for_a_clock_that_is_set_back_by_a_day(self, queue, clock):
+        queue.put([ACCESS])
+        queue.retry([queue.lease(1, 60)[0].id], clock.now + 3600)
+        clock.now -= DAY
+        assert leased(queue) == [ACCESS]
+
+    def test_f8_what_is_put_is_there_whatever_the_clock_says(self, queue, clock):
+        queue.put([ACCESS])
+        clock.now -= 100 * DAY
+        assert leased(queue) == [ACCESS]
+
+    # the bound
+
+    def test_f10_a_full_queue_drops_its_oldest_records_and_counts_them(self, make):
+        queue = make(limit=100)
+        for number in range(15):
+            queue.put(accesses(10 * number, 10 * number + 10))
+        assert queue.depth() == {'Access': 100, 'dead': 0, 'dropped': 50}
+        assert leased(queue) == accesses(50, 150)
+
+    def test_misplaced_records_are_never_dropped_and_do_not_count(self, make):
+        queue = make(limit=10)
+        queue.put([MISPLACED] * 50)
+        queue.put(accesses(0, 20))
+        assert queue.depth() == {'Misplaced': 50, 'Access': 10, 'dead': 0, 'dropped': 10}
+
+    def test_accesses_go_before_fills_before_forgets_before_warms(self, make):
+        queue = make(limit=4)
+        queue.put([WARM, replace(FORGET, account='AUTH_b'), FILL, ACCESS])
+        left = []
+        for number in range(4):
+            queue.put([replace(WARM, account=str(number))])
+            left.append(set(queue.depth()) - {'dead', 'dropped'})
+        assert left == [{'Fill', 'Forget', 'Warm'}, {'Forget', 'Warm'}, {'Warm'}, {'Warm'}]
+        assert [record.account for record in leased(queue)] == list('0123')
+
+    def test_what_waits_is_dropped_before_what_is_leased(self, make):
+        queue = make(limit=10)
+        queue.put(accesses(0, 10))
+        held = queue.lease(4, 60)
+        queue.put(accesses(10, 16))
+        assert leased(queue) == accesses(10, 16)
+        queue.retry([item.id for item in held], 0)
+        assert leased(queue) == accesses(0, 4)
+
+    def test_an_account_cannot_push_out_what_others_asked_for(self, make):
+        queue = make(limit=100)
+        queue.put([WARM, FORGET, *accesses(0, 50)])
+        queue.put([replace(WARM, account='AUTH_b', prefix=str(number)) for number in range(1000)])
+        found = leased(queue)
+        assert found[:52] == [WARM, FORGET, *accesses(0, 50)]
+        assert [record.prefix for record in found[52:]] == ['995', '996', '997', '998', '999']
+
+    def test_dead_letters_of_prefetch_records_are_bounded(self, queue):
+        for number in range(3):
+            queue.put([*accesses(500 * number, 500 * number + 500), MISPLACED])
+            queue.dead([item.id for item in queue.lease(1000, 60, ALL_KINDS)], 'broken')
+        assert queue.depth() == {'dead': 1003, 'dropped': 500}
+
+    # what the operator asks and does
+
+    def test_depth_counts_what_waits_and_what_is_leased(self, queue):
+        queue.put([ACCESS, MISPLACED, MISPLACED])
+        queue.lease(1, 60, ['Misplaced'])
+        assert queue.depth() == {'Access': 1, 'Misplaced': 2, 'dead': 0, 'dropped': 0}
+
+    def test_the_age_of_the_oldest_of_each_kind(self, queue, clock):
+        queue.put([ACCESS, FILL])
+        clock.now += 10
+        queue.put([ACCESS, MISPLACED])
+        clock.now += 5
+        assert queue.oldest() == {'Access': 15.0, 'Fill': 15.0, 'Misplaced': 5.0}
+
+    def test_what_is_held_back_ages_and_what_is_done_does_not(self, queue, clock):
+        queue.put([MISPLACED, ACCESS])
+        queue.retry([item.id for item in queue.lease(1, 60, ['Misplaced'])], clock.now + DAY)
+        queue.done([item.id for item in queue.lease(1, 60)])
+        clock.now += 100
+        queue.put([MISPLACED])
+        assert queue.oldest() == {'Misplaced': 100.0}
+
+    def test_f8_nothing_is_younger_than_now(self, queue, clock):
+        queue.put([ACCESS])
+        clock.now -= 10
+        assert queue.oldest() == {'Access': 0.0}
+
+    def test_dead_letters_are_listed_in_pages(self, queue):
+        letters = bury(queue, accesses(0, 5))
+        assert [letter.why for letter in letters] == ['broken'] * 5
+        assert queue.dead_letters(2) == letters[:2]
+        assert queue.dead_letters(10, after=letters[1].id) == letters[2:]
+
+    def test_a_dead_letter_can_be_revived_once(self, queue, clock):
+        letter, = bury(queue, [WARM])
+        assert [queue.revive([letter.id]), queue.revive([letter.id])] == [1, 0]
+        item, = queue.lease(10, 60)
+        assert (item.id, item.record, item.tries) == (letter.id, WARM, 0)
+        assert queue.depth() == {'Warm': 1, 'dead': 0, 'dropped': 0}
+
+    def test_a_dead_letter_can_be_dropped(self, queue):
+        first, second = bury(queue, [ACCESS, FILL])
+        assert queue.drop([first.id, first.id]) == 1
+        assert queue.dead_letters(10) == [second]
+
+    def test_the_living_can_be_neither_revived_nor_dropped(self, queue):
+        queue.put([ACCESS])
+        item, = queue.lease(1, 60)
+        assert [queue.revive([item.id]), queue.drop([item.id])] == [0, 0]
+        assert queue.depth()['Access'] == 1
+
+    def test_any_record_can_be_shown(self, queue, clock):
+        letter, = bury(queue, [FILL])
+        queue.put([ACCESS])
+        item, = queue.lease(1, 60)
+        assert queue.show(letter.id) == letter
+        shown = queue.show(item.id)
+        assert (shown.kind, shown.tries, shown.put_at, shown.why) == ('Access', 1, clock.now, '')
+        assert queue.show(item.id + 1) is None

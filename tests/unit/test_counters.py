@@ -1,0 +1,311 @@
+"""Counting: one process and its file, full disks, and what filter and sidecar count with."""
+import contextlib
+import errno
+import os
+import resource
+import socket
+import stat
+import timeit
+
+import pytest
+from counting import file_with, files, limited, told
+from helpers import close_logs
+from swift.common.utils import get_logger
+
+from swiftahead.conf.metrics import COUNTERS
+from swiftahead.queues import Counters, Metrics, counters_folder
+from swiftahead.queues.countfile import BadFile, Format, decode
+from swiftahead.queues.totals import fold, read_all
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return counters_folder(tmp_path / 'queue.db')
+
+
+@pytest.fixture
+def make(folder):
+    made = []
+
+    def make(table=COUNTERS):
+        made.append(Counters(folder, table))
+        return made[-1]
+    yield make
+    for counters in made:
+        counters._let_go()
+
+
+@pytest.fixture
+def counters(make):
+    return make()
+
+
+# one process
+
+def test_what_is_counted_is_told_once_it_is_flushed(counters, folder):
+    counters.count('hits')
+    counters.count('bytes_hit', 2**40)
+    assert told(folder) == {}
+    assert counters.flush()
+    assert told(folder) == {'hits': 1, 'bytes_hit': 2**40}
+
+
+def test_every_slot_of_the_table_is_told(folder):
+    found = read_all(folder)
+    assert found['misses'] == found['bypassed.newest'] == found['records.access'] == 0
+
+
+def test_a_process_that_counts_nothing_makes_nothing(counters, folder):
+    assert counters.flush() and not counters.is_dirty
+    assert not folder.exists()
+
+
+def test_nobody_else_can_look(counters, folder):
+    counters.count('hits')
+    counters.flush()
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, files(folder)[0])]
+    assert modes == [0o700, 0o600]
+
+
+def test_reasons_are_told_apart(counters, folder):
+    for reason in ('newest', 'newest', 'origin'):
+        counters.count('bypassed', reason=reason)
+    counters.flush()
+    assert told(folder) == {'bypassed.newest': 2, 'bypassed.origin': 1}
+
+
+@pytest.mark.parametrize('name, reason, slot', [
+    ('bypassed', 'no-such', 'bypassed.other'), ('bypassed', None, 'bypassed.other'), ('hits', 'any', 'hits'),
+    ('no_such', None, 'unknown'), ('no_such', 'newest', 'unknown')])
+def test_what_the_table_lacks_has_a_place_too(counters, folder, name, reason, slot):
+    Metrics(counters).count(name, 3, reason)
+    counters.flush()
+    assert told(folder) == {slot: 3}
+
+
+def test_counts_are_kept_until_there_is_a_folder(tmp_path, make):
+    counters = Counters(tmp_path / 'later' / 'counters')
+    counters.count('hits', 5)
+    assert not counters.flush() and counters.is_dirty
+    (tmp_path / 'later').mkdir()
+    assert counters.flush() and not counters.is_dirty
+    assert told(tmp_path / 'later' / 'counters') == {'hits': 5}
+    counters.close()
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda file: file.unlink(),
+    lambda file: os.truncate(file, 0),
+    lambda file: os.truncate(file, file.stat().st_size - 1),
+    lambda file: [file.unlink(), file.parent.rmdir()],
+    lambda file: file.write_bytes(b''),
+    lambda file: os.replace(file, file.with_suffix('.moved'))])
+def test_a_file_that_somebody_takes_away_is_made_anew(counters, folder, spoil):
+    counters.count('hits', 5)
+    counters.flush()
+    spoil(files(folder)[0])
+    counters.count('hits')
+    assert counters.flush()
+    assert told(folder) == {'hits': 6}
+
+
+def test_a_folder_that_has_become_a_file_is_waited_for(counters, folder):
+    counters.count('hits', 5)
+    counters.flush()
+    folder.rename(folder.with_name('away'))
+    folder.touch()
+    counters.count('hits')
+    assert not counters.flush()
+    folder.unlink()
+    assert counters.flush() and told(folder) == {'hits': 6}
+
+
+def test_a_folder_that_leads_elsewhere_is_not_used(counters, folder, tmp_path):
+    (tmp_path / 'elsewhere').mkdir()
+    folder.symlink_to(tmp_path / 'elsewhere')
+    counters.count('hits')
+    assert not counters.flush()
+    assert list((tmp_path / 'elsewhere').iterdir()) == []
+
+
+def test_a_flush_in_the_midst_of_another_does_nothing(counters, folder):
+    counters.count('hits')
+    turn = counters._turn.pop()
+    assert not counters.flush()
+    counters._turn.append(turn)
+    assert counters.flush()
+
+
+def test_a_closed_file_is_the_sidecars(counters, folder):
+    counters.count('hits', 2)
+    counters.close()
+    assert fold(folder) == 1
+    assert (told(folder), files(folder)) == ({'hits': 2}, [])
+
+
+def test_counting_goes_on_after_closing(counters, folder):
+    counters.count('hits', 2)
+    counters.close()
+    counters.count('hits')
+    counters.flush()
+    assert told(folder) == {'hits': 3}
+
+
+def test_no_file_stays_open(counters, folder):
+    before = os.listdir('/proc/self/fd')
+    counters.count('hits')
+    counters.close()
+    fold(folder)
+    read_all(folder)
+    assert os.listdir('/proc/self/fd') == before
+
+
+# the file
+
+def test_a_torn_write_leaves_the_numbers_before_it():
+    old, new = file_with([1, 2]), bytearray(file_with([1, 2]))
+    form = Format(('hits', 'misses'))
+    numbers = form.numbers(2, [3, 4])
+    # the last four bytes are zeros in any case
+    for cut in range(len(numbers) - 4):
+        new[:] = old
+        new[form.place(2):form.place(2) + cut] = numbers[:cut]
+        assert decode(bytes(new)) == {'hits': 1, 'misses': 2}
+    new[form.place(2):form.place(2) + len(numbers)] = numbers
+    assert decode(bytes(new)) == {'hits': 3, 'misses': 4}
+
+
+def test_a_file_cut_short_or_with_a_wrong_byte_is_an_older_one_or_none():
+    data = file_with([1, 2])
+    spoilt = [data[:cut] for cut in range(len(data))]
+    spoilt += [data[:at] + bytes([data[at] ^ 1]) + data[at + 1:] for at in range(len(data))]
+    for one in spoilt:
+        try:
+            assert decode(one) in ({'hits': 0, 'misses': 0}, {'hits': 1, 'misses': 2})
+        except BadFile:
+            continue
+
+
+@pytest.mark.parametrize('names', [b'{}', b'[1]', b'nothing', b'"ab"', b'[' * 5000])
+def test_names_that_are_none(names, monkeypatch):
+    monkeypatch.setattr('swiftahead.queues.countfile.json.dumps', lambda *_, **__: names.decode())
+    with pytest.raises(BadFile):
+        decode(file_with([1, 2]))
+
+
+def test_the_numbers_are_written_by_turns(counters, folder):
+    for _ in range(3):
+        counters.count('hits')
+        counters.flush()
+    form = Format(counters.slots)
+    path = files(folder)[0]
+    data = bytearray(path.read_bytes())
+    # the last of three writes is lost
+    data[form.place(2):form.place(2) + form.place_bytes] = bytes(form.place_bytes)
+    path.write_bytes(data)
+    assert told(folder) == {'hits': 2}
+
+
+# full disks, and none of anything left
+
+def test_a_disk_without_room_keeps_the_counts_in_memory(folder, counters):
+    counters.count('misses')
+    counters.flush()
+
+    def work():
+        own = Counters(folder)
+        own.count('hits', 4)
+        if own.flush() or not own.is_dirty:
+            return 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return 0 if own.flush() else 2
+    assert limited(resource.RLIMIT_FSIZE, 100, work) == 0
+    assert told(folder) == {'hits': 4, 'misses': 1}
+    assert [path.suffix for path in folder.iterdir()] == ['.counts'] * 2
+
+
+def test_a_process_without_descriptors_counts_on(folder):
+    def work():
+        counters = Counters(folder)
+        counters.count('hits')
+        taken = []
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open('/dev/null', os.O_RDONLY))
+        if counters.flush():
+            return 1
+        for file in taken:
+            os.close(file)
+        return 0 if counters.flush() else 2
+    assert limited(resource.RLIMIT_NOFILE, 100, work) == 0
+    assert told(folder) == {'hits': 1}
+
+
+# what filter and sidecar count with
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_the_disk_is_written_once_a_second(counters, folder):
+    clock = Clock()
+    metrics = Metrics(counters, clock=clock)
+    for _ in range(3):
+        metrics.count('hits')
+        metrics.flush()
+    assert told(folder) == {'hits': 1} and metrics.is_dirty
+    clock.now += 1
+    assert metrics.flush()
+    assert told(folder) == {'hits': 3} and not metrics.is_dirty
+
+
+def test_the_disk_is_written_through_what_it_is_given(counters):
+    calls = []
+    metrics = Metrics(counters, execute=calls.append)
+    metrics.count('hits')
+    metrics.flush()
+    assert calls == [counters.flush]
+
+
+@pytest.fixture
+def statsd():
+    """A port, what comes there, and one of Swift's loggers that sends to it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(('127.0.0.1', 0))
+        listener.settimeout(10)
+        conf = {'log_statsd_host': '127.0.0.1', 'log_statsd_port': str(listener.getsockname()[1]),
+                'log_address': '/nowhere'}
+        yield listener, get_logger(conf, log_route='test-counters')
+    close_logs()
+
+
+@pytest.mark.filterwarnings('ignore:unclosed <socket:ResourceWarning')
+def test_statsd_is_told_what_was_counted_since_it_was_told_last(counters, statsd):
+    listener, logger = statsd
+    metrics = Metrics(counters, logger)
+    for count in (2, 3):
+        metrics.count('hits', count)
+        metrics.count('bypassed', reason='newest')
+        metrics.flush(now=True)
+        assert {listener.recv(1000) for _ in range(2)} == {
+            b'swift.prefetch.hits:%d|c' % count, b'swift.prefetch.bypassed.newest:1|c'}
+
+
+def test_a_statsd_that_cannot_be_reached_is_no_harm(counters, folder):
+    class NoSockets:
+        def update_stats(self, *_):
+            raise OSError(errno.EMFILE, 'no descriptors')
+    metrics = Metrics(counters, NoSockets())
+    metrics.count('hits')
+    assert not metrics.flush()
+    assert metrics.flush(now=True) and told(folder) == {'hits': 1}
+
+
+def test_a_count_takes_less_than_a_microsecond(counters):
+    metrics = Metrics(counters, get_logger({'log_address': '/nowhere'}, log_route='test-counters'))
+    close_logs()
+    best = min(timeit.repeat(lambda: metrics.count('hits'), number=2000, repeat=20)) / 2000
+    assert best < 1e-6

@@ -1,0 +1,96 @@
+"""The keeper on file systems that are really full or read-only. Only root may mount them."""
+import os
+from contextlib import ExitStack
+
+import pytest
+from keepers import UNIT, Mount, admit, cached, disk_bytes, entry_of, make_keeper
+
+from swiftahead.cache import Store
+from swiftahead.queues import Forget
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='only root may mount')
+# 100 entries of UNIT are 40 percent of it
+SIZE = 2 * 2**20
+
+
+@pytest.fixture
+def mount(tmp_path):
+    mounted = Mount(tmp_path / 'mount', f'size={SIZE}')
+    yield mounted
+    mounted.unmount()
+
+
+@pytest.fixture
+def store(mount):
+    return Store.create(mount.folder)
+
+
+@pytest.fixture
+def clock():
+    """A clock that is set by hand."""
+    def clock():
+        return clock.now
+
+    clock.now = 1000.0
+    return clock
+
+
+@pytest.fixture
+def keeper(store, clock):
+    """With 100 entries; half of the file system is to be free."""
+    keeper = make_keeper(store, SIZE, 100, 100, 50, clock=clock)
+    keeper.load()
+    for number in range(100):
+        assert admit(keeper, number)
+    return keeper
+
+
+def write(mount, length):
+    (mount.folder / 'ballast').write_bytes(bytes(length))
+
+
+def said(keeper, text):
+    return len([line for line in keeper._logger.said if text in line])
+
+
+def test_what_others_write_is_made_room_for_and_no_more(mount, store, keeper):
+    write(mount, 40 * UNIT)
+    assert keeper.keep_free() and keeper.is_roomy()
+    left = cached(store, 100)
+    assert 60 <= len(left) < 100 and left == list(range(100 - len(left), 100))
+    assert keeper.holdings.total == disk_bytes(store)
+
+
+def test_where_more_is_lacking_than_there_is_nothing_goes(mount, store, keeper):
+    write(mount, SIZE // 2 - 64 * 1024)
+    for number in range(100 - 5):
+        keeper.forget(Forget('AUTH_test', 'c', object=f'o{number}'))
+    write(mount, SIZE // 2 + 10 * UNIT)
+    assert not keeper.keep_free() and not admit(keeper, 200)
+    assert cached(store, 100) == list(range(95, 100))
+    assert said(keeper, 'nothing is admitted') == 1
+
+
+def test_eviction_that_does_not_help_ends_and_is_tried_again_later(mount, store, keeper, clock):
+    # somebody who reads them keeps the bytes of evicted entries on the disk
+    with ExitStack() as held:
+        for item in store.linked():
+            held.enter_context(open(store.layout.entry(item.entry_name), 'rb'))
+        write(mount, 40 * UNIT)
+        assert not keeper.keep_free()
+        left = len(cached(store, 100))
+        assert 0 < left < 100 and not keeper.keep_free() and len(cached(store, 100)) == left
+    clock.now += 31
+    assert keeper.keep_free() and admit(keeper, 200)
+    assert said(keeper, 'nothing is admitted') == said(keeper, 'is as free as it should be again') == 1
+
+
+def test_on_a_disk_that_is_read_only_nothing_is_uncounted_and_nothing_loops(mount, store, keeper):
+    mount.remount('ro')
+    keeper._evictor.evict(keeper.holdings, 10 * UNIT)
+    assert keeper.forget(Forget('AUTH_test', 'c', object='o99')) == 0
+    assert keeper.holdings.total == disk_bytes(store) == 100 * UNIT
+    mount.remount('rw')
+    keeper.upkeep()
+    assert keeper.holdings.total == disk_bytes(store) < 100 * UNIT
+    assert entry_of(store, 99) not in keeper.holdings

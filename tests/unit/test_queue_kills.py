@@ -1,0 +1,166 @@
+"""Several processes write, others lease, and each is killed in the midst of its work, again and again."""
+import contextlib
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter, defaultdict
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from swiftahead.queues import SqliteQueue
+
+KILLS = 12
+LEASE_SECONDS = 2.0
+BEGIN = textwrap.dedent("""
+    import json, os, sys, time
+    from swiftahead.queues import Access, Misplaced, SqliteQueue
+    url, log, name = sys.argv[1:4]
+    log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    def say(*what):
+        os.write(log, (json.dumps(what) + '\\n').encode())
+""")
+WRITER = BEGIN + textwrap.dedent("""
+    queue = SqliteQueue(url, wait=60)
+    for number in range(10_000):
+        names = [f'{name}-{number}-{part}' for part in range(3)]
+        queue.put([Misplaced(one, one, one, number, one) for one in names] + [Access(name, name, name, name, 1.0)])
+        say('put', names)
+""")
+CONSUMER = BEGIN + textwrap.dedent("""
+    at = 0.0
+    def clock():
+        global at
+        at = time.time()
+        return at
+    queue = SqliteQueue(url, clock=clock, wait=60)
+    while True:
+        items = queue.lease(5, float(sys.argv[4]), sys.argv[5:])
+        say('leased', at, [(item.id, item.record.object) for item in items])
+        queue.done([item.id for item in items])
+        say('done', [item.id for item in items])
+""")
+
+
+class Crew:
+    """Processes at work, and what all of them have said."""
+
+    def __init__(self, folder):
+        self.url = f'sqlite:{folder}/queue.db'
+        self._folder = folder
+        self._logs = []
+        self._jobs = [(WRITER, ())] * 3 + [(CONSUMER, (str(LEASE_SECONDS), 'Misplaced'))] * 2 + [
+            (CONSUMER, (str(LEASE_SECONDS), 'Access'))]
+        self.running = [self._start(*job) for job in self._jobs]
+
+    def _start(self, code, more):
+        log = self._folder / f'log-{len(self._logs)}'
+        log.touch()
+        self._logs.append(log)
+        command = [sys.executable, '-c', code, self.url, str(log), f'p{len(self._logs)}', *more]
+        return subprocess.Popen(command), log
+
+    def kill(self, number, lines, again=True):
+        """Kill one when it has said so many lines or a little more, and start another in its place."""
+        process, log = self.running[number]
+        until = time.monotonic() + 60
+        while log.read_bytes().count(b'\n') < lines:
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        if again:
+            self.running[number] = self._start(*self._jobs[number])
+
+    def end(self):
+        for process, _ in self.running:
+            process.kill()
+            process.wait()
+
+    def said(self, word):
+        return [line[1:] for log in self._logs for line in map(json.loads, log.read_text().splitlines())
+                if line[0] == word]
+
+
+def drained(url):
+    """All Misplaced records that are still there, once each lease of the killed has run out."""
+    queue = SqliteQueue(url)
+    found, until = [], time.monotonic() + 60
+    while queue.depth().get('Misplaced'):
+        assert time.monotonic() < until
+        items = queue.lease(10_000, 60, ['Misplaced'])
+        found += [item.record for item in items]
+        queue.done([item.id for item in items])
+    assert queue.depth()['dead'] == 0
+    queue.close()
+    return found
+
+
+@pytest.fixture(scope='module')
+def after(tmp_path_factory):
+    """What was said and found when any of six processes were killed, and all of them in the end."""
+    folder, chance = tmp_path_factory.mktemp('kills'), random.Random(9)
+    crew = Crew(folder)
+    try:
+        for _ in range(KILLS):
+            crew.kill(chance.randrange(6), chance.randrange(15))
+        for number in range(6):
+            crew.kill(number, 1, again=False)
+    finally:
+        crew.end()
+    return SimpleNamespace(url=crew.url, rest=drained(crew.url), put=crew.said('put'), leased=crew.said('leased'),
+                           done=crew.said('done'))
+
+
+def names(after):
+    """Of all records that were ever delivered."""
+    return {record.object for record in after.rest} | {name for _, items in after.leased for _, name in items}
+
+
+def test_what_put_had_returned_for_is_delivered(after):
+    promised = {name for names, in after.put for name in names}
+    assert len(promised) > 100
+    assert promised <= names(after)
+
+
+def test_a_put_that_was_killed_left_all_its_records_or_none(after):
+    puts = Counter(name.rpartition('-')[0] for name in names(after) if name.count('-') == 2)
+    assert set(puts.values()) == {3}
+
+
+def test_no_record_is_half_there(after):
+    assert len(after.rest) > 0
+    assert all(record.account == record.container == record.object == record.timestamp for record in after.rest)
+
+
+def test_nobody_gets_what_another_has_leased(after):
+    times = defaultdict(list)
+    for at, items in after.leased:
+        for number, _ in items:
+            times[number].append(at)
+    gaps = [later - at for ats in times.values() for at, later in pairwise(sorted(ats))]
+    assert len(times) > 50
+    assert not [gap for gap in gaps if gap < LEASE_SECONDS]
+
+
+def test_what_the_killed_had_leased_comes_back(after):
+    times = Counter(name for _, items in after.leased for _, name in items)
+    times.update(record.object for record in after.rest)
+    assert max(times.values()) > 1
+
+
+def test_what_is_done_does_not_come_back_from_a_kill(after):
+    names = {number: name for _, items in after.leased for number, name in items}
+    done = {names[number] for ids, in after.done for number in ids}
+    assert len(done) > 50
+    assert not done & {record.object for record in after.rest}
+
+
+def test_the_file_is_whole_after_the_kills(after):
+    with contextlib.closing(sqlite3.connect(after.url.removeprefix('sqlite:'))) as db:
+        assert db.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
