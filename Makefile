@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SPEED ?= 1
 CACHE ?= 25
+BENCH ?= hits
 
 # not to be overridden: the environment is wiped and made anew when the packaging changes
 override VENV := .venv
@@ -10,7 +11,7 @@ STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 TYPES := typings_root/swiftahead
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs wheel clean prerequisites
+.PHONY: help demo test lint docs wheel clean prerequisites bench soak
 
 help:  ## this list
 	@echo 'make <target> [PYTHON=python3.12]'
@@ -21,6 +22,12 @@ demo: $(STAMP)  ## a real cluster, real reads, three systems compared [TRACE=fil
 
 test: $(STAMP)  ## unit tests, functional tests on a lab, branch coverage with a floor
 	$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
+
+soak: $(STAMP)  ## the tests that take minutes: many reloads, kills and readers
+	$(VENV)/bin/pytest -m slow --timeout 1800
+
+bench: $(STAMP)  ## a benchmark; doc/benchmarks.rst says which there are [BENCH=hits] [ARGS='--rounds 3']
+	$(VENV)/bin/python tests/bench/$(BENCH).py $(ARGS)
 
 lint: $(STAMP) $(TYPES)  ## ruff, pyright, and the import rules between the rooms
 	$(VENV)/bin/ruff check .
