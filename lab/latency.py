@@ -1,9 +1,9 @@
-"""A WSGI filter that delays what proxies ask of object servers: it stands for disks and network."""
+"""A WSGI filter that delays what proxies and the sidecar ask of object servers, to stand for disks and network."""
 from swift.common.concurrency import sleep
 
 METHODS = {'GET', 'HEAD', 'PUT', 'POST', 'DELETE'}
-# how proxies name themselves to object servers; replicators and reconstructors do otherwise
-PROXY = 'proxy-server'
+# how these name themselves to object servers; replicators and reconstructors do otherwise
+AGENTS = ('proxy-server', 'swiftahead-sidecar')
 
 
 class Latency:
@@ -12,7 +12,7 @@ class Latency:
         self.seconds = seconds
 
     def __call__(self, env, start_response):
-        if env['REQUEST_METHOD'] in METHODS and env.get('HTTP_USER_AGENT', '').startswith(PROXY):
+        if env['REQUEST_METHOD'] in METHODS and env.get('HTTP_USER_AGENT', '').startswith(AGENTS):
             sleep(self.seconds)
         return self.app(env, start_response)
 

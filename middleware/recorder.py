@@ -9,10 +9,9 @@ from ..queues import QueueError, Record, SqliteQueue, Waker
 
 RETRY_SECONDS = 1.0
 PUT_SECONDS = 10.0
-# a flush that took a while is followed by a pause so many times as long: what records cost a busy worker,
-# or a slow disk, stays small
-PAUSE_FACTOR = 50
-LONGEST_PAUSE = 0.5
+# The more records a flush had, the longer the pause after it: a flush costs a millisecond, however many they
+# are. At a hundred reads a second and more this is what it comes to; a prediction can wait so long.
+LONGEST_PAUSE = 0.1
 
 
 class Recorder:
@@ -79,11 +78,9 @@ class Recorder:
                 pause = self._next_flush_at - time.monotonic()
                 if pause > 0 and not self._waiting:
                     sleep(pause)
-                began_at = time.monotonic()
+                pause = min(self._interval * len(self._buffer), max(self._interval, LONGEST_PAUSE))
                 flushed = self._flush()
-                ended_at = time.monotonic()
-                self._next_flush_at = ended_at + max(
-                    self._interval, min(PAUSE_FACTOR * (ended_at - began_at), LONGEST_PAUSE))
+                self._next_flush_at = time.monotonic() + pause
                 if not flushed:
                     sleep(RETRY_SECONDS)
         finally:

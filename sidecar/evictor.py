@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..cache import Store
 from ..cache.holdings import Holdings, Item
+from .uses import Uses
 
 EVICT_AT_A_TIME = 64
 # bytes, after which it is looked whether eviction makes the file system any freer
@@ -71,6 +72,7 @@ class Evictor:
         self._failing = False
         # entries that were fetched ahead and nobody has read yet; what an earlier run fetched is not in it
         self.unread: set[bytes] = set()
+        self.uses = Uses()
 
     def evict(self, holdings: Holdings, wanted: float) -> int:
         """Unlink the oldest until `wanted` bytes went; tells how many did. Ends where nothing can be unlinked."""
@@ -105,7 +107,7 @@ class Evictor:
     def _count_idle(self, batch, before):
         for number, (name, _) in enumerate(batch):
             try:
-                used_at = os.lstat(self._store.layout.entry_path(name)).st_mtime
+                used_at = self.uses.last(name) or os.lstat(self._store.layout.entry_path(name)).st_mtime
             except OSError:
                 continue
             # one from the future was set by a clock that went wrong: its place among the oldest says more

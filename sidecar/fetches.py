@@ -13,6 +13,10 @@ from .pace import Pace
 
 # a prediction whose time is so long past comes too late
 LATE_SECONDS = 30.0
+# An entry that was not read for so many times as long as a prediction still has to wait will hardly be read
+# before it; less than a second is no measure
+IDLE_FACTOR = 2.0
+IDLE_LEAST = 1.0
 # between two looks whether a fetch for warming may begin
 LOOK_SECONDS = 0.05
 
@@ -81,15 +85,15 @@ class Fetches:
                 self._under_way.add(name)
                 # here, or else the next to ask would find this place free
                 self._pace.began()
-                self._pool.spawn_n(self._prefetch, name)
+                self._pool.spawn_n(self._prefetch, name, idle_for(prediction, now))
 
-    def _prefetch(self, name):
+    def _prefetch(self, name, idle):
         began_at = self._clock()
         try:
-            if not self._keeper.may_prefetch():
+            if not self._keeper.may_prefetch(idle=idle):
                 self._count('no_room')
                 self._pace.ended()
-            elif self._fetch(name, 'prefetch'):
+            elif self._fetch(name, 'prefetch', idle):
                 self._count('prefetched')
                 self._schedule.fetched(self._clock() - began_at)
         finally:
@@ -107,11 +111,11 @@ class Fetches:
             return True
         return False
 
-    def _fetch(self, name, origin):
+    def _fetch(self, name, origin, idle=None):
         """Fetch and admit one that began; what goes wrong is logged and counted here."""
         spool_name = self._spool(name, origin)
         try:
-            return spool_name is not None and self._keeper.admit(spool_name)
+            return spool_name is not None and self._keeper.admit(spool_name, idle)
         except Stopped:
             return False
         except OSError as error:
@@ -152,3 +156,8 @@ class Fetches:
 
 def name_of(prediction: Prediction) -> ObjectName:
     return ObjectName(prediction.account, *prediction.key)
+
+
+def idle_for(prediction: Prediction, now: float) -> float:
+    """Seconds without a read after which an entry is colder than what is predicted."""
+    return max(IDLE_FACTOR * (prediction.at - now) / prediction.probability, IDLE_LEAST)

@@ -18,7 +18,6 @@ from swift.common.concurrency import Semaphore, sleep
 from ..cache import CacheError, Store
 from ..cache.holdings import Holdings
 from ..cache.ledger import Ledger
-from ..cache.reader import TOUCH_SECONDS
 from ..cache.scan import Scan, read_folder, rounded
 from ..queues import Forget
 from .evictor import Evictor, Limits, Tools
@@ -28,7 +27,7 @@ from .forgetter import Forgetter
 MERGE_AT_A_TIME = 1000
 # of what was read so far, the part that may be evicted before all is read: what goes is old then
 OLD_PART = 0.1
-# seconds in which nobody read what may be evicted for a prefetch
+# seconds in which nobody read what may be evicted for a prefetch, where the prefetch does not say
 IDLE_SECONDS = 60.0
 
 
@@ -38,7 +37,8 @@ class Stopped(Exception):
 
 class Keeper:
     """
-    :param idle: seconds after the last use from which on an entry may be evicted for a prefetched one
+    :param idle: seconds after the last use from which on an entry may be evicted for a prefetched one, where
+        nothing else is said
     """
 
     def __init__(self, store: Store, limits: Limits, logger, tools: Tools | None = None,
@@ -48,8 +48,7 @@ class Keeper:
         self.limits = limits
         self._logger = logger
         self._execute, self._count, self._clock = tools.execute, tools.count, tools.clock
-        # a hit is noted in the file's time so much later at most
-        self._idle = idle + TOUCH_SECONDS
+        self._idle = idle
         self._ledger = Ledger(store.layout.objects.with_name('linked'), limits.size)
         self._evictor = Evictor(store, limits, tools, logger)
         self.holdings = Holdings(limits.size, Scan(store.layout.objects, self._ledger.bound, limits.high_bytes),
@@ -72,6 +71,7 @@ class Keeper:
     def touch(self, entry_name: str) -> bool:
         """It was read. Tells whether that was the first time since it had been fetched ahead."""
         self.holdings.touch(entry_name)
+        self._evictor.uses.note(entry_name, self._clock())
         return self._evictor.forget_unread(entry_name)
 
     def _evict_one(self, entry_name, taken):
@@ -143,12 +143,18 @@ class Keeper:
         with self._turn:
             return self._evictor.make_free(self.holdings)
 
-    def may_prefetch(self, needed: int = 0) -> bool:
-        """Whether so many bytes are worth being fetched ahead: there is room, or the oldest are idle."""
+    def may_prefetch(self, needed: int = 1, idle: float | None = None) -> bool:
+        """Whether so many bytes are worth being fetched ahead: there is room, or the oldest are idle.
+
+        :param idle: seconds for which they must be
+        """
         holdings = self.holdings
         if holdings.total + needed <= self.limits.high_bytes:
             return True
-        return holdings.scan is None and self._evictor.is_oldest_idle(holdings, self._clock() - self._idle)
+        return holdings.scan is None and self._evictor.is_oldest_idle(holdings, self._idle_since(idle))
+
+    def _idle_since(self, idle):
+        return self._clock() - (self._idle if idle is None else idle)
 
     def _settle(self) -> None:
         """Evict down to the low mark where the high one is passed."""
@@ -157,20 +163,19 @@ class Keeper:
 
     # admission
 
-    def admit(self, spool_name: str) -> bool:
+    def admit(self, spool_name: str, idle: float | None = None) -> bool:
         """Check a spool file and link it. What is refused is removed; tells whether it was linked.
 
         What was read may evict all that was used less lately. What was fetched ahead evicts only what nobody
-        has read for the time in which one read counts as following another (`idle`): anything newer is
-        hotter than a guess. What was warmed evicts nothing.
+        has read for `idle` seconds: what was read since is hotter than a guess. What was warmed evicts nothing.
 
         :raises Stopped: where the keeper was closed meanwhile; the file is left
         """
-        admitted = self._admit(spool_name)
+        admitted = self._admit(spool_name, idle)
         self._count('admitted' if admitted else 'refused')
         return admitted
 
-    def _admit(self, spool_name):
+    def _admit(self, spool_name, idle):
         if not self.keep_free():
             self._execute(self._discard, spool_name)
             return False
@@ -181,7 +186,7 @@ class Keeper:
             return False
         try:
             with self._turn:
-                return self._link(candidate)
+                return self._link(candidate, idle)
         except (CacheError, OSError) as error:
             self._logger.info('%s not admitted: %s', spool_name, error)
             return False
@@ -193,7 +198,7 @@ class Keeper:
         with suppress(OSError):
             (self.store.layout.spool / os.path.basename(spool_name)).unlink(missing_ok=True)
 
-    def _link(self, candidate):
+    def _link(self, candidate, idle):
         needed = rounded(candidate.disk_bytes)
         if self.holdings.total + needed > self.limits.high_bytes:
             # nothing is evicted for what is older than what is there
@@ -202,7 +207,7 @@ class Keeper:
                 # what it is newer than must not stay either
                 self._forgetter.drop([candidate.entry_name])
                 return False
-            if not self._make_room(needed, candidate.origin):
+            if not self._make_room(needed, candidate.origin, idle):
                 return False
         if self._closed:
             raise Stopped
@@ -217,7 +222,7 @@ class Keeper:
         self._ledger.allow(total)
         return candidate.link()
 
-    def _make_room(self, needed, origin):
+    def _make_room(self, needed, origin, idle):
         """Evict before anything is linked; tells whether there is room now."""
         holdings, limits = self.holdings, self.limits
         if not holdings.is_whole and self._make_room_early(needed, origin):
@@ -230,7 +235,7 @@ class Keeper:
             self._evictor.evict(holdings, wanted)
             return holdings.total + needed <= limits.size
         if origin == 'prefetch' and holdings.scan is None:
-            self._evictor.evict_idle(holdings, wanted, self._clock() - self._idle)
+            self._evictor.evict_idle(holdings, wanted, self._idle_since(idle))
         return holdings.total + needed <= limits.high_bytes
 
     def _make_room_early(self, needed, origin):

@@ -82,9 +82,8 @@ class Lanes:
     def wait(self) -> None:
         """Until no job runs; after `stop`, those that wait do not begin."""
         while self._running:
-            if self._ended is None:
-                self._ended = Event()
-            self._ended.wait()
+            self._ended = ended = self._ended or Event()
+            ended.wait()
 
     def stop(self) -> None:
         """Begin no other job."""

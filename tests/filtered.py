@@ -118,7 +118,7 @@ class Proxy:
         self.app = PrefetchFilter(self.swift, FILTER.read(conf), conf, self.log)
         # tests that wait for records need not wait for what spares a busy worker
         self._patched = pytest.MonkeyPatch()
-        self._patched.setattr(recorder, 'PAUSE_FACTOR', 0)
+        self._patched.setattr(recorder, 'LONGEST_PAUSE', 0)
         if begin:
             self.ready(tokens)
 

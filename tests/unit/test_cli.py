@@ -87,6 +87,12 @@ def test_an_old_report_is_no_sign_of_life(conf, store, capsys):
     assert 'NOT RUNNING' in said and '2 entries' in said
 
 
+def test_status_tells_how_far_the_index_is(conf, store, capsys):
+    report(store, rebuilding=True, rebuilt_percent=12.5)
+    assert main(['status', '--conf', conf]) == 0
+    assert 'the index is being made anew: 12.5 percent' in capsys.readouterr().out
+
+
 def test_status_as_json_has_queue_and_spool(conf, store, tmp_path, capsys):
     report(store)
     spool(store, b'x' * 4000)

@@ -1,13 +1,21 @@
 """The fetcher, with a real InternalClient over a small app and a real spool."""
 import os
+import time
 
 import pytest
-from helpers import NAME, NOW, FakeCluster, FakeTokens
+from helpers import NAME, NOW, FakeCluster, FakeTokens, spool
 from swift.common.exceptions import ChunkReadTimeout
 
 from swiftahead.cache import Store, Token
 from swiftahead.conf.naming import ObjectName
-from swiftahead.sidecar.fetcher import CONTAINER_SECONDS, Container, Fetcher, FetchLimits, NotFetched
+from swiftahead.sidecar.fetcher import (
+    CONTAINER_SECONDS,
+    BackendFailed,
+    Container,
+    Fetcher,
+    FetchLimits,
+    NotFetched,
+)
 from swiftahead.sidecar.pace import Pace
 
 BODY = os.urandom(150_000)
@@ -232,3 +240,59 @@ def test_a_container_that_cannot_be_listed_is_said(make, cluster):
 def test_the_listing_of_a_container_that_is_not_there_is_empty(make, cluster):
     cluster.containers.clear()
     assert list(make().listing('AUTH_test', 'c', '')) == []
+
+
+# the pace and the spool
+
+@pytest.mark.parametrize('status, kind', [
+    ('503 Service Unavailable', BackendFailed), ('507 Insufficient Storage', BackendFailed),
+    ('498 Rate Limited', BackendFailed), ('404 Not Found', NotFetched), ('403 Forbidden', NotFetched)])
+def test_a_backend_that_fails_is_told_from_an_object_that_is_not_to_be_had(make, cluster, status, kind):
+    cluster.failing['/v1' + NAME.path] = status
+    with pytest.raises(NotFetched) as raised:
+        make().fetch(NAME, 'prefetch', Pace(1))
+    assert raised.type is kind
+
+
+def test_the_pace_is_told_of_the_answer_and_of_each_byte(make, cluster):
+    class Told(Pace):
+        bytes = answers = 0
+
+        def answered(self, seconds, now):
+            self.answers += 1
+
+        def took(self, size, now):
+            self.bytes += size
+            return 0.0
+
+    cluster.put(NAME, BODY, chunks=[BODY[:70_000], BODY[70_000:]])
+    pace = Told(1)
+    make().fetch(NAME, 'prefetch', pace)
+    assert (pace.answers, pace.bytes) == (1, len(BODY))
+
+
+def test_a_fetch_takes_as_long_as_the_pace_says(make, store, cluster):
+    cluster.put(NAME, BODY, chunks=[BODY[start:start + 30_000] for start in range(0, len(BODY), 30_000)])
+    fetcher = Fetcher(cluster.client(), store, None, FetchLimits(2**20))
+    begin = time.monotonic()
+    fetcher.fetch(NAME, 'prefetch', Pace(1, 1_000_000))
+    # a second's worth may come at once
+    assert time.monotonic() - begin < 1
+    pace = Pace(1, 500_000)
+    pace.took(500_000, time.time())
+    begin = time.monotonic()
+    fetcher.fetch(NAME, 'prefetch', pace)
+    assert time.monotonic() - begin >= 0.9 * len(BODY) / 500_000
+
+
+@pytest.mark.parametrize('room, fits', [(-1, False), (0, False), (10_000, True)])
+def test_what_does_not_fit_the_spool_is_not_fetched(make, store, cluster, room, fits):
+    other = spool(store, bytes(50_000))
+    held = store.spool_bytes()
+    fetcher = Fetcher(cluster.client(), store, None, FetchLimits(2**20, held + len(BODY) + room))
+    if fits:
+        fetcher.fetch(NAME, 'prefetch', Pace(1))
+    else:
+        with pytest.raises(NotFetched, match='spool is full'):
+            fetcher.fetch(NAME, 'prefetch', Pace(1))
+        assert [item.entry_name for item in store.spool_files()] == [other]

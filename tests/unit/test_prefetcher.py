@@ -1,9 +1,10 @@
 """The prefetcher and the warmer, step by step: a real queue, real files, and a small app to fetch from."""
+import os
 from collections import Counter
 
 import pytest
 from helpers import NOW, FakeCluster, FakeTokens, ListLogger, spool
-from swift.common.concurrency import Event, Timeout, sleep
+from swift.common.concurrency import Event, Timeout, sleep, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 
 from swiftahead.cache import Store
@@ -12,6 +13,7 @@ from swiftahead.predict import Chain, Schedule
 from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
 from swiftahead.sidecar.evictor import Limits, Tools
 from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
+from swiftahead.sidecar.fetches import LATE_SECONDS
 from swiftahead.sidecar.keeper import Keeper
 from swiftahead.sidecar.pace import Pace
 from swiftahead.sidecar.prefetcher import (
@@ -32,7 +34,8 @@ WARM = Warm('AUTH_test', 'c')
 class Bench:
     """A prefetcher with all it needs, at a time of our own; `warmed` and the like are object names."""
 
-    def __init__(self, folder, size=1000 * UNIT, marks=(90, 50), concurrency=4, learner=None):
+    def __init__(self, folder, size=1000 * UNIT, marks=(90, 50), concurrency=4, learner=None,
+                 execute=tpool.execute):
         self.now = NOW
         self.cluster = FakeCluster()
         self.store = Store.create(folder / 'cache')
@@ -40,9 +43,14 @@ class Bench:
         self.logger = ListLogger()
         self.counts = Counter()
         self.pace = Pace(concurrency)
-        self.keeper = Keeper(self.store, Limits(size, *marks, 0), self.logger, Tools(count=self.count))
-        self.keeper.load()
+        self.make_keeper = lambda: Keeper(self.store, Limits(size, *marks, 0), self.logger,
+                                          Tools(execute, self.count, self.clock))
         self.schedule = Schedule()
+        self.start(concurrency, learner)
+        self.keeper.load()
+
+    def start(self, concurrency=4, learner=None):
+        self.keeper = self.make_keeper()
         fetcher = Fetcher(self.cluster.client(), self.store, FakeTokens(), FetchLimits(2**20), self.clock)
         parts = Parts(self.queue, self.keeper, fetcher, learner, self.schedule, self.pace, self.count)
         self.prefetcher = Prefetcher(parts, concurrency, self.logger, self.clock)
@@ -226,7 +234,8 @@ def test_a_miss_of_what_is_being_fetched_is_told(learning, make):
 @pytest.mark.parametrize('outcome, left', [('hit', 'a'), ('prefetched', 'a'), ('miss', 'b')])
 def test_a_hit_keeps_an_entry_longer(make, outcome, left):
     bench = make()
-    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'ab'))
+    for object_ in 'ab':
+        bench.step(Fill(spool(bench.store, BODY, name=name_of(object_))))
     bench.step(read('a', 0, outcome=outcome))
     bench.keeper.index.popitem()
     assert bench.cached() == [left]
@@ -294,7 +303,103 @@ def test_the_wait_is_until_the_next_start_and_not_below_0(learning):
     assert learning.prefetcher.seconds_to_next(5.0) == 0.0
 
 
+def test_a_busy_backend_is_given_a_rest(learning):
+    learning.cluster.failing['/v1' + name_of('b').path] = '503 Service Unavailable'
+    for turn in range(3):
+        learning.run(read('a', 20 + 20 * turn, f'client {turn}'), at=29.5 + 20 * turn)
+    assert learning.pace.is_stopped and learning.counts['fetch_failed'] == 3
+    learning.cluster.failing.clear()
+    learning.run(read('a', 200, 'late'), at=209.5)
+    assert learning.cached() == ['b'] and not learning.pace.is_stopped
+
+
+def test_a_prediction_whose_time_is_long_past_is_dropped(learning):
+    learning.run(read('a', 20), at=20)
+    learning.run(at=30 + LATE_SECONDS + 1)
+    assert learning.fetched() == [] and len(learning.schedule) == 0
+
+
+def test_where_all_is_hotter_nothing_is_fetched_ahead(make):
+    bench = make('a', 'b', learner=Chain(), size=3 * UNIT, marks=(100, 100))
+    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'cde'))
+    for item in bench.store.linked():
+        # half a second before it is to be fetched what is expected in half a second
+        os.utime(bench.store.layout.entry(item.entry_name), (NOW + 29, NOW + 29))
+    bench.learn()
+    bench.run(read('a', 20), at=29.5)
+    assert (bench.cached(), bench.counts['no_room'], bench.fetched()) == (['c', 'd', 'e'], 1, [])
+    bench.run(read('a', 200, 'three'), at=209.5)
+    assert bench.cached() == ['b', 'd', 'e']
+
+
 # fills and what is to be forgotten
+
+def test_fills_and_forgets_of_one_object_are_handled_in_their_order(make):
+    bench = make()
+    fills = [Fill(spool(bench.store, BODY, name=name_of('a'), timestamp=f'180000000{turn}.00000'))
+             for turn in range(3)]
+    forget = Forget('AUTH_test', 'c', object='a')
+    bench.step(fills[0], forget, fills[1], forget, fills[2])
+    assert (bench.cached(), bench.counts['forgotten']) == (['a'], 2)
+    bench.step(Fill(spool(bench.store, BODY, name=name_of('b'))), Forget('AUTH_test', 'c'))
+    assert bench.cached() == []
+
+
+@pytest.fixture
+def held(make):
+    """A bench whose check of one large file waits; `send` lets it go on."""
+    gate, held = make.hold(), []
+
+    def execute(call, *args):
+        if held and args == (held[0],):
+            gate.wait()
+        return tpool.execute(call, *args)
+
+    bench = make(execute=execute)
+    held.append(spool(bench.store, BODY, name=name_of('a')))
+    bench.queue.put([Fill(held[0])])
+    bench.prefetcher.step()
+    bench.gate = gate
+    return bench
+
+
+def test_a_large_fill_holds_up_no_other_record(held):
+    held.queue.put([Fill(spool(held.store, BODY, name=name_of('b'))), read('c', 0)])
+    held.prefetcher.step()
+    eventually(lambda: held.cached() == ['b'])
+    assert held.counts['records.access'] == 1
+    held.gate.send()
+    held.prefetcher.settle()
+    assert held.cached() == ['a', 'b'] and held.waiting() == 0
+
+
+def test_a_fill_is_done_only_when_it_is_admitted(held):
+    held.prefetcher.step()
+    assert held.queue.depth()['Fill'] == 1
+    held.now += LEASE_SECONDS + 1
+    assert held.prefetcher.step() == 1
+    held.gate.send()
+    held.prefetcher.settle()
+    assert (held.counts['admitted'], held.counts['refused'], held.waiting()) == (1, 0, 0)
+
+
+def test_stopping_puts_back_what_is_being_admitted(held, monkeypatch):
+    monkeypatch.setattr('swiftahead.sidecar.prefetcher.STOP_SECONDS', 0.01)
+    held.prefetcher.stop()
+    assert [item.tries for item in held.queue.lease(10, 60)] == [1]
+    held.gate.send()
+    held.prefetcher.settle()
+    spooled, = held.store.spool_files()
+    assert held.cached() == []
+    (held.store.layout.spool / spooled.entry_name).unlink()
+
+
+def test_stopping_lets_what_is_under_way_end(held):
+    spawn(held.gate.send)
+    held.prefetcher.stop()
+    assert held.cached() == ['a'] and held.waiting() == 0
+
+
 
 def test_a_fill_is_admitted(make):
     bench = make()
@@ -341,6 +446,16 @@ def test_a_turn_without_records_is_none(make):
 
 
 # warming
+
+def test_warming_waits_until_it_is_known_how_much_room_there_is(make):
+    bench = make('a')
+    bench.start()
+    bench.run(WARM)
+    assert (bench.fetched(), bench.waiting()) == ([], 1)
+    bench.keeper.load()
+    bench.run(at=POSTPONE_SECONDS + 1)
+    assert (bench.cached(), bench.waiting()) == (['a'], 0)
+
 
 def test_a_container_is_warmed(make):
     bench = make('a', 'b', 'c')

@@ -1,0 +1,34 @@
+"""What was read lately, for who is about to evict."""
+from swiftahead.predict import Prediction
+from swiftahead.sidecar.fetches import IDLE_LEAST, idle_for
+from swiftahead.sidecar.uses import Uses
+
+NAMES = [f'{number:048x}' for number in range(5)]
+
+
+def test_the_last_use_counts():
+    uses = Uses()
+    uses.note(NAMES[0], 1.0)
+    uses.note(NAMES[0], 2.0)
+    assert (uses.last(NAMES[0]), uses.last(NAMES[1])) == (2.0, None)
+
+
+def test_no_more_are_kept_than_were_asked_for_and_the_oldest_go():
+    uses = Uses(most=3)
+    for at, number in enumerate([0, 1, 2, 0, 3]):
+        uses.note(NAMES[number], float(at))
+    assert [uses.last(name) for name in NAMES] == [3.0, None, 2.0, 4.0, None]
+    assert len(uses) == 3
+
+
+def expected(at, probability=1.0):
+    return Prediction('AUTH_a', ('c', 'o'), probability, at)
+
+
+def test_what_is_expected_later_or_less_surely_evicts_only_what_is_colder():
+    assert idle_for(expected(10.0), now=0.0) == 20.0
+    assert idle_for(expected(10.0, 0.5), now=0.0) == 40.0
+
+
+def test_what_is_expected_at_once_evicts_nothing_of_this_moment():
+    assert idle_for(expected(0.0), now=5.0) == IDLE_LEAST
