@@ -87,6 +87,8 @@ class Process:
                 self.go_on(0)
             elif self.threads:
                 self.settle()
+            else:
+                break
         assert not self.threads and not self.waiting
 
     def kill(self):
