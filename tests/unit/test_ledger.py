@@ -51,6 +51,14 @@ def test_it_is_written_once_for_each_percent(path, monkeypatch):
     assert len(written) <= STEPS + 1
 
 
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(ledger, monkeypatch):
+    real, called = {name: getattr(os, name) for name in ('fsync', 'replace')}, []
+    for name in real:
+        monkeypatch.setattr(os, name, lambda *args, name=name: (called.append(name), real[name](*args)))
+    ledger.allow(10)
+    assert called == ['fsync', 'replace']
+
+
 def test_it_ends_at_the_size_unless_more_is_linked(path):
     path.write_text('0')
     ledger = Ledger(path, SIZE)

