@@ -4,8 +4,8 @@ from .errors import CacheError, Damaged, NoRoom, Unavailable
 from .lru import Index
 from .reader import Entry
 from .store import Store
-from .tokens import Announced, Asked, Token, TokenRing, TokensUnreachable
+from .tokens import UNKNOWN, Announced, Asked, Known, Token, TokenRing, TokensUnreachable
 from .writer import EntryWriter
 
-__all__ = ['Announced', 'Asked', 'CacheError', 'Damaged', 'Entry', 'EntryMeta', 'EntryWriter', 'Index', 'NoRoom',
-           'Stamp', 'Store', 'Token', 'TokenRing', 'TokensUnreachable', 'Unavailable']
+__all__ = ['UNKNOWN', 'Announced', 'Asked', 'CacheError', 'Damaged', 'Entry', 'EntryMeta', 'EntryWriter', 'Index',
+           'Known', 'NoRoom', 'Stamp', 'Store', 'Token', 'TokenRing', 'TokensUnreachable', 'Unavailable']

@@ -29,6 +29,7 @@ class Candidate:
         self.disk_bytes = self._entry.disk_bytes
         self.fetched_at = self._entry.meta.fetched_at
         self._target = layout.entry(self.entry_name)
+        self.is_closed = False
 
     def replaced(self) -> int:
         """Bytes on disk of what linking will take the place of; 0 where there is nothing.
@@ -42,7 +43,7 @@ class Candidate:
         if existing is None:
             return 0
         with existing:
-            if version_of(existing.meta) > version_of(self._entry.meta):
+            if timestamp_of(existing.meta) > timestamp_of(self._entry.meta):
                 raise CacheError(f'{self.entry_name}: a newer version is cached already')
             return existing.disk_bytes
 
@@ -59,6 +60,7 @@ class Candidate:
 
     def close(self, keep: bool = False) -> None:
         """:param keep: leave the file in the spool, for another time"""
+        self.is_closed = True
         self._entry.close()
         # what cannot be removed is swept when it is old
         with suppress(OSError):
@@ -91,7 +93,7 @@ def verify(entry: Entry) -> None:
         raise Damaged(f'MD5 {found.hexdigest()} where the ETag is {etag or "missing"}')
 
 
-def version_of(meta: EntryMeta) -> Timestamp:
+def timestamp_of(meta: EntryMeta) -> Timestamp:
     return Timestamp(meta.header('x-backend-timestamp') or meta.header('x-timestamp') or 0)
 
 

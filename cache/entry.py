@@ -40,6 +40,7 @@ FIXED_SUM = struct.Struct('<Q')
 STAMP_OFFSET = 64
 STAMP = struct.Struct('<32sdd')
 JSON_OFFSET = 128
+ENCODER = json.JSONEncoder(separators=(',', ':'))
 
 
 def uptime() -> float:
@@ -85,7 +86,8 @@ class EntryMeta:
 
     :param headers: all headers of the backend's answer that belong to the object, in their order
     :param body_length: bytes
-    :param origin: 'read' for a captured miss, 'prefetch' or 'warm' for what the sidecar fetched
+    :param origin: 'read' for a captured miss, 'prefetch' or 'warm' for what the sidecar fetched before anyone
+        asked for it, 'whole' for what it fetched after somebody had asked for a part
     :param fetched_at: seconds since the epoch
     """
     name: ObjectName
@@ -126,15 +128,20 @@ def block_count(body_length: int) -> int:
     return -(-body_length // BLOCK)
 
 
+def rounded(taken: int) -> int:
+    """Bytes in whole pages, which is what they take on disk."""
+    return -(-taken // PAGE) * PAGE
+
+
 def expected_disk_bytes(body_length: int) -> int:
     """What an entry of that length takes on disk, where its headers fit one page."""
-    return -(-(PAGE + body_length + 8 * block_count(body_length)) // PAGE) * PAGE
+    return rounded(PAGE + body_length + 8 * block_count(body_length))
 
 
 def encode_meta(meta: EntryMeta) -> bytes:
     fields = {**vars(meta), 'name': vars(meta.name)}
     del fields['body_length']
-    return json.dumps(fields, separators=(',', ':')).encode('ascii')
+    return ENCODER.encode(fields).encode('ascii')
 
 
 def header_length(encoded: bytes) -> int:
@@ -142,7 +149,7 @@ def header_length(encoded: bytes) -> int:
 
     :raises NoRoom: where the headers are too large to be cached
     """
-    length = -(-(JSON_OFFSET + len(encoded)) // PAGE) * PAGE
+    length = rounded(JSON_OFFSET + len(encoded))
     if length > HEADER_LIMIT:
         raise NoRoom(f'headers of {len(encoded)} bytes do not fit the {HEADER_LIMIT} of an entry')
     return length

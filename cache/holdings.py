@@ -6,8 +6,9 @@ could not be.
 """
 from collections.abc import Callable
 
+from .entry import rounded
 from .lru import Index
-from .scan import Scan, rounded
+from .scan import Scan
 
 Item = tuple[str, int]
 

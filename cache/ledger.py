@@ -12,6 +12,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from .own import read_own
+
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 # of cache_size, in which the bound is raised: a write for each percent that the cache grows
 STEPS = 100
 MOST_BYTES = 32
@@ -32,8 +35,7 @@ class Ledger:
     def _read(self):
         """What is written there; what the cache may take where there is nothing that can be understood."""
         try:
-            with open(self._path, 'rb') as file:
-                text = file.read(MOST_BYTES + 1)
+            text = read_own(self._path, MOST_BYTES + 1)
         except OSError:
             return self._size
         return int(text) if text.isdigit() and len(text) <= MOST_BYTES else self._size
@@ -57,7 +59,7 @@ class Ledger:
     def _write(self, bound):
         temporary = self._path.with_suffix('.new')
         try:
-            with open(temporary, 'wb') as file:
+            with open(os.open(temporary, CREATE, 0o600), 'wb') as file:
                 file.write(b'%d' % bound)
                 file.flush()
                 os.fsync(file.fileno())

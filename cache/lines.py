@@ -151,5 +151,5 @@ def _decoded(found):
         return None
     try:
         return json.loads(found[1])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -14,7 +14,11 @@ NOT_THE_OBJECTS = frozenset((
 
 def find(headers: Headers, key: str) -> str | None:
     """The value of a header; `key` in lower case."""
-    return next((value for name, value in headers if name.lower() == key), None)
+    # a loop, since a generator's frame costs more than it
+    for name, value in headers:
+        if name.lower() == key:
+            return value
+    return None
 
 
 def etag_of(headers: Headers) -> str:
@@ -58,8 +62,9 @@ def uncacheable_reason(headers: Headers, max_object_size: int) -> str | None:
         return 'too-large'
     if not etag_of(headers) or find(headers, 'x-backend-timestamp') is None:
         return 'no-version'
-    stored = CacheControl.parse((find(headers, 'cache-control') or '').lower(), type='response')
-    if stored.no_store or stored.private:
+    wish = find(headers, 'cache-control')
+    stored = CacheControl.parse(wish.lower(), type='response') if wish else None
+    if stored is not None and (stored.no_store or stored.private):
         return 'stored-cache-control'
     return None
 

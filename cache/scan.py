@@ -14,23 +14,17 @@ from array import array
 from collections import deque
 from pathlib import Path
 
-from ..conf.naming import CONTAINER_DIGITS
+from ..conf.naming import CONTAINER_DIGITS, FOLDERS
+from .entry import rounded
 from .lru import packed
 from .reader import disk_bytes
 
-FOLDERS = 256
 NAME_BYTES = 24
 # the byte of a name that says in which folder it lies
 PLACE = CONTAINER_DIGITS // 2
 ENTRY_NAME = re.compile(r'[0-9a-f]{48}')
 # names that are remembered as read meanwhile; more are only as old as their files say
 RECENT = 100_000
-BLOCK = 4096
-
-
-def rounded(taken: int) -> int:
-    """Bytes on disk in whole blocks: some file systems tell only later that a file takes its last one."""
-    return -(-taken // BLOCK) * BLOCK
 
 
 class Run:
@@ -88,6 +82,7 @@ def read_folder(folder: Path, now: float) -> tuple[list[tuple[float, bytes, int]
                 status = item.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
+            # some file systems tell only later that a file takes its last block
             found.append((min(status.st_mtime, now), bytes.fromhex(item.name), rounded(disk_bytes(status))))
     return found, foreign
 

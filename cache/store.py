@@ -8,24 +8,26 @@ is removed when it is old (`sweep_spool`). No index is kept on disk: the folder 
 import fcntl
 import json
 import os
-import secrets
-import stat
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..conf.naming import KEY_BYTES, Layout, Naming, ObjectName
+from ..conf.naming import FOLDERS, KEY_BYTES, Layout, Naming, ObjectName
 from .candidate import Candidate, remove, verify
 from .entry import EntryMeta, Stamp
 from .errors import Damaged, Unavailable
-from .reader import Entry, disk_bytes
+from .fetching import fetching, is_fetching, sweep
+from .own import identity, make_key, read_own, refuse_others
+from .reader import FLAGS, Entry, disk_bytes
 from .writer import EntryWriter, write_small
 
 # seconds by which a file may be ahead of the clock for other reasons, such as a file server's own clock
 CLOCK_SLACK = 60
+# far more than the sidecar has to tell
+REPORT_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -49,35 +51,39 @@ class Store:
         """:raises Unavailable: where the folder is not there or not one of ours"""
         layout = Layout(Path(cache_dir))
         try:
-            status = os.stat(layout.cache_dir)
-            key_identity = _identity(layout.key)
-            key = layout.key.read_bytes()
+            refuse_others(layout)
+            key_identity = identity(layout.key)
+            key = read_own(layout.key, KEY_BYTES + 1)
         except OSError as error:
             raise Unavailable(f'{error.filename}: {error.strerror}') from None
-        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise Unavailable(f'{cache_dir} must belong to uid {os.geteuid()} with mode 0700')
         if len(key) != KEY_BYTES:
             raise Unavailable(f'{layout.key} must hold {KEY_BYTES} bytes; remove it and all beside it')
         return cls(layout, key, key_identity)
 
     def lock(self) -> IO:
         """The right to link and unlink entries, which one process has at a time; until the file is closed.
+        What the one before it was fetching is nobody's any more.
 
         :raises Unavailable: where another process has it
         """
         path = self.layout.cache_dir / 'lock'
-        lock = open(path, 'w')  # noqa: SIM115 - held for as long as the caller works
+        try:
+            lock = open(os.open(path, os.O_RDWR | os.O_CREAT | FLAGS, 0o600), 'rb')  # noqa: SIM115 - held
+        except OSError as error:
+            raise Unavailable(f'{path}: {error.strerror}') from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
             raise Unavailable(f'another sidecar has {self.layout.cache_dir}: stop it first') from None
+        with suppress(OSError):
+            sweep(self.layout.fetching)
         return lock
 
     def is_current(self) -> bool:
         """Whether the folder is still the one that was opened, and not another, made or mounted since."""
         try:
-            return _identity(self.layout.key) == self._key_identity
+            return identity(self.layout.key) == self._key_identity
         except OSError:
             return False
 
@@ -90,11 +96,12 @@ class Store:
         layout = Layout(Path(cache_dir))
         try:
             layout.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (layout.objects.parent, layout.objects, layout.spool):
+            refuse_others(layout)
+            for folder in (layout.objects.parent, layout.objects, layout.spool, layout.fetching):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for number in range(256):
+            for number in range(FOLDERS):
                 (layout.objects / f'{number:02x}').mkdir(mode=0o700, exist_ok=True)
-            _make_key(layout.key)
+            make_key(layout.key)
         except OSError as error:
             raise Unavailable(f'cannot make {error.filename}: {error.strerror}') from None
         return cls.open(cache_dir)
@@ -110,6 +117,14 @@ class Store:
     def has(self, name: ObjectName) -> bool:
         """Whether there is an entry, of whatever worth; cheaper than opening it."""
         return os.path.exists(self.layout.entry_path(self.naming.entry(name)))
+
+    def fetching(self, name: ObjectName) -> AbstractContextManager[None]:
+        """Say, for as long as the context lasts, that the object is on its way into the cache."""
+        return fetching(f'{self.layout.fetching}/{self.naming.entry(name)}')
+
+    def is_fetching(self, name: ObjectName) -> bool:
+        """Whether the sidecar is about to bring the object in."""
+        return is_fetching(f'{self.layout.fetching}/{self.naming.entry(name)}')
 
     def writer(self, meta: EntryMeta) -> EntryWriter:
         return EntryWriter(self.layout.spool, meta)
@@ -219,8 +234,8 @@ class Store:
     def report(self) -> dict:
         """What the sidecar last told of itself; nothing where it never did, or not in a way known here."""
         try:
-            found = json.loads(self.layout.report.read_text())
-        except (OSError, ValueError):
+            found = json.loads(read_own(self.layout.report, REPORT_LIMIT))
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -256,27 +271,3 @@ def _files(folder):
             except FileNotFoundError:
                 continue
             yield Linked(item.name, disk_bytes(status), status.st_mtime)
-
-
-def _make_key(path):
-    """The key, written whole or not at all, and never over another."""
-    if path.exists():
-        return
-    # what a crash left may be the key itself under a second name: nothing that is there is opened again
-    temporary = path.with_name(f'key.{secrets.token_hex(8)}')
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        try:
-            os.write(descriptor, secrets.token_bytes(KEY_BYTES))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
-
-
-def _identity(path):
-    status = os.stat(path)
-    return status.st_ino, status.st_mtime_ns

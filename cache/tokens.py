@@ -36,6 +36,23 @@ class Token:
         return cls(secrets.token_hex(16), pending, timestamp)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What memcached knew of an object.
+
+    :param reachable: False where memcached did not answer, or is not asked in this mode
+    """
+    token: Token | None
+    reachable: bool
+
+    @property
+    def settled(self) -> Token | None:
+        return self.token if self.token is not None and not self.token.pending else None
+
+
+UNKNOWN = Known(None, reachable=False)
+
+
 class Asked:
     """A token that was asked for and has not been taken yet."""
 

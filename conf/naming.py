@@ -4,13 +4,17 @@ Names are keyed hashes: a folder listing tells nobody which objects are read, an
 choose an object name that collides with another's. The key lies in the cache folder.
 """
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
 FORMAT = 'v1'
 KEY_BYTES = 32
 CONTAINER_DIGITS = 16
+# names of each kind, in each process
+REMEMBERED = 256
+# that the entries lie in, by two digits of their names
+FOLDERS = 256
 
 
 def to_bytes(name: str) -> bytes:
@@ -37,18 +41,22 @@ class Naming:
         if len(key) != KEY_BYTES:
             raise ValueError(f'the key of a cache folder has {KEY_BYTES} bytes, not {len(key)}')
         self._key = key
+        # one request asks for the same name several times, and many requests are of few containers and clients
+        self.container = lru_cache(REMEMBERED)(self._container)
+        self.entry = lru_cache(REMEMBERED)(self._entry)
+        self.client = lru_cache(REMEMBERED)(self._client)
 
-    def container(self, account: str, container: str) -> str:
+    def _container(self, account: str, container: str) -> str:
         """16 hex digits that all entries of one container begin with."""
         # account names hold no slash, so that the pair cannot be read in two ways
         return self._digest(b'container', to_bytes(f'{account}/{container}'), CONTAINER_DIGITS // 2)
 
-    def entry(self, name: ObjectName) -> str:
+    def _entry(self, name: ObjectName) -> str:
         """48 hex digits: the container's, then the object's."""
         container = self.container(name.account, name.container)
         return container + self._digest(container.encode(), to_bytes(name.object), 16)
 
-    def client(self, user: str, address: str) -> str:
+    def _client(self, user: str, address: str) -> str:
         """An opaque name for a client: authenticated user (or '') and remote address."""
         return self._digest(b'client', to_bytes(f'{user}\n{address}'), 8)
 
@@ -77,6 +85,10 @@ class Layout:
     @cached_property
     def spool(self) -> Path:
         return self.cache_dir / FORMAT / 'spool'
+
+    @cached_property
+    def fetching(self) -> Path:
+        return self.cache_dir / FORMAT / 'fetching'
 
     def entry(self, entry_name: str) -> Path:
         return Path(self.entry_path(entry_name))

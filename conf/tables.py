@@ -20,6 +20,12 @@ FILTER = Table('filter:prefetch', (
     Option('max_age', seconds(0), '600', 'seconds for which a validated entry is trusted'),
     Option('capture', boolean, 'on', 'whether a miss is kept for the next reader'),
     Option('max_object_size', size, '1 GiB', 'objects above this size are neither kept nor fetched ahead'),
+    Option('fetch_whole', size, '64 MiB',
+           'objects up to this size are fetched whole by the sidecar when a part of them was asked for and they '
+           'are not cached; 0: none'),
+    Option('fetch_wait', seconds(0, 60), '0.25',
+           'seconds for which a GET waits for a fetch of the same object by the sidecar, before it goes its own '
+           'way'),
     Option('spool_size', size, None,
            'bytes that captured misses may occupy before the sidecar has admitted them; 5 percent of the '
            "sidecar's cache_size when not given, and at least 1 GiB"),

@@ -25,7 +25,7 @@ USERS = {
 }
 FILTER_OPTIONS = {
     's3api': {'s3_acl': 'yes', 'check_bucket_owner': 'yes', 'cors_preflight_allow_origin': '*'},
-    'tempauth': USERS,
+    'tempauth': {'reseller_prefix': 'AUTH, SERVICE', 'SERVICE_require_group': 'service', **USERS},
     'slo': {'allow_async_delete': 'true'},
     'versioned_writes': {'allow_versioned_writes': 'true', 'allow_object_versioning': 'true'},
     'container_sync': {'current': '//lab/lab'},

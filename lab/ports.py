@@ -43,11 +43,11 @@ class Reservation(ExitStack):
 
 def _some_ports():
     """Below those the kernel gives to outgoing connections: one could take the port of a stopped server."""
-    random = SystemRandom()
+    system = SystemRandom()
     highest = _first_outgoing()
     if highest - LOWEST < TRIES:
         highest = HIGHEST
-    return random.sample(range(LOWEST, highest), TRIES)
+    return system.sample(range(LOWEST, highest), TRIES)
 
 
 def _first_outgoing():

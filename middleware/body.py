@@ -1,9 +1,10 @@
 """Bodies of hits, in the form that swob's range engine asks for."""
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from swift.common.concurrency import sleep
 from swift.common.swob import multi_range_iterator
+from swift.common.utils import close_if_possible
 
 from ..cache import Damaged, Entry
 
@@ -55,4 +56,21 @@ class EntryBody:
             yield from self._rest(position, stop)
 
     def close(self) -> None:
+        self._entry.close()
+
+
+class Pieces:
+    """What the server sends. Middleware on the left can take no ranges of it, as it can of none that
+    proxy-server gives, and to close it closes the entry, though nothing was read.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], entry: Entry):
+        self._pieces = pieces
+        self._entry = entry
+
+    def __iter__(self):
+        return iter(self._pieces)
+
+    def close(self) -> None:
+        close_if_possible(self._pieces)
         self._entry.close()

@@ -5,19 +5,32 @@ from functools import partial
 from swift.common.concurrency import Timeout, spawn_n
 from swift.common.utils import CloseableChain, close_if_possible
 
-from ..cache import EntryMeta, NoRoom, Stamp
-from ..cache.entry import BLOCK
+from ..cache import EntryMeta, Known, NoRoom, Stamp
+from ..cache.entry import BLOCK, expected_disk_bytes
 from ..cache.rules import Headers, is_older, length_of, objects_headers, uncacheable_reason, version_of
 from ..queues import Fill as FillRecord
 from .backend import rest_of_body
 from .exchange import Exchange
-from .fill import Fill, Follower
-from .runtime import Known
+from .fill import Fill
+from .flights import Flight, Small
 
 
 def capture(exchange: Exchange, known: Known, status: str) -> Iterable[bytes]:
-    """Ask the app, and keep what it answers if it may be kept."""
-    asked_at = exchange.runtime.clock()
+    """Ask the app, keep what it answers if it may be kept, and let others read along."""
+    flights = exchange.runtime.flights
+    flight = flights.begin(exchange.name, known, exchange.policy_index, exchange.runtime.clock())
+    fill = None
+    try:
+        body, fill = ask(exchange, flight, status)
+        return body
+    finally:
+        # a fill goes on by itself, and ends its flight then
+        if fill is None:
+            flights.end(flight)
+
+
+def ask(exchange: Exchange, flight: Flight, status: str) -> tuple[Iterable[bytes], Fill | None]:
+    """The client's body, and the fill that it reads along with, where there is one."""
     begun = []
 
     def keep_start(status_line, headers, exc_info=None):
@@ -25,17 +38,23 @@ def capture(exchange: Exchange, known: Known, status: str) -> Iterable[bytes]:
 
     body = exchange.app(exchange.env, keep_start)
     status_line, headers, exc_info = begun
-    meta = keepable(exchange, known, status_line, headers, asked_at)
+    meta = keepable(exchange, flight, status_line, headers)
     if meta is not None and meta.body_length <= BLOCK:
-        body, stored = capture_small(exchange, known, meta, body)
-        exchange.begin(f'{status}; stored' if stored else status, status_line, headers, exc_info)
-        return body
-    fill = try_fill(exchange, known, meta, status_line, headers, body) if meta is not None else None
+        whole, body, spool_name = capture_small(exchange, flight.known, meta, body)
+        if whole is not None:
+            flight.land(Small(status_line, headers, meta, whole))
+        if spool_name:
+            exchange.runtime.flights.end(flight, partial(exchange.store.is_in_spool, spool_name))
+        exchange.begin(f'{status}; stored' if spool_name else status, status_line, headers, exc_info)
+        return body, None
+    fill = try_fill(exchange, flight, meta, status_line, headers, body) if meta is not None else None
     if fill is None:
         exchange.begin(status, status_line, headers, exc_info)
-        return body
+        return body, None
+    flight.land(fill)
     spawn_n(run, exchange.runtime.logger, fill, exchange.runtime.logger.thread_locals)
-    return follow(exchange, fill, f'{status}; stored')
+    exchange.begin(f'{status}; stored', status_line, headers)
+    return fill.follow(partial(rest_of_fill, exchange, fill), first=True), fill
 
 
 def run(logger, fill: Fill, thread_locals) -> None:
@@ -44,21 +63,22 @@ def run(logger, fill: Fill, thread_locals) -> None:
     fill.run()
 
 
-def keepable(exchange: Exchange, known: Known, status_line: str, headers: list, asked_at: float):
+def keepable(exchange: Exchange, flight: Flight, status_line: str, headers: list):
     """What an entry of this answer would know of it; None where it is not to be kept, or cannot be."""
     try:
-        if not status_line.startswith('200 ') or waits_for_admission(exchange, headers):
+        if not status_line.startswith('200 ') or waits_for_admission(exchange, flight, headers):
             return None
         reason = uncacheable_reason(headers, exchange.settings.max_object_size)
         # from a replica that missed a write: Swift's answer, but not to be made to last
-        if known.token is not None and is_older(headers, known.token.timestamp):
+        token = flight.known.token
+        if token is not None and is_older(headers, token.timestamp):
             reason = reason or 'older'
         if reason:
             exchange.runtime.count('not_captured', reason=reason)
             return None
         meta = EntryMeta(exchange.name, exchange.policy_index, objects_headers(headers),
-                         length_of(headers), 'read', asked_at)
-        if exchange.runtime.reserve(exchange.store, meta.body_length):
+                         length_of(headers), 'read', flight.asked_at)
+        if exchange.runtime.reserve(exchange.store, expected_disk_bytes(meta.body_length)):
             return meta
         exchange.runtime.count('captures_failed', reason='no-room')
         return None
@@ -67,13 +87,13 @@ def keepable(exchange: Exchange, known: Known, status_line: str, headers: list, 
         return None
 
 
-def waits_for_admission(exchange: Exchange, headers: Headers) -> bool:
-    """Whether this version was captured just now, or the object is by a fill that began while this one asked:
+def waits_for_admission(exchange: Exchange, flight: Flight, headers: Headers) -> bool:
+    """Whether this version was captured just now, or the object is by a flight that began while this one asked:
     who reads it over and over, or many at once, would fill the spool with it."""
-    if exchange.store.naming.entry(exchange.name) in exchange.runtime.fills:
+    if exchange.runtime.flights.get(exchange.name) is not flight:
         return True
-    version, spool_name = exchange.runtime.captured.get(exchange.name, (None, ''))
-    return version == version_of(headers) and exchange.store.is_in_spool(spool_name)
+    before = exchange.runtime.captured.get(exchange.name)
+    return before is not None and before[0] == version_of(headers) and exchange.store.is_in_spool(before[1])
 
 
 def stamp_of(exchange: Exchange, known: Known, meta: EntryMeta) -> Stamp | None:
@@ -85,23 +105,23 @@ def stamp_of(exchange: Exchange, known: Known, meta: EntryMeta) -> Stamp | None:
     return Stamp(token.value, meta.fetched_at) if token and token.timestamp else None
 
 
-def capture_small(exchange: Exchange, known: Known, meta: EntryMeta, body) -> tuple[Iterable[bytes], bool]:
-    """A body of one block is read and written in one go, which costs a third of a fill: the client's body,
-    and whether it was captured."""
+def capture_small(exchange: Exchange, known: Known, meta: EntryMeta,
+                  body) -> tuple[bytes | None, Iterable[bytes], str]:
+    """A body of one block is read and written in one go, which costs a third of a fill.
+
+    :returns: the body, None where it is not as announced; the client's; the spool file's name, '' for none
+    """
     whole, rest = read_small(body, meta.body_length)
     if rest is not None:
         exchange.runtime.count('captures_failed', reason='backend')
-        return rest, False
-    if waits_for_admission(exchange, meta.headers):
-        # of those who asked at the same time another was quicker
-        return [whole], False
+        return None, rest, ''
     try:
         spool_name = exchange.store.keep(meta, whole, stamp_of(exchange, known, meta))
     except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
         cannot_capture(exchange, error)
-        return [whole], False
+        return whole, [whole], ''
     captured(exchange, meta, spool_name)
-    return [whole], True
+    return whole, [whole], spool_name
 
 
 def read_small(body, length: int) -> tuple[bytes, Iterable[bytes] | None]:
@@ -125,30 +145,26 @@ def broken_off(chunks: list[bytes], error: BaseException) -> Iterator[bytes]:
     raise error
 
 
-def try_fill(exchange: Exchange, known: Known, meta: EntryMeta, status_line: str, headers: list, body):
+def try_fill(exchange: Exchange, flight: Flight, meta: EntryMeta, status_line: str, headers: list, body):
     """A fill of this answer; None where there can be none."""
-    entry_name = exchange.store.naming.entry(exchange.name)
     try:
-        fill = Fill(exchange.store.writer(meta), status_line, headers, body, known.settled,
-                    stamp_of(exchange, known, meta), partial(filled, exchange, entry_name))
+        return Fill(exchange.store.writer(meta), status_line, headers, body,
+                    stamp_of(exchange, flight.known, meta), partial(filled, exchange, flight))
     except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
         cannot_capture(exchange, error)
         return None
-    exchange.runtime.fills[entry_name] = fill
-    return fill
 
 
-def filled(exchange: Exchange, entry_name: str, fill: Fill) -> None:
+def filled(exchange: Exchange, flight: Flight, fill: Fill) -> None:
     """The fill has ended: what is whole is the sidecar's to admit."""
-    runtime = exchange.runtime
-    if runtime.fills.get(entry_name) is fill:
-        del runtime.fills[entry_name]
+    waits = partial(exchange.store.is_in_spool, fill.writer.name) if fill.complete else None
+    exchange.runtime.flights.end(flight, waits)
     if fill.complete:
-        captured(exchange, fill.writer.meta, fill.writer.name)
+        captured(exchange, fill.meta, fill.writer.name)
     elif fill.disk_error is not None:
         cannot_capture(exchange, fill.disk_error)
     else:
-        runtime.count('captures_failed', reason='backend')
+        exchange.runtime.count('captures_failed', reason='backend')
 
 
 def captured(exchange: Exchange, meta: EntryMeta, spool_name: str) -> None:
@@ -168,13 +184,8 @@ def cannot_capture(exchange: Exchange, error: Exception) -> None:
     exchange.runtime.rest_from_capture()
 
 
-def follow(exchange: Exchange, fill: Fill, status: str) -> Follower:
-    exchange.begin(status, fill.status, fill.headers)
-    return fill.follow(partial(rest_of_fill, exchange, fill))
-
-
 def rest_of_fill(exchange: Exchange, fill: Fill, start: int, stop: int) -> Iterator[bytes]:
     """What the spool file cannot give, from the backend. Of a file that cannot be written `filled` tells."""
     if fill.read_error is not None:
         exchange.runtime.failed('capture', f'spool file of {exchange.name.path} cannot be read', fill.read_error)
-    return rest_of_body(exchange.app, exchange.env, fill.writer.meta, start, stop)
+    return rest_of_body(exchange.app, exchange.env, fill.meta, start, stop)

@@ -5,13 +5,13 @@ from functools import partial
 from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
 
-from ..cache import Asked, Store
-from ..cache.rules import length_of
+from ..cache import Asked, Known, Store
+from ..cache.rules import Headers, length_of
 from ..conf.naming import ObjectName
 from ..queues import Access
 from .client import NOBODY
-from .info import container_info, key_to_ask
-from .runtime import Known
+from .info import container_info, key_to_ask, look_up
+from .part import is_manifest, is_worth_fetching, part_of
 
 # what is to be done is decided before anything is answered
 Answer = Callable[[], Iterable[bytes]]
@@ -34,6 +34,8 @@ class Exchange:
         self.client = NOBODY
         self.policy_index = 0
         self._start_response = start_response
+        # what a HEAD of this request's own told, where there was one
+        self.newest: tuple[str, str] | None = None
         self._is_miss = False
         self._asked: Asked | None = None
         self._known: Known | None = None
@@ -58,10 +60,12 @@ class Exchange:
     def begin(self, status: str, status_line: str, headers: list, exc_info=None):
         """start_response for what the app answered."""
         if self._is_miss and status_line[0] in '23':
-            self.note('miss', length_of(headers))
+            self.note('miss', length_of(headers), status_line, headers)
+        # a list of this client's own: middleware to the left adds to it, and others may read along
+        headers = list(headers)
         # those who may not read learn nothing, not even that there is a cache
         if self.settings.cache_status and status_line[:3] not in ('401', '403'):
-            headers = [*headers, ('Cache-Status', f'swiftahead; {status}')]
+            headers.append(('Cache-Status', f'swiftahead; {status}'))
         append_log_info(self.env, 'pf:' + status.partition('=')[2].partition(';')[0])
         if exc_info:
             return self._start_response(status_line, headers, exc_info)
@@ -73,14 +77,26 @@ class Exchange:
         self._start_response(status_line, headers)
         return body
 
-    def note(self, outcome: str, length: int) -> None:
-        """Leave an access record, unless the client wants none."""
+    def note(self, outcome: str, length: int, status_line: str, headers: Headers) -> None:
+        """Count the answer, and leave an access record, unless the client wants none.
+
+        :param length: bytes to count
+        """
         self._count(outcome, length if self.req.method == 'GET' else 0)
         if not self.leaves_traces:
             return
+        try:
+            self.runtime.recorder.add(self._access(outcome, part_of(status_line, headers), headers))
+        except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
+            self.runtime.failed('record', f'read of {self.name.path} not recorded', error)
+
+    def _access(self, outcome, part, headers):
         name = self.name
-        self.runtime.recorder.add(Access(name.account, name.container, name.object, self.client.name,
-                                         self.runtime.clock(), length, outcome))
+        # what is captured meanwhile for another need not be fetched
+        fetch = (outcome == 'miss' and self.runtime.flights.get(name) is None
+                 and is_worth_fetching(part, headers, self.env, self.settings))
+        return Access(name.account, name.container, name.object, self.client.name, self.runtime.clock(),
+                      part.length, outcome, is_manifest(headers), not part.to_end, fetch)
 
     def _count(self, outcome, length):
         count = self.runtime.count
@@ -102,12 +118,13 @@ class Exchange:
         """What Swift knows of the container; where a miss needs the object's token too, it is asked for
         in the same go, or at least before other things are done."""
         tokens, answer = self.runtime.tokens, None
-        if tokens is not None and self.settings.capture:
-            key = key_to_ask(self.env, self.app, tokens.lines, self.name)
-            if key is None:
-                self._asked = tokens.ask(self.name)
-            else:
-                self._asked, answer = tokens.ask_with(self.name, key)
+        if tokens is None or not self.settings.capture:
+            return look_up(self.env, self.app, tokens and tokens.lines, self.name)
+        key = key_to_ask(self.env, self.app, tokens.lines, self.name)
+        if key is None:
+            self._asked = tokens.ask(self.name)
+        else:
+            self._asked, answer = tokens.ask_with(self.name, key)
         return container_info(self.env, self.app, self.name, answer)
 
     def known(self) -> Known:

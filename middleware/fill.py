@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from swift.common.concurrency import Event, sleep
 from swift.common.utils import close_if_possible
 
-from ..cache import EntryWriter, NoRoom, Stamp, Token
+from ..cache import EntryWriter, NoRoom, Stamp
 from .body import Rest
 
 PIECE = 64 * 1024
@@ -23,16 +23,15 @@ class Fill:
     """One captured miss. `start_response`'s arguments are kept for those who join.
 
     :param body: the backend's body
-    :param token: the freshness token that was read before the backend was asked
     :param on_done: called with the fill when it has ended, well or not
     """
 
-    def __init__(self, writer: EntryWriter, status: str, headers: list, body, token: Token | None,
-                 stamp: Stamp | None, on_done: Callable[['Fill'], None]):
+    def __init__(self, writer: EntryWriter, status: str, headers: list, body, stamp: Stamp | None,
+                 on_done: Callable[['Fill'], None]):
         self.writer = writer
         self.status = status
         self.headers = headers
-        self.token = token
+        self.meta = writer.meta
         self.complete = False
         self.disk_error: Exception | None = None
         self.read_error: OSError | None = None
@@ -98,6 +97,11 @@ class Fill:
         progress, self._progress = self._progress, Event()
         progress.send()
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the backend broke off."""
+        return self._backend_error is not None
+
     def wait(self) -> None:
         """Until there is more to read, or an end. :raises BackendBroke:"""
         if self._backend_error is not None:
@@ -105,10 +109,18 @@ class Fill:
                 from self._backend_error
         self._progress.wait()
 
-    def follow(self, rest: Rest) -> 'Follower':
-        """A client's body, read along from the beginning."""
+    def follow(self, rest: Rest, first: bool = False) -> 'Follower':
+        """A client's body, read along from the beginning.
+
+        :param first: of the client whose request this is: it fails where the backend does, the others go on
+            with a request of their own
+        """
+        self.hold()
+        return Follower(self, rest, first)
+
+    def hold(self) -> None:
+        """Keep it readable until `release()`."""
         self._users += 1
-        return Follower(self, rest)
 
     def release(self) -> None:
         self._users -= 1
@@ -123,8 +135,9 @@ class _DiskFailed(OSError):
 class Follower:
     """One client's reading along of a fill; an iterator of bytes that must be closed."""
 
-    def __init__(self, fill: Fill, rest: Rest):
+    def __init__(self, fill: Fill, rest: Rest, first: bool):
         self._fill = fill
+        self._first = first
         self._pieces = self._read(rest)
         self._closed = False
 
@@ -132,7 +145,7 @@ class Follower:
         return self._pieces
 
     def _read(self, rest):
-        fill, length, position = self._fill, self._fill.writer.meta.body_length, 0
+        fill, length, position = self._fill, self._fill.meta.body_length, 0
         while position < length:
             if fill.writer.written > position:
                 piece = self._piece(position)
@@ -142,7 +155,7 @@ class Follower:
                 yield piece
                 # a quick client must not keep the others of this worker waiting
                 sleep()
-            elif fill.disk_error is not None:
+            elif fill.disk_error is not None or (fill.is_broken and not self._first):
                 break
             else:
                 fill.wait()

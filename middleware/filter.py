@@ -3,6 +3,7 @@ import os
 import time
 
 from swift.common.concurrency import Semaphore
+from swift.common.constraints import valid_api_version
 from swift.common.registry import register_swift_info
 from swift.common.swob import Request, wsgi_to_str
 from swift.common.utils import get_logger
@@ -59,9 +60,12 @@ class PrefetchFilter:
             return None
         req = Request(env)
         try:
-            _, account, container, obj = (
+            version, account, container, obj = (
                 part and wsgi_to_str(part) for part in req.split_path(3, 4, True))
         except ValueError:
+            return None
+        # Swift refuses others, cached or not
+        if not valid_api_version(version):
             return None
         runtime = self._ready()
         if runtime is None:

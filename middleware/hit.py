@@ -3,11 +3,13 @@ from collections.abc import Iterable
 from functools import partial
 
 from swift.common.request_helpers import resolve_etag_is_at_header, resolve_ignore_range_header
-from swift.common.swob import Response
+from swift.common.storage_policy import EC_POLICY, POLICIES
+from swift.common.swob import Request, Response
+from swift.common.utils import close_if_possible
 
 from ..cache import Entry
 from .backend import rest_of_body
-from .body import EntryBody
+from .body import EntryBody, Pieces
 from .decide import CONDITIONAL
 from .exchange import Answer, Exchange
 
@@ -24,40 +26,54 @@ def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
     form = conditional if any(key in exchange.env for key in CONDITIONAL) else plain
     answer = form(exchange, entry, told(exchange, entry, reason))
     if answer is None:
-        # proxy-server words a failed precondition anew, and takes a quorum of replicas for it
+        # a failed precondition, for one, for which it takes a quorum of replicas
         entry.close()
         return partial(exchange.bypassed, 'precondition')
-    exchange.note('prefetched' if entry.meta.origin in PREFETCHED else 'hit', entry.meta.body_length)
+    status_line, headers, _ = answer.args
+    exchange.note('prefetched' if entry.meta.origin in PREFETCHED else 'hit', entry.meta.body_length,
+                  status_line, headers)
     # where proxy-server leaves it, and proxy-logging looks for it
     exchange.env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] = str(exchange.policy_index)
     return answer
 
 
-def plain(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> Answer:
+def plain(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> partial:
     """The whole object, as the object servers' answer was."""
     body: Iterable[bytes] = [b'']
     if exchange.req.method == 'GET':
         small = entry.whole()
-        body = [small] if small is not None else body_of(exchange, entry)
+        body = [small] if small is not None else Pieces(body_of(exchange, entry), entry)
     if isinstance(body, list):
         entry.close()
     return partial(exchange.answer, '200 OK', [*entry.meta.headers, *more], body)
 
 
-def conditional(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> Answer | None:
-    """What swob's engine, the one that object servers use, makes of a range or a condition; None for 412."""
-    headers, req = dict(entry.meta.headers), exchange.req
+def conditional(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> partial | None:
+    """What swob's engine, the one that object servers use, makes of a range or a condition; None where
+    proxy-server words it anew."""
+    # of a copy: slo on the left still needs the Range that this takes out for its manifest
+    headers, req = dict(entry.meta.headers), Request({**exchange.env})
     resolve_ignore_range_header(req, headers)
     response = Response(request=req, headers=headers,
                         app_iter=body_of(exchange, entry) if req.method == 'GET' else None,
                         conditional_response=True, conditional_etag=resolve_etag_is_at_header(req, headers))
     response.fix_conditional_response()
-    if response.status_int == 412:
+    if response.status_int == 412 or is_worded_anew(entry, req, response.status_int):
+        close_if_possible(response.response_iter)
         return None
     response.headers.update(more)
     if req.method == 'HEAD':
         entry.close()
-    return partial(exchange.answer, response.status, list(response.headers.items()), response.response_iter)
+    return partial(exchange.answer, response.status, list(response.headers.items()),
+                   Pieces(response.response_iter, entry))
+
+
+def is_worded_anew(entry: Entry, req: Request, status: int) -> bool:
+    """Whether proxy-server makes an answer of its own of this status: of an erasure-coded policy's fragments, to
+    which the client's condition and range are put, and of which an empty object has none that a range is in."""
+    policy = POLICIES.get_by_index(entry.meta.policy_index)
+    return (policy is not None and policy.policy_type == EC_POLICY and req.method == 'GET'
+            and (status in (304, 416) or (entry.meta.body_length == 0 and 'Range' in req.headers)))
 
 
 def body_of(exchange: Exchange, entry: Entry) -> EntryBody:

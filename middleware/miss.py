@@ -1,11 +1,14 @@
-"""Misses: passed on, captured, or read along with one that is being captured."""
+"""Misses: passed on, captured, or read along with one that is under way."""
+from collections.abc import Iterable
 from functools import partial
 
-from .capture import capture, follow
+from ..cache import Known
+from ..cache.rules import version_of
+from .backend import rest_of_body
+from .capture import capture
 from .decide import CONDITIONAL, is_expired
 from .exchange import Answer, Exchange
-from .fill import Fill
-from .runtime import Known
+from .flights import Flight
 
 
 def miss(exchange: Exchange, status: str) -> Answer:
@@ -13,12 +16,11 @@ def miss(exchange: Exchange, status: str) -> Answer:
     if not may_capture(exchange):
         return partial(exchange.passed, status)
     known = exchange.known()
-    fill = exchange.runtime.fills.get(exchange.store.naming.entry(exchange.name))
-    if fill is None:
+    flight = exchange.runtime.flights.get(exchange.name)
+    if flight is None or is_outdated(flight, known):
         return partial(capture, exchange, known, status)
-    if may_join(exchange, fill, known):
-        exchange.runtime.count('collapsed')
-        return partial(follow, exchange, fill, 'fwd=miss; collapsed')
+    if may_join(exchange, flight, known):
+        return partial(join, exchange, flight, status)
     # one capture of an object at a time: whoever reads it over and over would fill the spool with it
     return partial(exchange.passed, status)
 
@@ -28,9 +30,38 @@ def may_capture(exchange: Exchange) -> bool:
             and not any(key in exchange.env for key in CONDITIONAL))
 
 
-def may_join(exchange: Exchange, fill: Fill, known: Known) -> bool:
-    """Only what was asked for after the last acknowledged write, and is there still, may be handed on."""
-    token, meta = known.settled, fill.writer.meta
-    return (token is not None and fill.token is not None and token.value == fill.token.value
-            and meta.policy_index == exchange.policy_index
-            and not is_expired(meta, exchange.runtime.clock()))
+def is_outdated(flight: Flight, known: Known) -> bool:
+    """Whether the object was written since that flight began: this one is for all who come from now on."""
+    return known.settled is not None and known.token != flight.known.token
+
+
+def may_join(exchange: Exchange, flight: Flight, known: Known) -> bool:
+    """Only what was asked for after the last acknowledged write may be handed on.
+
+    This request's token was read after it arrived, the flight's before it asked. Where both are the same, or
+    memcached knows of none still, no write was acknowledged between the two.
+    """
+    settings = exchange.settings
+    age = exchange.runtime.clock() - flight.asked_at
+    if not flight.joinable or flight.policy_index != exchange.policy_index or not 0 <= age < settings.max_age:
+        return False
+    if settings.freshness == 'max-age':
+        return True
+    return (known.reachable and flight.known.reachable and known.token == flight.known.token
+            and (known.token is None or not known.token.pending))
+
+
+def join(exchange: Exchange, flight: Flight, status: str) -> Iterable[bytes]:
+    landed = flight.wait()
+    if landed is None or is_expired(landed.meta, exchange.runtime.clock()) or is_superseded(exchange, landed):
+        return exchange.passed(status)
+    exchange.runtime.count('collapsed')
+    # where proxy-server leaves it, and proxy-logging looks for it
+    exchange.env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] = str(exchange.policy_index)
+    exchange.begin('fwd=miss; collapsed', landed.status, landed.headers)
+    return landed.follow(partial(rest_of_body, exchange.app, exchange.env, landed.meta))
+
+
+def is_superseded(exchange: Exchange, landed) -> bool:
+    """Whether a HEAD of this request's own has told of another version."""
+    return exchange.newest is not None and exchange.newest != version_of(landed.meta.headers)

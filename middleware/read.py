@@ -1,19 +1,24 @@
 """Reads: which are the cache's business, what lies in the cache, and whether it is current."""
 import errno
+import time
 from collections.abc import Iterable
 from functools import partial
 
-from ..cache import Damaged, Entry, Stamp, Token
+from swift.common.concurrency import Event, sleep
+
+from ..cache import Damaged, Entry, Known, Stamp, Token
 from ..cache.rules import version_of
 from . import decide
 from .authorize import is_allowed
-from .backend import newest_version
+from .backend import VALIDATE_SECONDS, newest_version
 from .client import identify
 from .decide import Action, Decision
 from .exchange import Answer, Exchange
 from .hit import damaged, hit
-from .miss import miss
-from .runtime import Known
+from .miss import may_capture, miss
+
+# between two looks whether a fetch has ended
+LOOK_SECONDS = 0.005
 
 
 def read(exchange: Exchange) -> Iterable[bytes]:
@@ -42,7 +47,7 @@ def plan(exchange: Exchange) -> Answer:
     exchange.client = identify(exchange.req, exchange.store.naming)
     exchange.policy_index = int(info.get('storage_policy') or 0)
     try:
-        entry = find_entry(exchange)
+        entry = find_entry(exchange) or find_later(exchange)
     except OSError as error:
         return without_disk(exchange, error)
     if entry is None:
@@ -57,6 +62,36 @@ def find_entry(exchange: Exchange) -> Entry | None:
     except Damaged as error:
         damaged(exchange, error)
     return None
+
+
+def find_later(exchange: Exchange) -> Entry | None:
+    """What has come in while memcached was waited for, or comes in a moment, since the sidecar is fetching it.
+
+    The object's token was asked for before: a write that is acknowledged meanwhile is no business of this request.
+
+    :raises OSError: where the disk fails
+    """
+    if exchange.req.method != 'GET':
+        return None
+    if exchange.store.is_fetching(exchange.name) and exchange.name not in exchange.runtime.waited_in_vain:
+        exchange.known()
+        return find_entry(exchange) if has_been_fetched(exchange) else None
+    if may_capture(exchange):
+        # a flight may have landed, and its capture have been admitted: that is found here, or else the flight
+        exchange.known()
+        return find_entry(exchange)
+    return None
+
+
+def has_been_fetched(exchange: Exchange) -> bool:
+    """Wait for the end of a fetch; False where that takes too long."""
+    deadline = time.monotonic() + exchange.settings.fetch_wait
+    while time.monotonic() < deadline:
+        sleep(LOOK_SECONDS)
+        if not exchange.store.is_fetching(exchange.name):
+            return True
+    exchange.runtime.waited_in_vain[exchange.name] = True
+    return False
 
 
 def without_disk(exchange: Exchange, error: OSError) -> Answer:
@@ -79,7 +114,7 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
                                 exchange.policy_index, exchange.runtime.clock())
         if decision.action is Action.VALIDATE:
             exchange.runtime.count('validations', reason=decision.reason)
-            decision = validate(exchange, known, entry)
+            decision = validate_together(exchange, known, entry)
         if decision.action is Action.SERVE:
             return hit(exchange, entry, decision.reason)
     except Damaged as error:
@@ -97,11 +132,33 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     return miss(exchange, f'fwd=stale; detail={decision.reason}')
 
 
+def validate_together(exchange: Exchange, known: Known, entry: Entry) -> Decision:
+    """One HEAD for all who meet the entry meanwhile and know the same of it: as `miss.may_join` has it."""
+    if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens is None):
+        return validate(exchange, known, entry)
+    under_way, key = exchange.runtime.validations, (exchange.name, entry.identity, known)
+    if key in under_way:
+        found = under_way[key].wait(VALIDATE_SECONDS)
+        if found is not None:
+            decision, exchange.newest = found
+            return decision
+        return validate(exchange, known, entry)
+    done, found = under_way.setdefault(key, Event()), None
+    try:
+        decision = validate(exchange, known, entry)
+        found = decision, exchange.newest
+        return decision
+    finally:
+        del under_way[key]
+        done.send(found)
+
+
 def validate(exchange: Exchange, known: Known, entry: Entry) -> Decision:
     """Ask all replicas whether the entry is current; if it is, stamp it."""
     token = token_to_stamp(exchange, known)
     now = exchange.runtime.clock()
     status, version = newest_version(exchange.app, exchange.env)
+    exchange.newest = version if status == 200 else None
     if status == 200 and version == version_of(entry.meta.headers):
         if token is not None or exchange.settings.freshness == 'max-age':
             restamp(exchange, entry, Stamp(token.value if token else '', now))

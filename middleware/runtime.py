@@ -2,17 +2,17 @@
 be used after it, and what is made in the parent is made by root."""
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from cachetools import LRUCache
-from swift.common.concurrency import sleep, spawn_n, tpool
+from cachetools import LRUCache, TTLCache
+from swift.common.concurrency import Event, sleep, spawn_n, tpool
 from swift.common.utils import Timestamp
 
-from ..cache import Announced, Asked, Store, Token, TokenRing, TokensUnreachable, Unavailable
+from ..cache import UNKNOWN, Announced, Asked, Known, Store, Token, TokenRing, TokensUnreachable, Unavailable
 from ..conf.naming import ObjectName
 from ..queues import Forget, SqliteQueue
 from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
-from .fill import Fill
+from .flights import Flights
 from .recorder import Recorder
 
 LOOK_SECONDS = 1.0
@@ -20,25 +20,10 @@ LOOK_SECONDS = 1.0
 SPOOL_SIZE = 2**30
 # objects of which it is remembered that they wait in the spool
 CAPTURED = 10_000
+# for how long nobody waits for such a fetch again
+VAIN_SECONDS = 60.0
 # more files than these count as a full spool, whatever their size
 SPOOL_FILES = 10_000
-
-
-@dataclass(frozen=True)
-class Known:
-    """What memcached knew of an object.
-
-    :param reachable: False where memcached did not answer, or is not asked in this mode
-    """
-    token: Token | None
-    reachable: bool
-
-    @property
-    def settled(self) -> Token | None:
-        return self.token if self.token is not None and not self.token.pending else None
-
-
-UNKNOWN = Known(None, reachable=False)
 
 
 def start_threads() -> None:
@@ -61,8 +46,12 @@ class Runtime:
         self.settings = settings
         self.logger = logger
         self.clock = clock
-        self.fills: dict[str, Fill] = {}
+        self.flights = Flights()
+        # HEADs that others may wait for: what is known of which file of which object -> when it is told
+        self.validations: dict[tuple[ObjectName, str, Known], Event] = {}
         self.captured: LRUCache = LRUCache(CAPTURED)
+        # objects whose fetch by the sidecar took longer than is waited for
+        self.waited_in_vain: TTLCache = TTLCache(CAPTURED, VAIN_SECONDS)
         self.tokens = TokenRing(conf, logger) if settings.freshness == 'coherent' else None
         queue = SqliteQueue(settings.queue, logger=logger)
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
@@ -92,6 +81,7 @@ class Runtime:
 
     def close(self) -> None:
         """What is open, closed; for who ends a runtime before its process ends."""
+        self.flights.close()
         self.recorder.close()
         self.metrics.close()
         if self.tokens is not None:

@@ -4,7 +4,7 @@ from swift.common.swob import HTTPException, Request
 from ..cache import Token
 from ..conf.naming import ObjectName
 from .authorize import is_allowed
-from .info import container_info
+from .info import look_up
 
 
 class Write:
@@ -32,7 +32,8 @@ class Write:
 
     def _is_allowed(self, req):
         try:
-            info = container_info(req.environ, self._app, self._name)
+            tokens = self._runtime.tokens
+            info = look_up(req.environ, self._app, tokens and tokens.lines, self._name)
             return is_allowed(req, info.get('write_acl'), info.get('sync_key'))
         except Exception:  # noqa: BLE001 - the app meets it too, and words the answer
             self._runtime.logger.exception('tokens are set as if the write to %s were allowed', self._name.path)

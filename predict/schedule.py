@@ -37,9 +37,14 @@ class Schedule:
     def __len__(self):
         return len(self._start_of)
 
+    @property
+    def lead(self) -> float:
+        """Seconds before an object is expected at which its fetch begins."""
+        return SAFETY * self._fetch_seconds + LEAD
+
     def add(self, prediction: Prediction) -> bool:
         """Plan a fetch; False where it is planned already, or there is no room."""
-        start_at = prediction.at - SAFETY * self._fetch_seconds - LEAD
+        start_at = prediction.at - self.lead
         name = (prediction.account, prediction.key)
         planned = self._start_of.get(name)
         if planned is not None and planned <= start_at:

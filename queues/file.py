@@ -20,14 +20,16 @@ The file itself is opened by SQLite alone: closing it by other means would drop 
 holds for this process.
 """
 import contextlib
-import fcntl
+import errno
 import os
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .locks import try_lock
 from .schema import Unusable, ensure_schema
 
 PAUSE = 60
@@ -80,24 +82,16 @@ def turn(path: Path, until: float) -> Iterator[None]:
     :raises OSError: TimeoutError where another had it for too long
     """
     # read-only, so that it works on a file system that is
-    lock = os.open(f'{path}.lock', os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(f'{path}.lock', os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         _own(f'{path}.lock')
-        while not _try_lock(lock):
+        while not try_lock(lock):
             if time.monotonic() >= until:
                 raise TimeoutError(f'{path}.lock is held by another process')
             time.sleep(POLL_SECONDS)
         yield
     finally:
         os.close(lock)
-
-
-def _try_lock(lock):
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def open_file(path: Path, until: float) -> sqlite3.Connection:
@@ -111,6 +105,7 @@ def open_file(path: Path, until: float) -> sqlite3.Connection:
         # what belonged to a file that was moved away is not for the next
         _unlink_beside(path)
     # threads of a pool take turns; the one who has the queue sees to that
+    _refuse_link(path)
     db = sqlite3.connect(path, timeout=max(until - time.monotonic(), 0), isolation_level=None,
                          check_same_thread=False)
     try:
@@ -125,14 +120,30 @@ def open_file(path: Path, until: float) -> sqlite3.Connection:
     return db
 
 
+def _refuse_link(path):
+    """SQLite would follow it, and make what is not there. :raises OSError:"""
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, 'must be a file of its own, not a link', str(path))
+
+
 def _own(path):
-    """Readable by its owner alone; and what root made by looking belongs to whom the folder belongs."""
-    status = os.stat(path)
-    if status.st_mode & 0o777 != 0o600:
-        os.chmod(path, 0o600)
-    folder = os.stat(os.path.dirname(path))
-    if os.geteuid() == 0 and status.st_uid != folder.st_uid:
-        os.chown(path, folder.st_uid, folder.st_gid)
+    """Readable by its owner alone; and what root made by looking belongs to whom the folder belongs.
+
+    :raises OSError: for what is no file of its own: root must not give away what a link leads to
+    """
+    # such a descriptor may be closed: it drops none of SQLite's locks
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status, same = os.fstat(descriptor), f'/proc/self/fd/{descriptor}'
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise OSError(errno.ELOOP, 'must be a file of its own, not a link', str(path))
+        if status.st_mode & 0o777 != 0o600:
+            os.chmod(same, 0o600)
+        folder = os.stat(os.path.dirname(path))
+        if os.geteuid() == 0 and status.st_uid != folder.st_uid:
+            os.chown(same, folder.st_uid, folder.st_gid)
+    finally:
+        os.close(descriptor)
 
 
 def set_aside(path: Path, word: str, now: float) -> Path:

@@ -5,7 +5,10 @@ What holds after a crash is the queue's affair. Names are native strings, unquot
 since the epoch.
 """
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,9 @@ class Access:
     :param client: opaque; equal for requests of one user from one address
     :param bytes: length of the object
     :param outcome: 'hit', 'prefetched' (a hit on what the sidecar had fetched) or 'miss'
+    :param manifest: it is a static large object's manifest
+    :param cut: what was asked for ended before the object's end
+    :param fetch: it is to be fetched whole: a part of it was asked for, and it was not there
     """
     account: str
     container: str
@@ -23,6 +29,9 @@ class Access:
     at: float
     bytes: int = 0
     outcome: str = ''
+    manifest: bool = False
+    cut: bool = False
+    fetch: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,19 +90,45 @@ class Misplaced:
 
 Record = Access | Warm | Forget | Fill | Misplaced
 KINDS = {kind.__name__: kind for kind in (Access, Warm, Forget, Fill, Misplaced)}
+FIELDS = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
 PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Fill')
 
 
 def encode(record: Record) -> tuple[str, str]:
     """(kind, JSON)."""
-    return type(record).__name__, json.dumps(asdict(record), separators=(',', ':'))
+    # all fields are plain values: dataclasses.asdict would copy each of them, at twice the cost
+    return type(record).__name__, json.dumps(vars(record), separators=(',', ':'))
 
 
 def decode(kind: str, text: str) -> Record:
     """:raises ValueError: for what no version known here has written"""
-    try:
-        known = {field.name for field in fields(KINDS[kind])}
+    with _refusing(kind):
+        return _made(KINDS[kind], json.loads(text))
+
+
+def encode_many(records: Sequence[Record]) -> str:
+    """JSON of records of one kind: the names of the fields, once, and the values of each record."""
+    names = [field.name for field in fields(records[0])]
+    rows = list(map(attrgetter(*names), records))
+    return json.dumps({'fields': names, 'rows': rows}, separators=(',', ':'))
+
+
+def decode_many(kind: str, text: str) -> list[Record]:
+    """:raises ValueError: as `decode` does, for all of them"""
+    with _refusing(kind):
         found = json.loads(text)
-        return KINDS[kind](**{key: value for key, value in found.items() if key in known})
+        return [_made(KINDS[kind], dict(zip(found['fields'], row, strict=True))) for row in found['rows']]
+
+
+def _made(kind, found):
+    known = FIELDS[kind]
+    return kind(**found) if found.keys() <= known else kind(
+        **{key: value for key, value in found.items() if key in known})
+
+
+@contextmanager
+def _refusing(kind) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f'not a record of kind {kind}: {error!r}') from None

@@ -7,6 +7,7 @@ What holds after a crash, of a process or of the machine: a Misplaced record is 
 returned (synchronous=FULL); of the others the last moments may be lost after a power cut (NORMAL), and
 the file is whole in either case. A leased record whose consumer died comes back when its lease runs out;
 so does one whose consumer is too slow, which then has it twice: handling a record twice must do no harm.
+Reads that were put together lie in one row (`packs.py`), and are single records to all who use the queue.
 A file that cannot be used is set aside and a new one begins, see `file.py`.
 
 How full: at most `limit` prefetch records. What is more goes, oldest first and counted: Access before
@@ -23,9 +24,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from . import packs
 from .connection import QueueFile
+from .packs import Row
 from .records import PREFETCH_KINDS, Forget, Misplaced, Record, Warm, decode, encode
 
 PREFETCH_LIMIT = 100_000
@@ -34,8 +38,10 @@ SHARES = 20
 # of each kind of prefetch records
 DEAD_LIMIT = 1000
 BUSY_SECONDS = 5.0
-# each is answered from an index, in order, and ends after n rows
-READY = ('due = 0 ORDER BY id', 'due > 0 AND due <= :now ORDER BY due', 'since > :now ORDER BY since')
+# which, and in what order; each is answered from an index, and ends after n records
+READY = (('due = 0', 'id'), ('due > 0 AND due <= :now', 'due'), ('since > :now', 'since'))
+# what waits goes before what is leased
+DROPPABLE = (('due = 0', 'id'), ('due > 0', 'due'))
 LETTER = 'SELECT id, kind, body, put_at, tries, '
 
 
@@ -87,20 +93,23 @@ class SqliteQueue:
         durable = any(isinstance(record, Misplaced) for record in records)
         now = self._clock()
         with self._file.transaction('FULL' if durable else 'NORMAL') as db:
-            db.executemany('INSERT INTO records (kind, body, account, put_at) VALUES (?, ?, ?, ?)',
-                           ((*encode(record), _account(record), now) for record in records))
+            for some in _groups(records):
+                if len(some) > 1 and type(some[0]).__name__ in packs.KINDS:
+                    packs.put(db, some, now)
+                else:
+                    db.executemany('INSERT INTO records (kind, body, account, put_at) VALUES (?, ?, ?, ?)',
+                                   ((*encode(record), _account(record), now) for record in some))
             self._bound(db, {_account(record) for record in records} - {None})
 
     def _bound(self, db, accounts):
         for account in accounts:
             _keep_newest(db, 'records', 'account', account, max(self._limit // SHARES, 1))
-        counts = dict(db.execute('SELECT name, value FROM counters'))
+        counts = packs.counts(db)
         excess = sum(counts.get(kind, 0) for kind in PREFETCH_KINDS) - self._limit
-        for kind in DROP_ORDER:
+        for kind, which in product(DROP_ORDER, DROPPABLE):
             if excess > 0:
-                # what waits goes before what is leased
-                gone = db.execute('DELETE FROM records WHERE id IN (SELECT id FROM records WHERE kind = ?'
-                                  ' ORDER BY due, id LIMIT ?)', (kind, excess)).rowcount
+                oldest = list(packs.rows(db, kind, which, excess))
+                gone = packs.delete(db, packs.first(db, oldest, excess))
                 excess -= gone
                 _count_dropped(db, gone)
 
@@ -113,41 +122,49 @@ class SqliteQueue:
         """
         now = self._clock()
         with self._file.transaction() as db:
-            rows = sorted(row for kind in kinds for row in _ready(db, kind, now, n))[:n]
-            db.executemany('UPDATE records SET since = ?, due = ?, tries = tries + 1 WHERE id = ?',
-                           [(now - seconds, now + seconds, row[0]) for row in rows])
-            return list(self._decoded(db, rows))
+            ready = sorted(row for kind in kinds for which in READY for row in packs.rows(db, kind, which, n, now))
+            rows = packs.first(db, ready, n)
+            for row in rows:
+                db.execute(f'UPDATE {row.table} SET since = ?, due = ?, tries = tries + 1 WHERE id = ?',  # nosec B608
+                           (now - seconds, now + seconds, row.id))
+            return [leased for row in rows for leased in self._decoded(db, row)]
 
-    def _decoded(self, db, rows):
-        for number, kind, body, tries in rows:
-            try:
-                yield Leased(number, decode(kind, body), tries)
-            except ValueError as error:
-                self._bury(db, [number], str(error))
+    def _decoded(self, db, row: Row):
+        try:
+            records = row.unpacked() if row.table == 'packs' else {row.id: decode(row.kind, row.body)}
+        except ValueError as error:
+            self._bury(db, {row.table: [row.id]}, str(error))
+            return []
+        return [Leased(number, record, row.tries) for number, record in records.items()]
 
     def done(self, ids: Iterable[int]) -> None:
         """These were handled. :raises QueueError:"""
         with self._file.transaction() as db:
-            db.executemany('DELETE FROM records WHERE id = ?', [(number,) for number in ids])
+            for table, found in packs.places(db, ids).items():
+                db.executemany(f'DELETE FROM {table} WHERE id = ?', [(number,) for number in found])  # nosec B608
 
     def retry(self, ids: Iterable[int], at: float) -> None:
         """Give these back, to be leased again from `at` on. :raises QueueError:"""
         now = self._clock()
         since, due = (2 * now - at, at) if at > now else (None, 0)
         with self._file.transaction() as db:
-            db.executemany('UPDATE records SET since = ?, due = ? WHERE id = ?',
-                           [(since, due, number) for number in ids])
+            for table, found in packs.places(db, ids).items():
+                db.executemany(f'UPDATE {table} SET since = ?, due = ? WHERE id = ?',  # nosec B608
+                               [(since, due, number) for number in found])
 
     def dead(self, ids: Iterable[int], why: str) -> None:
         """These will not be tried again; they are kept for the operator. :raises QueueError:"""
         with self._file.transaction('FULL') as db:
-            self._bury(db, ids, why)
+            self._bury(db, packs.places(db, ids, whole=False), why)
 
-    def _bury(self, db, ids, why):
-        for number in ids:
-            db.execute('INSERT INTO dead SELECT id, kind, body, account, put_at, tries, ?, ? FROM records'
-                       ' WHERE id = ?', (why, self._clock(), number))
-            db.execute('DELETE FROM records WHERE id = ?', (number,))
+    def _bury(self, db, places, why):
+        for table, ids in places.items():
+            account = 'account' if table == 'records' else 'NULL'
+            copy = (f'INSERT INTO dead SELECT id, kind, body, {account}, put_at, tries, ?, ? FROM {table}'  # nosec B608
+                    ' WHERE id = ?')
+            for number in ids:
+                db.execute(copy, (why, self._clock(), number))
+                db.execute(f'DELETE FROM {table} WHERE id = ?', (number,))  # nosec B608
         for kind in PREFETCH_KINDS:
             _keep_newest(db, 'dead', 'kind', kind, DEAD_LIMIT)
 
@@ -159,19 +176,14 @@ class SqliteQueue:
         :raises QueueError:
         """
         with self._file.reading() as db:
-            found = db.execute('SELECT name, value FROM counters WHERE value > 0').fetchall()
-        return {'dead': 0, 'dropped': 0, **dict(found)}
+            return {'dead': 0, 'dropped': 0, **packs.counts(db)}
 
     def oldest(self) -> dict[str, float]:
         """Seconds since the oldest record of each kind was put. :raises QueueError:"""
         now = self._clock()
         with self._file.reading() as db:
-            found = db.execute(
-                'SELECT name, (SELECT put_at FROM records WHERE id = (SELECT min(id) FROM ('
-                '  SELECT * FROM (SELECT id FROM records WHERE kind = name AND due = 0 ORDER BY id LIMIT 1)'
-                '  UNION ALL SELECT min(id) FROM records WHERE kind = name AND due > 0))) FROM counters'
-                ).fetchall()
-        return {kind: max(now - put_at, 0.0) for kind, put_at in found if put_at is not None}
+            found = {kind: _oldest(db, kind) for kind in packs.counts(db)}
+        return {kind: max(now - put_at, 0.0) for kind, put_at in found.items() if put_at is not None}
 
     def dead_letters(self, n: int, after: int = 0) -> list[Letter]:
         """Up to `n`, oldest first, from the one after id `after` on. :raises QueueError:"""
@@ -184,7 +196,7 @@ class SqliteQueue:
         with self._file.reading() as db:
             row = db.execute(f"{LETTER} '' FROM records WHERE id = ? UNION ALL {LETTER} why FROM dead"
                              " WHERE id = ?", (number, number)).fetchone()
-        return Letter(*row) if row else None
+            return Letter(*row) if row else _packed(db, number)
 
     def revive(self, ids: Iterable[int]) -> int:
         """Have dead letters tried again, as if they had never been. Tells how many. :raises QueueError:"""
@@ -204,18 +216,49 @@ def _account(record):
     return record.account if isinstance(record, Warm | Forget) else None
 
 
-def _ready(db, kind, now, n):
-    for condition in READY:
-        yield from db.execute(f'SELECT id, kind, body, tries FROM records WHERE kind = :kind AND {condition}'
-                              ' LIMIT :n', {'kind': kind, 'now': now, 'n': n})
+def _groups(records):
+    """Runs of records in their order, but that all which can be a pack stand where the first of them does."""
+    groups, of_kind = [[]], {}
+    for record in records:
+        kind = type(record).__name__
+        if kind in of_kind:
+            of_kind[kind].append(record)
+        elif kind in packs.KINDS:
+            of_kind[kind] = [record]
+            groups += [of_kind[kind], []]
+        else:
+            groups[-1].append(record)
+    return filter(None, groups)
+
+
+def _oldest(db, kind):
+    """When it was put; None where there is none."""
+    found = []
+    for table in ('records', 'packs'):
+        found += db.execute(
+            f'SELECT put_at FROM {table} WHERE id = (SELECT min(id) FROM ('  # nosec B608
+            f'  SELECT * FROM (SELECT id FROM {table} WHERE kind = :kind AND due = 0 ORDER BY id LIMIT 1)'
+            f'  UNION ALL SELECT min(id) FROM {table} WHERE kind = :kind AND due > 0))', {'kind': kind}).fetchall()
+    return min((put_at for put_at, in found), default=None)
+
+
+def _packed(db, number):
+    """As it would be in a row of its own."""
+    pack = packs.find(db, number)
+    if pack is None or number not in pack.ids:
+        return None
+    put_at, = db.execute('SELECT put_at FROM packs WHERE id = ?', (pack.id,)).fetchone()
+    return Letter(number, *encode(pack.unpacked()[number]), put_at, pack.tries)
 
 
 def _keep_newest(db, table, column, value, n):
     """Of the rows that have the value; the cost is that of `n` rows of an index."""
-    last = db.execute(f'SELECT id FROM {table} WHERE {column} = ? ORDER BY id DESC LIMIT 1 OFFSET ?',
+    # table and column are this module's own words
+    last = db.execute(f'SELECT id FROM {table} WHERE {column} = ? ORDER BY id DESC LIMIT 1 OFFSET ?',  # nosec B608
                       (value, n)).fetchone()
     if last is not None:
-        gone = db.execute(f'DELETE FROM {table} WHERE {column} = ? AND id <= ?', (value, last[0])).rowcount
+        old = f'DELETE FROM {table} WHERE {column} = ? AND id <= ?'  # nosec B608
+        gone = db.execute(old, (value, last[0])).rowcount
         _count_dropped(db, gone)
 
 

@@ -10,7 +10,6 @@ aside, and the sum begins with what the living have.
 """
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import stat
@@ -22,6 +21,7 @@ from pathlib import Path
 from ..conf.metrics import COUNTERS
 from .counters import NEW_SUFFIX, SUFFIX, slots_of
 from .countfile import MOST_BYTES, BadFile, OtherVersion, decode
+from .locks import try_lock
 
 TOTAL = 'total.json'
 LOCK = 'lock'
@@ -90,7 +90,7 @@ def fold(folder: Path, clock: Callable[[], float] = time.time) -> int:
         # nobody has counted yet
         return 0
     try:
-        return _fold(folder, clock()) if _try_lock(lock) else 0
+        return _fold(folder, clock()) if try_lock(lock) else 0
     finally:
         os.close(lock)
 
@@ -115,7 +115,7 @@ def _take(folder, name, total, now):
     try:
         with _opened(path) as file:
             # nobody locks a file again that has its name: who is dead stays so
-            if not _try_lock(file):
+            if not try_lock(file):
                 return False
             total.add(decode(os.pread(file, MOST_BYTES, 0)))
     except OtherVersion:
@@ -132,7 +132,7 @@ def _sweep_new(folder, now):
     """Files that were never finished, of processes that were killed."""
     for path in folder.glob(f'*{NEW_SUFFIX}'):
         with contextlib.suppress(OSError), _opened(path) as file:
-            if now - os.fstat(file).st_mtime > NEW_SECONDS and _try_lock(file):
+            if now - os.fstat(file).st_mtime > NEW_SECONDS and try_lock(file):
                 path.unlink()
 
 
@@ -156,18 +156,11 @@ def _opened(path) -> Iterator[int]:
         os.close(file)
 
 
-def _try_lock(file):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _read_total(folder, mend=False):
     path = folder / TOTAL
     try:
-        found = json.loads(path.read_bytes())
+        with _opened(path) as file:
+            found = json.loads(os.pread(file, os.fstat(file).st_size, 0))
         return Total({slot: count for slot, count in found['counts'].items() if type(count) is int and count >= 0},
                      frozenset(found['folded']), int(found['generation']))
     except FileNotFoundError:

@@ -143,7 +143,8 @@ class Worker:
                         prefetcher.max_contexts) if prefetcher.learn else None
         self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
                          lambda: count('backoffs'))
-        parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count)
+        parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
+                      look_ahead=prefetcher.look_ahead)
         self.prefetcher = Prefetcher(parts, prefetcher.concurrency, logger)
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
@@ -171,7 +172,7 @@ class Worker:
             sleep(RETRY_SECONDS)
         else:
             self._failing = False
-        self._tell()
+        self.metrics.flush()
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
             if not self.keeper.store.is_current():
@@ -179,9 +180,6 @@ class Worker:
                 return False
             self.upkeep()
         return True
-
-    def _tell(self):
-        self.metrics.flush()
 
     def upkeep(self) -> None:
         """What need not be done for every record."""
@@ -198,7 +196,6 @@ class Worker:
             self.prefetcher.stop()
         except QueueError as error:
             self._logger.error('leases are left to run out: %s', error)
-        self._tell()
         self.metrics.close()
         self.rebuilding.kill()
         self._listener.close()
@@ -233,4 +230,5 @@ def _make_folder(cache_dir, user):
         return
     entry = pwd.getpwnam(user)
     if os.geteuid() == 0:
-        os.chown(cache_dir, entry.pw_uid, entry.pw_gid)
+        # whoever may write to the folder above could have put a link there meanwhile
+        os.chown(cache_dir, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..cache import Store
 from ..cache.holdings import Holdings, Item
+from ..cache.store import CLOCK_SLACK
 from .uses import Uses
 
 EVICT_AT_A_TIME = 64
@@ -16,8 +17,6 @@ EVICT_AT_A_TIME = 64
 ROUND = 64 * 2**20
 # after eviction did not help
 PAUSE_SECONDS = 30.0
-# by which a file's time may be ahead before it says nothing
-CLOCK_SLACK = 60.0
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Fetcher:
         What a lagging replica holds must not be made to last: where the token does not tell how old an
         answer may be, all replicas are asked for the newest version.
 
-        :param origin: 'prefetch' or 'warm'
+        :param origin: 'prefetch', 'whole' or 'warm'
         :param pace: is told when the answer and when bytes came, and says how long to wait for more
         :returns: the spool file's name and the object's length in bytes
         :raises NotFetched: with the reason
@@ -102,6 +102,28 @@ class Fetcher:
             return self._spool(meta, self._paced(body, pace), stamp), meta.body_length
         finally:
             close_if_possible(body)
+
+    def small(self, name: ObjectName, most: int, pace: Pace) -> bytes:
+        """An object's bytes, kept nowhere.
+
+        :param most: bytes that it may have
+        :raises NotFetched: with the reason
+        """
+        if self.container(name.account, name.container).opted_out:
+            raise NotFetched('the container has opted out')
+        asked_at = self._clock()
+        headers, body = self._get(name, newest=False)
+        try:
+            pace.answered(self._clock() - asked_at, self._clock())
+            length = length_of(headers)
+            if length > most:
+                raise NotFetched(f'{length} bytes are more than {most}')
+            found = b''.join(self._paced(_at_most(body, length), pace))
+        finally:
+            close_if_possible(body)
+        if len(found) < length:
+            raise NotFetched(f'{len(found)} bytes where {length} were announced')
+        return found
 
     def _get(self, name, newest):
         wanted = {'X-Newest': 'true', **NO_PREFETCH} if newest else NO_PREFETCH
@@ -174,6 +196,15 @@ class Fetcher:
                 yield ObjectName(account, container, item['name']), int(item['bytes'])
         except UnexpectedResponse as error:
             raise _failure(error, 'listing: ') from None
+
+
+def _at_most(body, length):
+    """:raises NotFetched: where there is more"""
+    for chunk in body:
+        length -= len(chunk)
+        if length < 0:
+            raise NotFetched('more bytes than were announced')
+        yield chunk
 
 
 def _failure(error, what=''):

@@ -1,6 +1,6 @@
 """Fetching ahead: what is due, how much at the same time, and what became of it."""
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
@@ -17,7 +17,10 @@ LATE_SECONDS = 30.0
 # before it; less than a second is no measure
 IDLE_FACTOR = 2.0
 IDLE_LEAST = 1.0
-# between two looks whether a fetch for warming may begin
+# what was read in part is fetched whole though nobody guessed that it will be read again
+NOBODYS_GUESS = 0.0
+PREFETCH, WHOLE = 'prefetch', 'whole'
+# between two looks whether there is a place
 LOOK_SECONDS = 0.05
 
 
@@ -85,42 +88,80 @@ class Fetches:
                 self._under_way.add(name)
                 # here, or else the next to ask would find this place free
                 self._pace.began()
-                self._pool.spawn_n(self._prefetch, name, idle_for(prediction, now))
+                self._pool.spawn_n(self._prefetch, name, origin_for(prediction), idle_for(prediction, now))
 
-    def _prefetch(self, name, idle):
+    def _prefetch(self, name, origin, idle):
         began_at = self._clock()
         try:
             if not self._keeper.may_prefetch(idle=idle):
                 self._count('no_room')
                 self._pace.ended()
-            elif self._fetch(name, 'prefetch', idle):
-                self._count('prefetched')
+            elif self._fetch(name, origin, idle):
+                self._count('prefetched' if origin == PREFETCH else 'fetched_whole')
                 self._schedule.fetched(self._clock() - began_at)
         finally:
             self._under_way.discard(name)
             # when this one's place in the pool is free
             spawn_n(self.begin_due)
 
+    def want(self, name: ObjectName, at: float) -> None:
+        """Somebody read a part of it at that time: have the whole fetched, unless it is here or coming."""
+        self._schedule.add(Prediction(name.account, (name.container, name.object), NOBODYS_GUESS, at))
+
+    def expect(self, predictions: Iterable[Prediction]) -> None:
+        """Have fetched in time what is not here."""
+        for prediction in predictions:
+            if not self.is_here(name_of(prediction)):
+                self._schedule.add(prediction)
+
     def warm(self, name: ObjectName) -> bool:
         """Fetch and admit when there is a place; tells whether it was admitted."""
-        while not self._pace.places(self._clock()):
+        # never twice at once
+        while name in self._under_way or not self._pace.places(self._clock()):
             sleep(max(self._pace.wait(self._clock()), LOOK_SECONDS))
+        if self.is_here(name):
+            return False
+        self._under_way.add(name)
         self._pace.began()
-        if self._fetch(name, 'warm'):
+        try:
+            warmed = self._fetch(name, 'warm')
+        finally:
+            self._under_way.discard(name)
+        if warmed:
             self._count('warmed')
-            return True
-        return False
+        return warmed
+
+    def small(self, name: ObjectName, most: int) -> bytes:
+        """An object's bytes, kept nowhere, when there is a place for it.
+
+        :param most: bytes that it may have
+        :raises NotFetched: with the reason; BackendFailed too where there was no place for long
+        """
+        began_at, failed = self._clock(), False
+        while not self._pace.places(self._clock()):
+            if self._stopped or self._clock() - began_at > LATE_SECONDS:
+                raise BackendFailed('the backend is slow')
+            sleep(LOOK_SECONDS)
+        self._pace.began()
+        try:
+            return self._fetcher.small(name, most, self._pace)
+        except (BackendFailed, Timeout, ConnectionError):
+            failed = True
+            raise
+        finally:
+            self._pace.failed(self._clock()) if failed else self._pace.ended()
 
     def _fetch(self, name, origin, idle=None):
         """Fetch and admit one that began; what goes wrong is logged and counted here."""
-        spool_name = self._spool(name, origin)
-        try:
-            return spool_name is not None and self._keeper.admit(spool_name, idle)
-        except Stopped:
-            return False
-        except OSError as error:
-            self._logger.error('%s not admitted: %s', name.path, error)
-            return False
+        with self._keeper.store.fetching(name):
+            spool_name = self._spool(name, origin)
+            try:
+                return spool_name is not None and self._keeper.admit(spool_name, idle)
+            except Stopped:
+                return False
+            except OSError as error:
+                self._logger.error('%s not admitted: %s', name.path, error)
+                return False
 
     def _spool(self, name, origin):
         failed = False
@@ -158,6 +199,12 @@ def name_of(prediction: Prediction) -> ObjectName:
     return ObjectName(prediction.account, *prediction.key)
 
 
-def idle_for(prediction: Prediction, now: float) -> float:
-    """Seconds without a read after which an entry is colder than what is predicted."""
+def origin_for(prediction: Prediction) -> str:
+    return PREFETCH if prediction.probability else WHOLE
+
+
+def idle_for(prediction: Prediction, now: float) -> float | None:
+    """Seconds without a read after which an entry is colder than what is predicted; None: the keeper's own."""
+    if not prediction.probability:
+        return None
     return max(IDLE_FACTOR * (prediction.at - now) / prediction.probability, IDLE_LEAST)

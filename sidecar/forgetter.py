@@ -4,9 +4,9 @@ import os
 from swift.common.concurrency import Semaphore
 
 from ..cache import Damaged, Entry, Store
+from ..cache.entry import rounded
 from ..cache.holdings import Holdings
 from ..cache.reader import disk_bytes
-from ..cache.scan import rounded
 from ..conf.naming import ObjectName, to_bytes
 from ..queues import Forget
 from .evictor import Evictor, Tools

@@ -16,9 +16,10 @@ from contextlib import suppress
 from swift.common.concurrency import Semaphore, sleep
 
 from ..cache import CacheError, Store
+from ..cache.entry import rounded
 from ..cache.holdings import Holdings
 from ..cache.ledger import Ledger
-from ..cache.scan import Scan, read_folder, rounded
+from ..cache.scan import Scan, read_folder
 from ..queues import Forget
 from .evictor import Evictor, Limits, Tools
 from .forgetter import Forgetter
@@ -191,8 +192,9 @@ class Keeper:
             self._logger.info('%s not admitted: %s', spool_name, error)
             return False
         finally:
-            # what was captured has a record, and comes again; nobody asks for what was fetched
-            self._execute(candidate.close, self._closed and candidate.origin == 'read')
+            if not candidate.is_closed:
+                # what was captured has a record, and comes again; nobody asks for what was fetched
+                self._execute(candidate.close, self._closed and candidate.origin == 'read')
 
     def _discard(self, spool_name):
         with suppress(OSError):
@@ -220,7 +222,10 @@ class Keeper:
 
     def _place(self, candidate, total):
         self._ledger.allow(total)
-        return candidate.link()
+        replaced = candidate.link()
+        # here too, since a call through a thread costs as much as all the rest
+        candidate.close()
+        return replaced
 
     def _make_room(self, needed, origin, idle):
         """Evict before anything is linked; tells whether there is room now."""
@@ -234,7 +239,7 @@ class Keeper:
         if origin == 'read':
             self._evictor.evict(holdings, wanted)
             return holdings.total + needed <= limits.size
-        if origin == 'prefetch' and holdings.scan is None:
+        if origin in ('prefetch', 'whole') and holdings.scan is None:
             self._evictor.evict_idle(holdings, wanted, self._idle_since(idle))
         return holdings.total + needed <= limits.high_bytes
 

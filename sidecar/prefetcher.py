@@ -15,9 +15,10 @@ from ..queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
 from ..queues.records import PREFETCH_KINDS
 from .evictor import uncounted
 from .fetcher import Fetcher
-from .fetches import Fetches, Means, name_of
+from .fetches import Fetches, Means
 from .keeper import Keeper, Stopped
 from .lanes import Lanes
+from .manifests import Manifests, Reading
 from .pace import Pace
 from .turns import QueueInTurns
 from .warmer import Warmer, Warming
@@ -46,6 +47,8 @@ class Parts:
     count: Callable = uncounted
     # runs a blocking call
     execute: Callable = tpool.execute
+    # segments that are fetched ahead of who reads a manifest, at most
+    look_ahead: int = 8
 
 
 class Prefetcher:
@@ -67,6 +70,8 @@ class Prefetcher:
         means = Means(parts.keeper, parts.fetcher, parts.schedule, parts.pace, parts.count,
                       self._lanes.__contains__)
         self.fetches = Fetches(means, concurrency, logger, clock)
+        self._manifests = Manifests(self.fetches.small, self._expect, lambda: parts.schedule.lead, parts.count,
+                                    logger, parts.look_ahead)
         warmer = Warmer(parts.fetcher, parts.keeper, self.fetches.warm, max(1, concurrency // 2))
         self._warming = Warming(warmer, self._queue, parts.count, logger)
         self._in_lanes: set[int] = set()
@@ -197,15 +202,25 @@ class Prefetcher:
                 self._count('prefetched_late')
         elif self._keeper.touch(self._keeper.store.naming.entry(name)):
             self._count('prefetched_used')
-        if self._learner is None:
-            return
+        if record.fetch:
+            self.fetches.want(name, record.at)
+        else:
+            self._schedule.cancel(record.account, (record.container, record.object))
+        if self._learner is not None:
+            self._look_ahead(self._learner, record)
+
+    def _look_ahead(self, learner, record):
         read = Read(record.account, record.client, (record.container, record.object), record.at)
-        self._schedule.cancel(read.account, read.key)
-        predictions = self._learner.observe(read)
+        predictions = learner.observe(read)
         if self._clock() - record.at <= STALE_SECONDS:
-            for prediction in predictions:
-                if not self.fetches.is_here(name_of(prediction)):
-                    self._schedule.add(prediction)
+            self.fetches.expect(predictions)
+            self._manifests.observe(Reading(read, record.manifest, not record.cut))
+
+    def _expect(self, predictions):
+        """What is due may be so between two turns: a manifest takes its time to come."""
+        if predictions:
+            self.fetches.expect(predictions)
+            self.fetches.begin_due()
 
     # the end
 
@@ -217,6 +232,7 @@ class Prefetcher:
         """Wait until what was begun is done: fetches, and what became due meanwhile, and all warming."""
         self.settle()
         self._warming.wait()
+        self._manifests.wait()
         self.fetches.drain()
 
     def stop(self) -> None:

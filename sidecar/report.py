@@ -9,6 +9,7 @@ import time
 
 from .keeper import Keeper
 
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 SPOOL_PERCENT = 5
 SPOOL_LEAST = 2**30
 
@@ -37,5 +38,8 @@ def write_report(keeper: Keeper, **more) -> None:
     }
     path = keeper.store.layout.report
     temporary = path.with_name(f'{path.name}.{os.getpid()}')
-    temporary.write_text(json.dumps(report))
+    # what an earlier process of this number left
+    temporary.unlink(missing_ok=True)
+    with open(os.open(temporary, CREATE, 0o600), 'w') as file:
+        file.write(json.dumps(report))
     os.replace(temporary, path)

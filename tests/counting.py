@@ -4,8 +4,35 @@ import os
 import resource
 import signal
 
+import pytest
+
+from swiftahead.conf.metrics import COUNTERS
+from swiftahead.queues import Counters, counters_folder
 from swiftahead.queues.countfile import Format
 from swiftahead.queues.totals import read_all
+
+
+@pytest.fixture(name='folder')
+def counts_folder(tmp_path):
+    return counters_folder(tmp_path / 'queue.db')
+
+
+@pytest.fixture(name='make')
+def make_counters(folder):
+    """Makes counters of this process, each with a file of its own."""
+    made = []
+
+    def make(table=COUNTERS):
+        made.append(Counters(folder, table))
+        return made[-1]
+    yield make
+    for counters in made:
+        counters._let_go()
+
+
+@pytest.fixture(name='counters')
+def own_counters(make):
+    return make()
 
 
 def told(folder):

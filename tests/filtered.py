@@ -190,10 +190,11 @@ class Proxy:
         return count
 
     def settle(self) -> None:
-        """Wait until no fill is left."""
+        """Wait until no request to the app is under way that others might join, nor one that lingers."""
         with Timeout(20):
-            while self.runtime.fills:
+            while self.runtime.flights.running:
                 sleep()
+        self.runtime.flights.close()
 
     def flush(self) -> None:
         """Wait until all records are written."""
@@ -253,5 +254,6 @@ def plain(proxy, **asked):
 
 def assert_nothing_kept(proxy):
     proxy.settle()
-    assert (proxy.records(Fill), list(proxy.runtime.store().spool_files()), proxy.runtime.fills) == ([], [], {})
+    assert (proxy.records(Fill), list(proxy.runtime.store().spool_files())) == ([], [])
+    assert proxy.runtime.flights.running == 0
     assert proxy.swift.open == 0

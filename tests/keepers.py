@@ -1,7 +1,4 @@
-"""What tests of the keeper share: entries of known size, a cache folder's bytes, file systems of their own."""
-import subprocess
-
-import pytest
+"""What tests of the keeper share: entries of known size, a cache folder's bytes."""
 from helpers import ListLogger, spool
 
 from swiftahead.conf.naming import ObjectName
@@ -41,19 +38,3 @@ def make_keeper(store, size=10 * UNIT, high=90, low=50, floor=0, **tools):
     return Keeper(store, Limits(size, high, low, floor), ListLogger(), Tools(**tools))
 
 
-class Mount:
-    """A file system of its own, in memory; only root may have it."""
-
-    def __init__(self, folder, options):
-        self.folder = folder
-        folder.mkdir()
-        mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', f'mode=0700,{options}', 'tmpfs', folder],
-                                 capture_output=True, text=True)
-        if mounted.returncode:
-            pytest.skip(f'no tmpfs can be mounted here: {mounted.stderr.strip()}')
-
-    def remount(self, options):
-        subprocess.run(['mount', '-o', f'remount,{options}', self.folder], check=True)
-
-    def unmount(self):
-        subprocess.run(['umount', '-l', self.folder], check=True)

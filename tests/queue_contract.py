@@ -3,6 +3,7 @@
 `make(**options)` gives a queue with the options of `SqliteQueue`; all that one test makes are the same
 queue, each as another process would see it.
 """
+import json
 from dataclasses import dataclass, replace
 
 import pytest
@@ -115,7 +116,43 @@ class QueueContract:
         queue.put([MISPLACED])
         assert queue.lease(10, 60) == []
 
+    def test_a_lease_takes_as_many_as_it_asks_for_of_what_was_put_together(self, queue, make, clock):
+        other = make(clock=clock)
+        queue.put(accesses(0, 10))
+        found = [leased(one, n=3) for one in (queue, other, queue)]
+        assert found == [accesses(0, 3), accesses(3, 6), accesses(6, 9)]
+        clock.now += 60
+        assert leased(queue) == accesses(0, 10)
+
+    def test_of_what_was_put_together_some_may_be_done_and_some_not(self, queue, clock):
+        queue.put(accesses(0, 10))
+        ids = [item.id for item in queue.lease(10, 60)]
+        assert len(set(ids)) == 10
+        queue.done(ids[:2] + ids[5:])
+        clock.now += 60
+        assert [(item.record, item.tries) for item in queue.lease(10, 60)] == [
+            (one, 1) for one in accesses(2, 5)]
+
     # retry, dead
+
+    def test_of_what_was_put_together_some_may_be_given_back(self, queue, clock):
+        queue.put(accesses(0, 10))
+        ids = [item.id for item in queue.lease(10, 60)]
+        queue.retry(ids[3:5], clock.now + 5)
+        queue.done(ids[5:])
+        clock.now += 5
+        assert leased(queue) == accesses(3, 5)
+        clock.now += 55
+        assert leased(queue) == [*accesses(0, 3)]
+
+    def test_of_what_was_put_together_one_may_be_a_dead_letter(self, queue):
+        queue.put(accesses(0, 10))
+        items = queue.lease(10, 60)
+        queue.dead([items[4].id], 'broken')
+        queue.done([item.id for item in items])
+        assert queue.depth() == {'dead': 1, 'dropped': 0}
+        assert queue.revive([items[4].id]) == 1
+        assert [(item.id, item.record) for item in queue.lease(10, 60)] == [(items[4].id, items[4].record)]
 
     def test_what_is_given_back_comes_at_its_time(self, queue, clock):
         queue.put([ACCESS])
@@ -192,6 +229,13 @@ class QueueContract:
             queue.put(accesses(10 * number, 10 * number + 10))
         assert queue.depth() == {'Access': 100, 'dead': 0, 'dropped': 50}
         assert leased(queue) == accesses(50, 150)
+
+    def test_f10_of_what_was_put_together_the_oldest_are_dropped_one_by_one(self, make):
+        queue = make(limit=10)
+        for first, last in ((0, 7), (7, 14), (14, 15)):
+            queue.put(accesses(first, last))
+        assert queue.depth() == {'Access': 10, 'dead': 0, 'dropped': 5}
+        assert leased(queue) == accesses(5, 15)
 
     def test_misplaced_records_are_never_dropped_and_do_not_count(self, make):
         queue = make(limit=10)
@@ -291,3 +335,8 @@ class QueueContract:
         shown = queue.show(item.id)
         assert (shown.kind, shown.tries, shown.put_at, shown.why) == ('Access', 1, clock.now, '')
         assert queue.show(item.id + 1) is None
+
+    def test_one_of_those_put_together_is_shown_by_itself(self, queue):
+        queue.put(accesses(0, 3))
+        items = queue.lease(3, 60)
+        assert [json.loads(queue.show(item.id).body)['object'] for item in items] == ['0', '1', '2']

@@ -63,13 +63,23 @@ class Run:
 
 def wrk(load: Load) -> Run:
     """Run wrk with one thread. :raises BenchError: where it has no report"""
+    return parse_report(_wrk(load))
+
+
+def wrk_hits(load: Load) -> tuple[Run, int]:
+    """The same with a script that counts hits. :raises BenchError:"""
+    text = _wrk(load)
+    return parse_report(text), parse_hits(text)
+
+
+def _wrk(load):
     # wrk counts whole seconds
     command = [find_program('wrk') or 'wrk', '-t1', f'-c{load.clients}', f'-d{max(1, round(load.seconds))}s',
                f'--timeout={TIMEOUT_SECONDS}s', '-s', str(load.script)]
     for key, value in load.headers.items():
         command += ['-H', f'{key}: {value}']
     done = subprocess.run([*command, load.url, '--', *load.arguments], capture_output=True, text=True, check=False)
-    return parse_report(done.stdout + done.stderr)
+    return done.stdout + done.stderr
 
 
 def parse_report(text: str) -> Run:
@@ -81,6 +91,14 @@ def parse_report(text: str) -> Run:
     return Run(found['requests'], found['bytes'], found['microseconds'] / 1e6,
                {kind: found[kind] for kind in ERRORS if found[kind]},
                *(found[key] / 1000 for key in ('p50', 'p99', 'p99.9', 'max')))
+
+
+def parse_hits(text: str) -> int:
+    """What shares.lua wrote beside the report."""
+    lines = [line for line in text.splitlines() if line.startswith('hits ')]
+    if len(lines) != 1:
+        raise BenchError(f'wrk did not tell of hits:\n{text}')
+    return int(lines[0].split()[1])
 
 
 # -- lists of requests -------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The sides of a comparison: proxies of one lab that differ in their pipelines alone.
 
 Object servers, memcached and objects are the same for all of them. Each has one worker (`workers = 1`: a parent
-that only waits, and the worker), and only one of them has anything to do at a time.
+that only waits, and the worker) unless it is told otherwise, and only one has anything to do at a time.
 """
 import http.client
 import os
@@ -66,7 +66,7 @@ class Bench:
     def headers(self) -> dict[str, str]:
         return {'X-Auth-Token': self.token}
 
-    def add(self, name: str, filter_name: str = '', options: dict | None = None) -> Side:
+    def add(self, name: str, filter_name: str = '', options: dict | None = None, workers: int = 1) -> Side:
         """Start one more proxy, with `filter_name` directly left of proxy-server; '' for plain Swift.
 
         :param options: of that filter; `prefetch` has those of the lab's own already
@@ -77,7 +77,7 @@ class Bench:
         script = self.lab.folder / 'bin' / 'swift-proxy-server'
         with Reservation() as reservation:
             port = reservation.take()
-            self._write_conf(conf, port, filter_name, options or {})
+            self._write_conf(conf, {'bind_port': str(port), 'workers': str(workers)}, filter_name, options or {})
             # marked as the lab's, so that it ends with the lab, however that ends
             with _import_path(common.BENCH.parent):
                 pid = process.spawn(self.lab.folder, name, [sys.executable, str(script), str(conf)], log)
@@ -93,7 +93,7 @@ class Bench:
         except OSError:
             return False
 
-    def _write_conf(self, path, port, filter_name, options):
+    def _write_conf(self, path, defaults, filter_name, options):
         conf = RawConfigParser(delimiters=('=',), strict=False)
         # Swift's options have names in which case counts
         conf.optionxform = str
@@ -104,7 +104,7 @@ class Bench:
             section = f'filter:{filter_name}'
             conf[section] = {**(dict(conf[section]) if section in conf else {}), **options}
         conf['pipeline:main']['pipeline'] = pipeline
-        conf['DEFAULT']['bind_port'] = str(port)
+        conf['DEFAULT'].update(defaults)
         with path.open('w') as file:
             conf.write(file)
 

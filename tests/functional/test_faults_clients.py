@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import clients
-import load
 import pytest
 from processes import below, connected, connected_to, descriptors, sockets, workers
 
@@ -132,44 +131,6 @@ def backend_gets(lab, path):
     return len(re.findall(rf'"GET /d1/\d+{path.removeprefix("/v1")}"', lab.log('object1').read_text()))
 
 
-def read_all_at_once(lab, path, count):
-    """Cache-Status of each answer whose body is right, else what went wrong."""
-    together, found = threading.Barrier(count), []
-
-    def read():
-        together.wait()
-        try:
-            answer = load.send(lab, 'GET', path)
-            found.append(answer.headers['cache-status'] if answer.body == LARGE else answer.headers)
-        except Exception as error:  # noqa: BLE001 - told at the end
-            found.append(error)
-
-    threads = [threading.Thread(target=read) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
-
-
-def is_right(told):
-    return isinstance(told, str) and told.startswith('swiftahead; ')
-
-
-@pytest.mark.parametrize('count', [40, pytest.param(200, marks=pytest.mark.slow)])
-def test_f5_many_readers_of_one_cold_object_get_the_right_bytes(lab, container, count):
-    """Those who come before the first answer has begun ask the backend themselves; later ones join its fill."""
-    path = put(lab, f'{container}/o')
-    in_spool = []
-    with nothing_left(lab), load.Load(lambda: in_spool.append(len(spool(lab)))):
-        found = read_all_at_once(lab, path, count)
-    assert [told for told in found if not is_right(told)] == []
-    # one is captured at a time, while another may wait to be admitted: else they would fill the spool with it
-    assert max(in_spool) <= 2
-    assert backend_gets(lab, path) <= count
-    assert clients.until_hit(lab, path).body == LARGE
-
-
 def test_f5_a_reader_who_comes_during_a_fill_costs_the_backend_nothing(lab, container):
     path = put(lab, f'{container}/o', HUGE)
     with clients.reading(lab, path) as first:
@@ -180,15 +141,6 @@ def test_f5_a_reader_who_comes_during_a_fill_costs_the_backend_nothing(lab, cont
             assert second.read() == HUGE
         assert begun + first.read() == HUGE
     assert backend_gets(lab, path) == 1
-
-
-def test_f5_without_a_token_second_readers_ask_the_backend(lab, container):
-    """A fill that has no token cannot be known to be current, so nobody joins it; all get the right bytes."""
-    path = put(lab, f'{container}/o')
-    clients.flush_memcached(lab)
-    clients.request(lab, 'GET', f'{container}/none')
-    assert [told for told in read_all_at_once(lab, path, 10) if not is_right(told)] == []
-    assert clients.until_hit(lab, path).body == LARGE
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """F14: the cache folder is deleted, moved, closed, replaced or full while everything runs."""
 import os
 import shutil
-import subprocess
 from collections import Counter
 from contextlib import contextmanager
 
 import clients
 import pytest
 from load import Load, Reader, Writer
+from mounts import Mount
 
 from swiftahead.lab import Lab
 
@@ -117,13 +117,8 @@ def most_often_said(lines):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system that is soon full."""
-    folder = tmp_path / 'disk'
-    folder.mkdir()
-    mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={DISK}', 'tmpfs', folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip('needs root, and the right to mount')
-    yield folder
-    subprocess.run(['umount', '--lazy', folder], check=True)
+    with Mount(tmp_path / 'disk', f'size={DISK}') as mounted:
+        yield mounted.folder
 
 
 def test_f14_a_full_disk_is_no_clients_affair(tmp_path, small_disk):

@@ -7,37 +7,13 @@ import socket
 import stat
 
 import pytest
-from counting import file_with, files, limited, told
+from counting import counts_folder, file_with, files, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
 from helpers import close_logs
 from swift.common.utils import get_logger
 
-from swiftahead.conf.metrics import COUNTERS
-from swiftahead.queues import Counters, Metrics, counters_folder
+from swiftahead.queues import Counters, Metrics
 from swiftahead.queues.countfile import BadFile, Format, decode
 from swiftahead.queues.totals import fold, read_all
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return counters_folder(tmp_path / 'queue.db')
-
-
-@pytest.fixture
-def make(folder):
-    made = []
-
-    def make(table=COUNTERS):
-        made.append(Counters(folder, table))
-        return made[-1]
-    yield make
-    for counters in made:
-        counters._let_go()
-
-
-@pytest.fixture
-def counters(make):
-    return make()
-
 
 # one process
 

@@ -137,7 +137,7 @@ class Races(RuleBasedStateMachine):
             assert self.process.keeper.holdings.scan is None
             self.accounts_are_right()
             folders = [path for path in self.store.layout.cache_dir.rglob('*') if path.is_dir()]
-            assert len(folders) == FOLDERS + 3
+            assert len(folders) == FOLDERS + 4
 
     def run_alone(self, call):
         self.process.finish()

@@ -12,6 +12,7 @@ import pytest
 from faults import PATH, no_fd_left
 from filtered import Proxy, word
 from helpers import NOW, link
+from mounts import Mount, root_only
 from swift.common.concurrency import spawn
 
 from swiftahead.cache import Stamp, Store
@@ -199,14 +200,10 @@ def test_f14_many_requests_while_the_folder_goes_and_comes(proxy, folder):
     assert all(reader.wait() for reader in readers)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason='only root may mount')
+@root_only
 def test_f14_the_folder_is_moved_to_a_full_disk(proxy, folder, tmp_path):
     """A file system is mounted over it, takes the folder's place whole, and is full."""
-    mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m,mode=0700', 'tmpfs', folder],
-                             capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f'no tmpfs can be mounted here: {mounted.stderr.strip()}')
-    try:
+    with Mount(folder, 'size=2m'):
         store = Store.create(folder)
         with pytest.raises(OSError, match='No space left'), open(folder / 'ballast', 'wb', buffering=0) as file:
             while file.write(bytes(2**16)):
@@ -219,8 +216,6 @@ def test_f14_the_folder_is_moved_to_a_full_disk(proxy, folder, tmp_path):
         assert word(proxy.request()) == 'fwd=miss; stored'
         store.admit(proxy.records(Fill)[-1].spool_name)
         assert word(proxy.request()) == 'hit'
-    finally:
-        subprocess.run(['umount', '-l', folder], check=True)
 
 
 # root may read everything, so this is done as somebody else, in a process of its own

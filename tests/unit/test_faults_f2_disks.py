@@ -13,31 +13,13 @@ import pytest
 from faults import PATH
 from filtered import Proxy, word
 from helpers import link
+from mounts import Mount, root_only
 from swift.common.concurrency import sleep
 
 from swiftahead.cache import Stamp, Store, Unavailable
 from swiftahead.queues import Fill
 
 BODY = Random(2).randbytes(400_000)
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason='only root may mount')
-
-
-class Mount:
-    """A file system of its own, in memory."""
-
-    def __init__(self, folder, options):
-        self.folder = folder
-        folder.mkdir()
-        mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', f'mode=0700,{options}', 'tmpfs', folder],
-                                 capture_output=True, text=True)
-        if mounted.returncode:
-            pytest.skip(f'no tmpfs can be mounted here: {mounted.stderr.strip()}')
-
-    def remount(self, options):
-        subprocess.run(['mount', '-o', f'remount,{options}', self.folder], check=True)
-
-    def unmount(self):
-        subprocess.run(['umount', '-l', self.folder], check=True)
 
 
 @pytest.fixture

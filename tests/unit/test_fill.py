@@ -46,7 +46,7 @@ def no_rest(start, stop):
 
 
 def make(store, backend, body=BODY, ended=None):
-    return Fill(store.writer(meta_for(body)), '200 OK', [], backend, None, None,
+    return Fill(store.writer(meta_for(body)), '200 OK', [], backend, None,
                 ended if ended is not None else Ended())
 
 
@@ -57,7 +57,7 @@ def pieces(body=BODY, size=50_000):
 def test_a_follower_reads_along(store):
     backend, ended = Backend(), Ended()
     fill = make(store, backend, ended=ended)
-    follower = fill.follow(no_rest)
+    follower = fill.follow(no_rest, first=True)
     thread = spawn(fill.run)
     got, parts = b'', iter(follower)
     for piece in pieces():
@@ -73,7 +73,7 @@ def test_a_follower_reads_along(store):
 
 def test_an_empty_body_is_a_fill_too(store):
     fill = make(store, [], b'')
-    follower = fill.follow(no_rest)
+    follower = fill.follow(no_rest, first=True)
     spawn(fill.run)
     assert b''.join(follower) == b''
     sleep(0)
@@ -84,7 +84,7 @@ def test_an_empty_body_is_a_fill_too(store):
 def test_a_client_that_hangs_up_harms_no_one(store):
     backend = Backend()
     fill = make(store, backend)
-    leaver, stayer = fill.follow(no_rest), fill.follow(no_rest)
+    leaver, stayer = fill.follow(no_rest, first=True), fill.follow(no_rest, first=True)
     spawn(fill.run)
     backend.queue.put(BODY[:1000])
     assert next(iter(leaver)) == BODY[:1000]
@@ -99,7 +99,7 @@ def test_a_client_that_hangs_up_harms_no_one(store):
 def test_the_fill_goes_on_when_every_client_has_gone(store):
     backend, ended = Backend(), Ended()
     fill = make(store, backend, ended=ended)
-    follower = fill.follow(no_rest)
+    follower = fill.follow(no_rest, first=True)
     thread = spawn(fill.run)
     follower.close()
     for item in (BODY, None):
@@ -111,7 +111,7 @@ def test_the_fill_goes_on_when_every_client_has_gone(store):
 
 def test_a_slow_client_does_not_slow_the_fill(store):
     fill = make(store, pieces())
-    follower = fill.follow(no_rest)
+    follower = fill.follow(no_rest, first=True)
     spawn(fill.run).wait()
     assert fill.complete
     assert b''.join(follower) == BODY
@@ -122,7 +122,7 @@ def test_many_clients_read_one_fill(store):
     backend = Backend()
     fill = make(store, backend)
     pool = GreenPool()
-    readers = [pool.spawn(lambda: b''.join(fill.follow(no_rest))) for _ in range(50)]
+    readers = [pool.spawn(lambda: b''.join(fill.follow(no_rest, first=True))) for _ in range(50)]
     spawn(fill.run)
     for item in [*pieces(), None]:
         backend.queue.put(item)
@@ -135,7 +135,7 @@ def test_many_clients_read_one_fill(store):
 def test_when_the_backend_breaks_off_the_client_fails_as_without_us(store, last):
     backend, ended = Backend(), Ended()
     fill = make(store, backend, ended=ended)
-    follower = fill.follow(no_rest)
+    follower = fill.follow(no_rest, first=True)
     spawn(fill.run)
     for item in (BODY[:70_000], last):
         backend.queue.put(item)
@@ -149,7 +149,7 @@ def test_when_the_backend_breaks_off_the_client_fails_as_without_us(store, last)
 
 def test_a_backend_that_sends_too_much_is_not_kept(store):
     fill = make(store, [BODY, b'x'])
-    follower = fill.follow(no_rest)
+    follower = fill.follow(no_rest, first=True)
     spawn(fill.run)
     with pytest.raises(BackendBroke):
         b''.join(follower)

@@ -24,9 +24,9 @@ class Hit:
         self.store = store
         self.entry_name = link(store, body, **more).entry_name
 
-    def answer(self, form, method='GET'):
+    def answer(self, form, method='GET', req=None):
         got = []
-        req = Request.blank('/v1' + NAME.path, environ={'REQUEST_METHOD': method})
+        req = req or Request.blank('/v1' + NAME.path, environ={'REQUEST_METHOD': method})
         runtime = SimpleNamespace(settings=SimpleNamespace(), logger=ListLogger(), clock=lambda: NOW)
         exchange = Exchange(None, runtime, self.store, req, NAME, lambda *args: got.append(args))
         with self.store.entry(NAME) as entry:
@@ -84,3 +84,11 @@ def test_a_small_hit_keeps_no_file_open(store):
     answers = [hit.answer(plain) for _ in range(20)]
     assert len(answers) == 20
     assert len(os.listdir('/proc/self/fd')) <= before
+
+
+def test_a_range_that_is_ignored_for_a_manifest_is_left_for_slo(store):
+    hit = Hit(store, b'[]', X_Static_Large_Object='True')
+    headers = {'Range': 'bytes=0-0', 'X-Backend-Ignore-Range-If-Metadata-Present': 'X-Static-Large-Object'}
+    req = Request.blank('/v1' + NAME.path, headers=headers)
+    (status, _), body = hit.answer(conditional, req=req)
+    assert (status, body, req.headers['Range']) == ('200 OK', b'[]', 'bytes=0-0')

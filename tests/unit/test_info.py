@@ -9,7 +9,7 @@ from swift.common.swob import Request
 from swift.proxy.controllers.base import get_cache_key, get_container_info
 
 from swiftahead.cache.line import LineError
-from swiftahead.middleware.info import container_info, key_to_ask
+from swiftahead.middleware.info import container_info, key_to_ask, look_up
 
 pytestmark = pytest.mark.skipif(shutil.which('memcached') is None, reason='memcached is not installed')
 KEY = get_cache_key(NAME.account, NAME.container)
@@ -67,6 +67,19 @@ def test_swift_keeps_it_for_the_rest_of_the_transaction(server, swifts):
     info = ours(server, env, app)
     assert env['swift.infocache'][KEY] is info == INFO
     assert key_to_ask(env, app, server.ring.lines, NAME) is None
+
+
+def test_writes_ask_for_it_alone_in_the_same_way(server, swifts, monkeypatch):
+    swifts.set(KEY, INFO)
+    monkeypatch.setattr(swifts, 'get', None)
+    app, env = Backend(), env_of(swifts)
+    assert look_up(env, app, server.ring.lines, NAME) == INFO
+    assert get_container_info(env, app)['read_acl'] == 'me'
+
+
+def test_swift_is_asked_where_there_are_no_lines(server, swifts):
+    swifts.set(KEY, INFO)
+    assert look_up(env_of(swifts), Backend(), None, NAME)['read_acl'] == 'me'
 
 
 def test_an_operators_wish_to_skip_the_cache_now_and_then_is_swifts_to_fulfil(server, swifts):

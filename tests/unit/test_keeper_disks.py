@@ -1,23 +1,22 @@
 """The keeper on file systems that are really full or read-only. Only root may mount them."""
-import os
 from contextlib import ExitStack
 
 import pytest
-from keepers import UNIT, Mount, admit, cached, disk_bytes, entry_of, make_keeper
+from keepers import UNIT, admit, cached, disk_bytes, entry_of, make_keeper
+from mounts import Mount, root_only
 
 from swiftahead.cache import Store
 from swiftahead.queues import Forget
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='only root may mount')
+pytestmark = root_only
 # 100 entries of UNIT are 40 percent of it
 SIZE = 2 * 2**20
 
 
 @pytest.fixture
 def mount(tmp_path):
-    mounted = Mount(tmp_path / 'mount', f'size={SIZE}')
-    yield mounted
-    mounted.unmount()
+    with Mount(tmp_path / 'mount', f'size={SIZE}') as mounted:
+        yield mounted
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A line to memcached: order, sharing, and what every kind of failure leaves."""
+import socket
+import time
 from functools import partial
 
 import pytest
-from swift.common.concurrency import GreenPool, listen, sleep, spawn
+from swift.common.concurrency import GreenPool, greenio, listen, sleep, spawn
 from swift.common.memcached import MemcacheConnPool
 
 from swiftahead.cache.line import REST_SECONDS, STRIKES, Line, LineClosed, LineError, stored, value_of
@@ -193,3 +195,19 @@ def test_what_nobody_took_does_not_come_to_another(peer):
     peer.answers = echo
     peer.get(b'a')
     assert peer.get(b'b').result() == (2, b'bbb', b'')
+
+
+def test_an_answer_that_came_while_the_loop_was_busy_counts():
+    """The time is over then, and the timer is the first to be looked at."""
+    ours, theirs = socket.socketpair()
+    line = Line(lambda: greenio.GreenSocket(ours), 0.05, lambda: 1000.0)
+    asked, = line.ask((b'get k\r\n', value_of(b'k')))
+
+    def answer_and_hold():
+        theirs.sendall(echo(b'get k'))
+        time.sleep(0.2)
+
+    with ours, theirs:
+        spawn(answer_and_hold)
+        assert asked.result() == (2, b'kkk', b'')
+        line.close()

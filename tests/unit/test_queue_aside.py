@@ -69,6 +69,7 @@ DAMAGES = {
     'tables of somebody else': lambda path: sql(path, 'PRAGMA user_version = 0'),
     'a table less': lambda path: sql(path, 'DROP TABLE dead'),
     'a column less': lambda path: sql(path, 'DROP INDEX by_account', 'ALTER TABLE records RENAME account TO x'),
+    'packs that nobody counts': lambda path: sql(path, 'DROP TRIGGER pack_goes'),
     'version -1': lambda path: sql(path, 'PRAGMA user_version = -1'),
 }
 
@@ -94,7 +95,8 @@ def test_f10_queue_from_the_future_is_set_aside(path, make, logger):
     assert leased(queue) == [FILL]
     aside, = asides(path)
     assert aside.name == 'queue.db.version-99-1800000000'
-    assert sql(aside, 'PRAGMA user_version', 'SELECT count(*) FROM records') == [[(99,)], [(1010,)]]
+    assert sql(aside, 'PRAGMA user_version', 'SELECT count(*) FROM records', 'SELECT sum(records) FROM packs'
+               ) == [[(99,)], [(10,)], [(1000,)]]
     assert 'of version 99' in logger.said[0] and len(logger.said) == 1
 
 

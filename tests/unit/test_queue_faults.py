@@ -11,6 +11,7 @@ import time
 
 import pytest
 from helpers import ListLogger
+from mounts import Mount
 from queue_contract import ALL_KINDS, MISPLACED, WARM, accesses, leased
 
 from swiftahead.queues import QueueError, SqliteQueue
@@ -105,17 +106,15 @@ def test_f10_a_locked_queue_can_be_looked_at(queue):
 # a full disk
 
 @pytest.fixture
-def disk(tmp_path):
+def mount(tmp_path):
     """A file system of 512 KiB."""
-    mount = ['mount', '-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', str(tmp_path)]
-    if os.geteuid() or subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
-        pytest.skip('may not mount')
-    yield tmp_path
-    subprocess.run(['umount', '--lazy', str(tmp_path)], check=True)
+    with Mount(tmp_path, 'size=512k') as mount:
+        yield mount
 
 
-def remount(disk, option):
-    subprocess.run(['mount', '-o', f'remount,{option}', str(disk)], check=True)
+@pytest.fixture
+def disk(mount):
+    return mount.folder
 
 
 def put_until_refused(queue):
@@ -130,14 +129,14 @@ def put_until_refused(queue):
     return taken
 
 
-def test_f10_queue_on_a_full_disk(disk, queue):
+def test_f10_queue_on_a_full_disk(mount, queue):
     taken = put_until_refused(queue)
     assert taken > 0
     with refused('full|I/O'):
         queue.put([MISPLACED] * 100)
     with contextlib.suppress(QueueError):
         queue.depth()
-    remount(disk, 'size=4m')
+    mount.remount('size=4m')
     assert queue.depth() == {'Access': 10 * taken, 'Misplaced': taken, 'dead': 0, 'dropped': 0}
     queue.put([WARM])
     assert leased(queue, kinds=['Warm']) == [WARM]
@@ -204,18 +203,18 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 @pytest.mark.parametrize('closed', [True, False])
-def test_f10_queue_on_a_disk_that_is_read_only(disk, queue, closed):
+def test_f10_queue_on_a_disk_that_is_read_only(mount, queue, closed):
     """:param closed: or left by a killed process, with its -wal and -shm"""
     subprocess.run([sys.executable, '-c', KILLED, str(queue.path)], check=False)
-    assert (disk / 'queue.db-wal').exists()
+    assert (mount.folder / 'queue.db-wal').exists()
     if closed:
         queue.depth()
         queue.close()
-    remount(disk, 'ro')
+    mount.remount('ro')
     for _ in range(2):
         with refused():
             queue.put([WARM])
-    remount(disk, 'rw')
+    mount.remount('rw')
     queue.put([WARM])
     assert set(leased(queue)) == {MISPLACED, WARM}
     assert is_whole(queue)

@@ -29,7 +29,8 @@ WRITER = BEGIN + textwrap.dedent("""
     queue = SqliteQueue(url, wait=60)
     for number in range(10_000):
         names = [f'{name}-{number}-{part}' for part in range(3)]
-        queue.put([Misplaced(one, one, one, number, one) for one in names] + [Access(name, name, name, name, 1.0)])
+        queue.put([Misplaced(one, one, one, number, one) for one in names]
+                  + [Access(one, one, one + '-read', one, 1.0) for one in names])
         say('put', names)
 """)
 CONSUMER = BEGIN + textwrap.dedent("""
@@ -55,7 +56,7 @@ class Crew:
         self._folder = folder
         self._logs = []
         self._jobs = [(WRITER, ())] * 3 + [(CONSUMER, (str(LEASE_SECONDS), 'Misplaced'))] * 2 + [
-            (CONSUMER, (str(LEASE_SECONDS), 'Access'))]
+            (CONSUMER, (str(LEASE_SECONDS), 'Access'))] * 2
         self.running = [self._start(*job) for job in self._jobs]
 
     def _start(self, code, more):
@@ -87,13 +88,13 @@ class Crew:
                 if line[0] == word]
 
 
-def drained(url):
-    """All Misplaced records that are still there, once each lease of the killed has run out."""
+def drained(url, kind):
+    """All records of the kind that are still there, once each lease of the killed has run out."""
     queue = SqliteQueue(url)
     found, until = [], time.monotonic() + 60
-    while queue.depth().get('Misplaced'):
+    while queue.depth().get(kind):
         assert time.monotonic() < until
-        items = queue.lease(10_000, 60, ['Misplaced'])
+        items = queue.lease(10_000, 60, [kind])
         found += [item.record for item in items]
         queue.done([item.id for item in items])
     assert queue.depth()['dead'] == 0
@@ -103,34 +104,35 @@ def drained(url):
 
 @pytest.fixture(scope='module')
 def after(tmp_path_factory):
-    """What was said and found when any of six processes were killed, and all of them in the end."""
+    """What was said and found when any of seven processes were killed, and all of them in the end."""
     folder, chance = tmp_path_factory.mktemp('kills'), random.Random(9)
     crew = Crew(folder)
     try:
         for _ in range(KILLS):
-            crew.kill(chance.randrange(6), chance.randrange(15))
-        for number in range(6):
+            crew.kill(chance.randrange(7), chance.randrange(15))
+        for number in range(7):
             crew.kill(number, 1, again=False)
     finally:
         crew.end()
-    return SimpleNamespace(url=crew.url, rest=drained(crew.url), put=crew.said('put'), leased=crew.said('leased'),
-                           done=crew.said('done'))
+    return SimpleNamespace(url=crew.url, rest=drained(crew.url, 'Misplaced'), reads=drained(crew.url, 'Access'),
+                           put=crew.said('put'), leased=crew.said('leased'), done=crew.said('done'))
 
 
 def names(after):
     """Of all records that were ever delivered."""
-    return {record.object for record in after.rest} | {name for _, items in after.leased for _, name in items}
+    return {record.object for record in [*after.rest, *after.reads]} | {
+        name for _, items in after.leased for _, name in items}
 
 
 def test_what_put_had_returned_for_is_delivered(after):
     promised = {name for names, in after.put for name in names}
     assert len(promised) > 100
-    assert promised <= names(after)
+    assert promised | {f'{name}-read' for name in promised} <= names(after)
 
 
 def test_a_put_that_was_killed_left_all_its_records_or_none(after):
-    puts = Counter(name.rpartition('-')[0] for name in names(after) if name.count('-') == 2)
-    assert set(puts.values()) == {3}
+    puts = Counter(name.removesuffix('-read').rpartition('-')[0] for name in names(after))
+    assert set(puts.values()) == {6}
 
 
 def test_no_record_is_half_there(after):
@@ -158,7 +160,13 @@ def test_what_is_done_does_not_come_back_from_a_kill(after):
     names = {number: name for _, items in after.leased for number, name in items}
     done = {names[number] for ids, in after.done for number in ids}
     assert len(done) > 50
-    assert not done & {record.object for record in after.rest}
+    assert not done & {record.object for record in [*after.rest, *after.reads]}
+
+
+def test_the_counts_are_right_after_the_kills(after):
+    queue = SqliteQueue(after.url)
+    assert queue.depth() == {'dead': 0, 'dropped': 0}
+    queue.close()
 
 
 def test_the_file_is_whole_after_the_kills(after):

@@ -10,10 +10,10 @@ import sys
 import textwrap
 
 import pytest
-from counting import Killer, file_with, files, in_child, limited, told
+from counting import Killer, counts_folder, file_with, files, in_child, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
 
 from swiftahead.conf.metrics import COUNTERS, Metric
-from swiftahead.queues import Counters, Metrics, counters_folder, totals
+from swiftahead.queues import Counters, Metrics, totals
 from swiftahead.queues.countfile import VERSION
 from swiftahead.queues.totals import FOREIGN_SECONDS, NEW_SECONDS, fold, read_all
 
@@ -25,28 +25,6 @@ counters = Counters(Path(sys.argv[1]))
 '''
 NOW = 1_800_000_000.0
 OLDER = (Metric('hits', 'counter', 'as ever'), Metric('gone', 'counter', 'of an older version'))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return counters_folder(tmp_path / 'queue.db')
-
-
-@pytest.fixture
-def make(folder):
-    made = []
-
-    def make(table=COUNTERS):
-        made.append(Counters(folder, table))
-        return made[-1]
-    yield make
-    for counters in made:
-        counters._let_go()
-
-
-@pytest.fixture
-def counters(make):
-    return make()
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""Which objects the sidecar is fetching just now, so that a reader may wait for them.
+
+One empty file for each, under its entry's name, locked for as long as the fetch lasts. Who writes: the sidecar.
+Who reads: the proxy workers. After a crash the files stay and the locks do not: an unlocked one means nothing.
+"""
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process left that was killed. :raises OSError:"""
+    for path in folder.iterdir():
+        if not is_fetching(str(path)):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def fetching(path: str) -> Iterator[None]:
+    """Say that a fetch is under way. A disk that does not take it is no reason not to fetch."""
+    descriptor = -1
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        # who looks at this very moment has it locked, and finds nothing
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.unlink(path)
+            os.close(descriptor)
+
+
+def is_fetching(path: str) -> bool:
+    """Whether a process that lives has said so. :raises OSError: where the disk fails"""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)

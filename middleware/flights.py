@@ -1,0 +1,174 @@
+"""Reads of objects that are not cached, while they are under way: who wants the same may read along.
+
+One process's own. A flight begins before the app is asked and lands when its answer is known; whoever comes
+meanwhile waits for that, for a bounded time. It can be joined a little longer than it lasts, until the sidecar
+has linked what was captured.
+"""
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cachetools import TTLCache
+from swift.common.concurrency import Event, sleep, spawn_n
+
+from ..cache import EntryMeta, Known
+from ..conf.naming import ObjectName
+from .body import Rest
+
+# how long the first bytes of another's answer are waited for: it was asked for earlier than an own one would be
+JOIN_SECONDS = 5.0
+# how often it is looked whether what was captured is admitted, and for how long that is waited for
+LOOK_SECONDS = 1.0
+LINGER_SECONDS = 30.0
+# flights that linger at the same time, each with a file descriptor or the bytes of a small body
+LINGERING = 64
+# for how long nobody waits for an object whose last answer nobody could read along with, and for how many;
+# a write ends it
+ALONE_SECONDS = 60.0
+ALONE = 10_000
+
+
+class Landed(Protocol):
+    """An answer that others may read along with."""
+    status: str
+    headers: list
+    meta: EntryMeta
+
+    def follow(self, rest: Rest) -> Iterable[bytes]:
+        """A client's body. :param rest: gives a range of bytes from the backend where this one cannot"""
+        ...
+
+    def hold(self) -> None:
+        """Keep it readable for those who will follow, until `release()`."""
+
+    def release(self) -> None:
+        ...
+
+
+@dataclass
+class Small:
+    """The whole of a small answer."""
+    status: str
+    headers: list
+    meta: EntryMeta
+    body: bytes
+
+    def follow(self, rest: Rest) -> Iterable[bytes]:
+        return [self.body]
+
+    def hold(self) -> None:
+        pass
+
+    release = hold
+
+
+class Flight:
+    """One request to the app for an object whole.
+
+    :param known: the object's token, read before the app was asked
+    :param asked_at: seconds since the epoch
+    :param joinable: False where waiting for the answer would be in vain, as it was the last time
+    """
+
+    def __init__(self, name: ObjectName, known: Known, policy_index: int, asked_at: float, joinable: bool):
+        self.name = name
+        self.known = known
+        self.policy_index = policy_index
+        self.asked_at = asked_at
+        self.joinable = joinable
+        self.landed: Landed | None = None
+        # the request to the app is over; nobody joins any more
+        self.has_ended = self.is_over = False
+        self._answered = Event()
+
+    def land(self, answer: Landed | None) -> None:
+        """The answer is known; None where nobody can read along with it. Only the first call counts."""
+        if not self._answered.ready():
+            self.landed = answer
+            if answer is not None:
+                answer.hold()
+            self._answered.send()
+
+    def wait(self, seconds: float = JOIN_SECONDS) -> Landed | None:
+        """What to read along with; None where there is nothing, or not in time."""
+        if not self._answered.ready():
+            self._answered.wait(seconds)
+        return None if self.is_over else self.landed
+
+
+@dataclass
+class _Lingering:
+    """One that has ended and can be joined still. Times are the clock's."""
+    flight: Flight
+    waits: Callable[[], bool]
+    look_at: float
+    until: float
+
+
+class Flights:
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._flights: dict[ObjectName, Flight] = {}
+        self._lingering: deque[_Lingering] = deque()
+        self._alone: TTLCache = TTLCache(ALONE, ALONE_SECONDS, clock)
+        self.running = 0
+
+    def get(self, name: ObjectName) -> Flight | None:
+        return self._flights.get(name)
+
+    def begin(self, name: ObjectName, known: Known, policy_index: int, asked_at: float) -> Flight:
+        """A flight that those who come from now on may join, in the place of an older one."""
+        flight = Flight(name, known, policy_index, asked_at, joinable=self._alone.get(name) != known)
+        self._flights[name] = flight
+        self.running += 1
+        return flight
+
+    def end(self, flight: Flight, waits: Callable[[], bool] | None = None) -> None:
+        """The request to the app is over.
+
+        :param waits: whether what it gave, which can still be read, waits to be admitted yet
+        """
+        if flight.has_ended:
+            return
+        flight.has_ended = True
+        self.running -= 1
+        if flight.landed is None:
+            self._alone[flight.name] = flight.known
+        else:
+            self._alone.pop(flight.name, None)
+        flight.land(None)
+        if waits is None or len(self._lingering) >= LINGERING:
+            self._remove(flight)
+            return
+        now = self._clock()
+        self._lingering.append(_Lingering(flight, waits, now + LOOK_SECONDS, now + LINGER_SECONDS))
+        if len(self._lingering) == 1:
+            spawn_n(self._sweep)
+
+    def _sweep(self):
+        while self._lingering:
+            now = self._clock()
+            if (wait := self._lingering[0].look_at - now) > 0:
+                sleep(wait)
+                continue
+            first = self._lingering.popleft()
+            if now < first.until and first.waits():
+                # once more, behind all others: each is looked at after the same time
+                first.look_at = now + LOOK_SECONDS
+                self._lingering.append(first)
+            else:
+                self._remove(first.flight)
+
+    def _remove(self, flight):
+        flight.is_over = True
+        if self._flights.get(flight.name) is flight:
+            del self._flights[flight.name]
+        if flight.landed is not None:
+            flight.landed.release()
+
+    def close(self) -> None:
+        """Let go what lingers."""
+        while self._lingering:
+            self._remove(self._lingering.popleft().flight)

@@ -1,0 +1,126 @@
+"""Reading along a list: where the order is known beforehand, what comes next is certain, and only when is not.
+
+A reader is followed from the moment it opens a list. What it reads next is expected at its own pace; as long
+as that is not known, at once, and then no more than one. So many are expected at a time that each can be fetched
+before it is read, and no more: who stops in the middle of a long list leaves little that is fetched in vain.
+"""
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+
+from .learner import ObjectKey, Prediction, Read
+
+PACE_WEIGHT = 0.3
+# a read that was not told of does not end a sequence
+SKIPPED = 2
+# lists that one reader has open at the same time
+OPEN_LISTS = 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a reader is in a list: the index, since when, and how many seconds it takes for each; None: not known.
+
+    :param index: -1 before the first
+    """
+    index: int
+    at: float
+    pace: float | None = None
+
+    def after(self, index: int, at: float) -> 'Place':
+        """Where it is when it reads that."""
+        steps = index - self.index
+        if not steps:
+            return self
+        if self.index < 0 or not 0 < steps <= SKIPPED:
+            return Place(index, at)
+        seconds = (at - self.at) / steps
+        pace = seconds if self.pace is None else self.pace + PACE_WEIGHT * (seconds - self.pace)
+        return Place(index, at, pace)
+
+
+class Order:
+    """The keys of one list, and where each stands."""
+
+    def __init__(self, keys: Iterable[ObjectKey]):
+        self.keys: list[ObjectKey] = []
+        self._places: dict[ObjectKey, list[int]] = {}
+        for key in keys:
+            # several parts of one object in a row are one read of it, or nearly so
+            if not self.keys or self.keys[-1] != key:
+                self._places.setdefault(key, []).append(len(self.keys))
+                self.keys.append(key)
+
+    def __len__(self):
+        return len(self.keys)
+
+    def index(self, key: ObjectKey, least: int) -> int | None:
+        """Where it stands: the first place from `least` on, or else its first; None where it is not there."""
+        places = self._places.get(key)
+        if places is None:
+            return None
+        return next((place for place in places if place >= least), places[0])
+
+
+NOTHING = Order(())
+
+
+class Along:
+    """
+    :param look_ahead: of a list, what is expected at a time, at most
+    :param max_keys: that are remembered, of all lists together
+    :param max_readers: who are remembered
+    """
+
+    def __init__(self, look_ahead: int = 8, max_keys: int = 100_000, max_readers: int = 10_000):
+        self._look_ahead = look_ahead
+        self._orders: LRUCache[tuple, Order] = LRUCache(max_keys, getsizeof=lambda order: len(order) + 1)
+        self._readers: LRUCache = LRUCache(max_readers)
+
+    def know(self, account: str, key: ObjectKey, keys: Iterable[ObjectKey]) -> bool:
+        """What that list holds, in its order. False where it is too long to be remembered."""
+        order = Order(keys)
+        if len(order) >= self._orders.maxsize:
+            return False
+        self._orders[account, key] = order
+        return True
+
+    def open(self, read: Read) -> None:
+        """It was a list that was read."""
+        places = self._readers.setdefault((read.account, read.client), LRUCache(OPEN_LISTS))
+        place = places.get(read.key)
+        # where it is, is kept by who opens the list anew for each part that it reads
+        places[read.key] = place or Place(-1, read.at)
+
+    def observe(self, read: Read, to_end: bool, lead: float) -> list[Prediction]:
+        """What is expected next, the soonest first.
+
+        :param to_end: False where it was read in part, so that the next may not be wanted
+        :param lead: seconds before it is expected at which its fetch must begin
+        """
+        places = self._readers.get((read.account, read.client), {})
+        return [prediction for key in list(places)
+                for prediction in self._follow(places, key, read, to_end, lead)]
+
+    def _follow(self, places, list_key, read, to_end, lead) -> Iterator[Prediction]:
+        place, order = places[list_key], self._orders.get((read.account, list_key), NOTHING)
+        index = order.index(read.key, place.index)
+        # of a reader's reads an older one may come late
+        if index is None or read.at < place.at:
+            return
+        place = places[list_key] = place.after(index, read.at)
+        if place.pace is None and not to_end:
+            return
+        for step in range(1, self._steps(place.pace, lead) + 1):
+            if index + step < len(order):
+                at = max(place.at + step * (place.pace or 0.0), read.at)
+                yield Prediction(read.account, order.keys[index + step], 1.0, at)
+
+    def _steps(self, pace, lead):
+        """How many: the next, and those whose fetches must begin before it is read."""
+        if pace is None:
+            return 1
+        if pace * (self._look_ahead - 1) <= lead:
+            return self._look_ahead
+        return 1 + int(lead / pace)

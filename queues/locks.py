@@ -1,0 +1,11 @@
+"""Locks that the kernel frees when their holder dies."""
+import fcntl
+
+
+def try_lock(file: int) -> bool:
+    """Have the file for ourselves until it is closed; False where another has it. :raises OSError:"""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""Fetching ahead along the manifests of static large objects.
+
+Who reads a manifest through slo reads its segments in its order, each as an object of its own. So the list is
+fetched once, in memory alone, and the reads that follow tell where in it each client is (`predict.along`). A
+segment that is a manifest itself is an object to be fetched like others; what it lists is looked at when it is
+read in turn.
+
+What a manifest says is its owner's to say: it names objects of its own account alone, and is read with care.
+Who writes: the prefetcher's loop; nothing is kept on disk, so that after a crash readers open their lists anew.
+"""
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+from swift.common.concurrency import GreenPool, Timeout
+
+from ..conf.naming import ObjectName
+from ..predict import Along, Prediction, Read
+from ..predict.learner import ObjectKey
+from .fetcher import BackendFailed, NotFetched
+
+# slo's own limit for what it writes, and ten times its number of segments
+MANIFEST_BYTES = 8 * 2**20
+MANIFEST_SEGMENTS = 10_000
+# what is longer is no name of Swift's; operators may raise theirs, and hardly do
+NAME_BYTES = 4096
+# after which a manifest is fetched again when it is read
+KNOWN_SECONDS = 60.0
+KNOWN = 10_000
+# manifests that are fetched at the same time; where more are read, those wait for their next reader
+AT_A_TIME = 4
+# reads that are kept until their manifest is there
+WAITING_READS = 64
+
+
+class BadManifest(ValueError):
+    """What lies there is no manifest that slo has written."""
+
+
+def segments_of(manifest: bytes) -> Iterator[ObjectKey]:
+    """(container, object) of the segments, in their order; those that have no usable name are left out.
+
+    :raises BadManifest: where it is no list, before the first one
+    """
+    try:
+        found = json.loads(manifest)
+    except (ValueError, RecursionError) as error:
+        raise BadManifest(f'no JSON: {error}') from None
+    if not isinstance(found, list):
+        raise BadManifest(f'a {type(found).__name__} where a list should be')
+    keys = (_key_of(item) for item in found[:MANIFEST_SEGMENTS])
+    return (key for key in keys if key is not None)
+
+
+def _key_of(item) -> ObjectKey | None:
+    # data that lies in the manifest itself has no name
+    name = item.get('name') if isinstance(item, dict) else None
+    if not isinstance(name, str) or not name.startswith('/') or '\0' in name:
+        return None
+    container, _, object_ = name[1:].partition('/')
+    try:
+        too_long = len(name.encode('utf-8')) > NAME_BYTES
+    except UnicodeEncodeError:
+        return None
+    return (container, object_) if container and object_ and not too_long else None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One read, and how it bears on manifests."""
+    read: Read
+    is_manifest: bool = False
+    to_end: bool = True
+
+
+class Manifests:
+    """
+    :param fetch: (name, most bytes) -> the manifest; raises NotFetched
+    :param expect: is told what is to be fetched, and when
+    :param lead: seconds before something is expected at which its fetch begins
+    :param count: counts a metric: name, by, reason
+    """
+
+    def __init__(self, fetch: Callable[[ObjectName, int], bytes], expect: Callable[[list[Prediction]], object],
+                 lead: Callable[[], float], count: Callable, logger, look_ahead: int = 8,
+                 timer: Callable[[], float] = time.monotonic):
+        self._fetch = fetch
+        self._expect = expect
+        self._lead = lead
+        self._count = count
+        self._logger = logger
+        self._along = Along(look_ahead)
+        self._known: TTLCache = TTLCache(KNOWN, KNOWN_SECONDS, timer)
+        self._coming: dict[ObjectName, list[Reading]] = {}
+        self._pool = GreenPool(AT_A_TIME)
+
+    def observe(self, reading: Reading) -> None:
+        """Something was read: have fetched what follows it in a manifest."""
+        read = reading.read
+        for name, waiting in self._coming.items():
+            if name.account == read.account and len(waiting) < WAITING_READS:
+                waiting.append(reading)
+        self._expect(self._follow(reading))
+        if reading.is_manifest:
+            self._open(reading)
+
+    def _follow(self, reading):
+        predictions = self._along.observe(reading.read, reading.to_end, self._lead())
+        if reading.is_manifest:
+            self._along.open(reading.read)
+        return predictions
+
+    def _open(self, reading):
+        """Fetch the manifest, where it is not known, or not for sure any more."""
+        name = ObjectName(reading.read.account, *reading.read.key)
+        if name not in self._known and name not in self._coming and self._pool.free() > 0:
+            self._known[name] = True
+            self._coming[name] = [reading]
+            self._pool.spawn_n(self._load, name, reading.read)
+
+    def _load(self, name, opened):
+        try:
+            keys = list(segments_of(self._fetch(name, MANIFEST_BYTES)))
+        except (Exception, Timeout) as error:  # noqa: BLE001 - one object's failure is not the daemon's
+            level = self._logger.debug if isinstance(error, NotFetched | BadManifest) else self._logger.warning
+            level('manifest %s not used: %r', name.path, error)
+            self._count('manifests_failed')
+            del self._coming[name]
+            if isinstance(error, BackendFailed):
+                # its next reader may have more luck
+                self._known.pop(name, None)
+            return
+        self._count('manifests')
+        waiting = self._coming.pop(name)
+        if self._along.know(name.account, opened.key, keys):
+            self._catch_up(waiting)
+
+    def _catch_up(self, waiting):
+        """Who read it went on meanwhile: where each of them is now is what counts."""
+        last = {reading.read.client: self._follow(reading) for reading in waiting}
+        for predictions in last.values():
+            self._expect(predictions)
+
+    def wait(self) -> None:
+        """Until none is under way."""
+        self._pool.waitall()
