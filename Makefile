@@ -7,11 +7,12 @@ BENCH ?= hits
 # not to be overridden: the environment is wiped and made anew when the packaging changes
 override VENV := .venv
 STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
+ROOMS := middleware sidecar cache queues predict conf cli lab
 # tests/ import swiftahead.*; the type checker finds the rooms under that name through a link
 TYPES := typings_root/swiftahead
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs wheel clean prerequisites bench soak
+.PHONY: help demo test lint audit docs wheel clean prerequisites bench soak conformance
 
 help:  ## this list
 	@echo 'make <target> [PYTHON=python3.12]'
@@ -26,6 +27,10 @@ test: $(STAMP)  ## unit tests, functional tests on a lab, branch coverage with a
 soak: $(STAMP)  ## the tests that take minutes: many reloads, kills and readers
 	$(VENV)/bin/pytest -m slow --timeout 1800
 
+conformance: $(STAMP)  ## upstream's functional tests with and without the filter; over an hour [ARGS='--only default-warm']
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'
+	$(VENV)/bin/python tests/conformance/main.py $(ARGS)
+
 bench: $(STAMP)  ## a benchmark; doc/benchmarks.rst says which there are [BENCH=hits] [ARGS='--rounds 3']
 	$(VENV)/bin/python tests/bench/$(BENCH).py $(ARGS)
 
@@ -33,6 +38,10 @@ lint: $(STAMP) $(TYPES)  ## ruff, pyright, and the import rules between the room
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 	$(VENV)/bin/lint-imports
+
+audit: $(STAMP)  ## bandit on the code, pip-audit on what it depends on
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive $(ROOMS)
+	$(VENV)/bin/python .ci/audit.py
 
 docs: $(STAMP)  ## HTML documentation in doc/_build/html, warnings are errors
 	$(VENV)/bin/sphinx-build -q -W --keep-going -d doc/_build/doctrees doc doc/_build/html
