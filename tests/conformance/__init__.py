@@ -1,0 +1,1 @@
+"""Upstream's own functional tests, with and without the filter: what ends otherwise?"""
