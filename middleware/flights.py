@@ -125,6 +125,10 @@ class Flights:
         self.running += 1
         return flight
 
+    def part(self, name: ObjectName) -> None:
+        """The object is being written here: who comes from now on does not read along with what came before."""
+        self._flights.pop(name, None)
+
     def end(self, flight: Flight, waits: Callable[[], bool] | None = None) -> None:
         """The request to the app is over.
 

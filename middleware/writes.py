@@ -42,6 +42,7 @@ class Write:
     def _write(self, req, start_response, timestamp):
         self._runtime.count('writes')
         announced = self._runtime.announce(self._name)
+        self._runtime.flights.part(self._name)
         final = Token.new()
 
         def note_status(status, headers, exc_info=None):
@@ -56,6 +57,7 @@ class Write:
         finally:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
             self._runtime.settle(self._name, announced, final)
+            self._runtime.flights.part(self._name)
             if req.method == 'DELETE' and final.timestamp:
                 self._forget()
 

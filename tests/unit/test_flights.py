@@ -320,6 +320,15 @@ def test_an_older_flight_that_ends_leaves_the_newer_one():
     assert flights.get(NAME) is newer and flights.running == 1
 
 
+@pytest.mark.parametrize('method', ['PUT', 'POST', 'DELETE'])
+def test_a_write_through_this_worker_ends_what_lingers_in_every_mode(make, method):
+    proxy = make(freshness='max-age')
+    proxy.swift.gate.send()
+    assert word(proxy.request()) == 'fwd=miss; stored'
+    assert proxy.request(method).status_int == 201
+    assert 'collapsed' not in word(proxy.request())
+
+
 # what the sidecar is fetching
 
 def test_a_get_that_meets_a_fetch_waits_for_it(make, store):
