@@ -7,6 +7,7 @@ Exit code 1: a test differs, or too few of the GETs were hits; 2: it could not b
 """
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -115,6 +116,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
+    # so that the lab is taken down then too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     folder = options.folder or Path(tempfile.mkdtemp(prefix='swiftahead-conformance-'))
     say(f'labs, outputs and reports are left in {folder}')
     results: list[Result] = []
