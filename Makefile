@@ -50,7 +50,7 @@ wheel: $(STAMP)  ## sdist and wheel in dist/, the wheel installed and looked at
 	.ci/check-wheel $(VENV)/bin/python
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) typings_root build dist doc/_build swiftahead.egg-info
+	rm -rf $(VENV) typings_root build dist doc/_build swiftahead.egg-info tests/conformance/sources
 	rm -rf .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 FORMAT = 'v1'
 KEY_BYTES = 32
@@ -32,6 +33,12 @@ class ObjectName:
     @property
     def path(self) -> str:
         return f'/{self.account}/{self.container}/{self.object}'
+
+    @property
+    def quoted(self) -> str:
+        """The path for logs, as Swift's own have it: Swift's formatter lets all but line feeds through, and a name
+        may hold what moves a terminal's cursor."""
+        return quote(self.path, errors='surrogateescape')
 
 
 class Naming:

@@ -88,7 +88,7 @@ class Exchange:
         try:
             self.runtime.recorder.add(self._access(outcome, part_of(status_line, headers), headers))
         except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
-            self.runtime.failed('record', f'read of {self.name.path} not recorded', error)
+            self.runtime.failed('record', f'read of {self.name.quoted} not recorded', error)
 
     def _access(self, outcome, part, headers):
         name = self.name

@@ -21,7 +21,7 @@ def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
     try:
         entry.touch(exchange.runtime.clock())
     except OSError as error:
-        exchange.runtime.failed('stamp', f'entry of {exchange.name.path} cannot be touched', error)
+        exchange.runtime.failed('stamp', f'entry of {exchange.name.quoted} cannot be touched', error)
     # without a range or a condition swob's engine would pass status, headers and body on as they are
     form = conditional if any(key in exchange.env for key in CONDITIONAL) else plain
     answer = form(exchange, entry, told(exchange, entry, reason))
@@ -58,7 +58,7 @@ def conditional(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -
                         app_iter=body_of(exchange, entry) if req.method == 'GET' else None,
                         conditional_response=True, conditional_etag=resolve_etag_is_at_header(req, headers))
     response.fix_conditional_response()
-    if response.status_int == 412 or is_worded_anew(entry, req, response.status_int):
+    if response.status_int == 412 or is_worded_anew(exchange, entry, req, response.status_int):
         close_if_possible(response.response_iter)
         return None
     response.headers.update(more)
@@ -68,12 +68,14 @@ def conditional(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -
                    Pieces(response.response_iter, entry))
 
 
-def is_worded_anew(entry: Entry, req: Request, status: int) -> bool:
-    """Whether proxy-server makes an answer of its own of this status: of an erasure-coded policy's fragments, to
-    which the client's condition and range are put, and of which an empty object has none that a range is in."""
+def is_worded_anew(exchange: Exchange, entry: Entry, req: Request, status: int) -> bool:
+    """Whether proxy-server makes an answer of its own: of an erasure-coded policy's fragments, to which it puts
+    the client's condition and range. It fails with ranges of empty objects, and with those to be ignored."""
     policy = POLICIES.get_by_index(entry.meta.policy_index)
-    return (policy is not None and policy.policy_type == EC_POLICY and req.method == 'GET'
-            and (status in (304, 416) or (entry.meta.body_length == 0 and 'Range' in req.headers)))
+    if policy is None or policy.policy_type != EC_POLICY or req.method != 'GET':
+        return False
+    odd_range = entry.meta.body_length == 0 or 'Range' not in req.headers
+    return status in (304, 416) or ('HTTP_RANGE' in exchange.env and odd_range)
 
 
 def body_of(exchange: Exchange, entry: Entry) -> EntryBody:
@@ -82,7 +84,7 @@ def body_of(exchange: Exchange, entry: Entry) -> EntryBody:
 
 
 def damaged(exchange: Exchange, error: Exception) -> None:
-    exchange.runtime.logger.error('entry of %s is damaged: %s', exchange.name.path, error)
+    exchange.runtime.logger.error('entry of %s is damaged: %s', exchange.name.quoted, error)
     exchange.runtime.count('entries_damaged')
     exchange.runtime.forget(exchange.name)
 

@@ -26,7 +26,7 @@ def read(exchange: Exchange) -> Iterable[bytes]:
     try:
         answer = plan(exchange)
     except Exception:  # noqa: BLE001 - a cache that is broken must not be a storage that is broken
-        exchange.runtime.logger.exception('cache not used for %s', exchange.name.path)
+        exchange.runtime.logger.exception('cache not used for %s', exchange.name.quoted)
         exchange.runtime.count('passed_broken', reason='fault')
         answer = exchange.unseen
     return answer()
@@ -97,7 +97,7 @@ def has_been_fetched(exchange: Exchange) -> bool:
 def without_disk(exchange: Exchange, error: OSError) -> Answer:
     """The disk fails, or this process has no file descriptors left: the folder is let be for a moment."""
     runtime = exchange.runtime
-    runtime.failed('entry', f'entry of {exchange.name.path} not opened', error)
+    runtime.failed('entry', f'entry of {exchange.name.quoted} not opened', error)
     runtime.count('passed_broken', reason='disk')
     runtime.forget_store()
     if error.errno == errno.EIO:
@@ -179,4 +179,4 @@ def restamp(exchange: Exchange, entry: Entry, stamp: Stamp) -> None:
     try:
         entry.restamp(stamp)
     except OSError as error:
-        exchange.runtime.failed('stamp', f'entry of {exchange.name.path} cannot be stamped', error)
+        exchange.runtime.failed('stamp', f'entry of {exchange.name.quoted} cannot be stamped', error)

@@ -36,7 +36,7 @@ class Write:
             info = look_up(req.environ, self._app, tokens and tokens.lines, self._name)
             return is_allowed(req, info.get('write_acl'), info.get('sync_key'))
         except Exception:  # noqa: BLE001 - the app meets it too, and words the answer
-            self._runtime.logger.exception('tokens are set as if the write to %s were allowed', self._name.path)
+            self._runtime.logger.exception('tokens are set as if the write to %s were allowed', self._name.quoted)
             return True
 
     def _write(self, req, start_response, timestamp):
@@ -58,14 +58,18 @@ class Write:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
             self._runtime.settle(self._name, announced, final)
             self._runtime.flights.part(self._name)
-            if req.method == 'DELETE' and final.timestamp:
+            if final.timestamp:
                 self._forget()
 
     def _took_effect(self, req):
+        if req.method == 'PUT' and self._status.startswith('202'):
+            # superseded before it began: its timestamp would vouch for what the newer one has replaced
+            return False
         return self._status.startswith('2') or (req.method == 'DELETE' and self._status.startswith('404'))
 
     def _forget(self):
-        """What was deleted should not lie on the SSD until eviction finds it."""
+        """What was replaced or deleted should not lie on the SSD until eviction finds it; nor be read on this node
+        where memcached could not be told of the write."""
         store = self._runtime.store()
         try:
             if store is not None and store.has(self._name):

@@ -160,7 +160,7 @@ class Fetches:
             except Stopped:
                 return False
             except OSError as error:
-                self._logger.error('%s not admitted: %s', name.path, error)
+                self._logger.error('%s not admitted: %s', name.quoted, error)
                 return False
 
     def _spool(self, name, origin):
@@ -175,11 +175,11 @@ class Fetches:
         except NotFetched as error:
             failed = isinstance(error, BackendFailed)
             self._count('fetch_failed' if failed else 'not_fetched')
-            self._logger.debug('%s not fetched: %s', name.path, error)
+            self._logger.debug('%s not fetched: %s', name.quoted, error)
         except (Exception, Timeout) as error:  # noqa: BLE001 - whatever one object meets, the others go on
             failed = isinstance(error, Timeout | ConnectionError)
             self._count('fetch_failed')
-            self._logger.warning('%s not fetched: %r', name.path, error)
+            self._logger.warning('%s not fetched: %r', name.quoted, error)
         finally:
             self._pace.failed(self._clock()) if failed else self._pace.ended()
         return None

@@ -125,7 +125,7 @@ class Manifests:
             keys = list(segments_of(self._fetch(name, MANIFEST_BYTES)))
         except (Exception, Timeout) as error:  # noqa: BLE001 - one object's failure is not the daemon's
             level = self._logger.debug if isinstance(error, NotFetched | BadManifest) else self._logger.warning
-            level('manifest %s not used: %r', name.path, error)
+            level('manifest %s not used: %r', name.quoted, error)
             self._count('manifests_failed')
             del self._coming[name]
             if isinstance(error, BackendFailed):

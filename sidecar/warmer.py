@@ -16,6 +16,11 @@ WARM_AT_A_TIME = 2
 WARM_TRIES = 5
 
 
+def path_of(record: Warm) -> str:
+    """The container's, for the log."""
+    return ObjectName(record.account, record.container, record.prefix).quoted
+
+
 class Warmer:
     """
     :param fetch: fetches an object into the cache; False where that was not to be
@@ -100,7 +105,7 @@ class Warming:
         record = leased.record
         try:
             fetched = self._warmer.run(record)
-            self._logger.info('warmed %s/%s: %d objects', record.account, record.container, fetched)
+            self._logger.info('warmed %s: %d objects', path_of(record), fetched)
             self._queue.done([leased.id])
             self._failures.pop(leased.id, None)
         except (Exception, Timeout) as error:  # noqa: BLE001 - one container's failure is not the daemon's
@@ -110,7 +115,7 @@ class Warming:
 
     def _failed(self, leased, error):
         self._count('records_failed')
-        self._logger.error('warming %s/%s: %r', leased.record.account, leased.record.container, error)
+        self._logger.error('warming %s: %r', path_of(leased.record), error)
         self._failures[leased.id] += 1
         if self._failures[leased.id] >= WARM_TRIES:
             del self._failures[leased.id]
