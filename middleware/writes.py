@@ -58,7 +58,7 @@ class Write:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
             self._runtime.settle(self._name, announced, final)
             self._runtime.flights.part(self._name)
-            if final.timestamp:
+            if final.timestamp and (req.method == 'DELETE' or announced is None):
                 self._forget()
 
     def _took_effect(self, req):
@@ -68,8 +68,8 @@ class Write:
         return self._status.startswith('2') or (req.method == 'DELETE' and self._status.startswith('404'))
 
     def _forget(self):
-        """What was replaced or deleted should not lie on the SSD until eviction finds it; nor be read on this node
-        where memcached could not be told of the write."""
+        """What was deleted should not lie on the SSD until eviction finds it; nor what was replaced be read on
+        this node where memcached could not be told of the write."""
         store = self._runtime.store()
         try:
             if store is not None and store.has(self._name):

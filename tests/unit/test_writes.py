@@ -103,8 +103,7 @@ def test_a_pending_token_says_no_timestamp(writing):
 
 
 @pytest.mark.parametrize('method, status', [
-    ('PUT', '201 Created'), ('PUT', '202 Accepted'), ('POST', '202 Accepted'), ('DELETE', '204 No Content'),
-    ('DELETE', '404 Not Found')])
+    ('PUT', '201 Created'), ('POST', '202 Accepted'), ('DELETE', '204 No Content'), ('DELETE', '404 Not Found')])
 def test_a_write_that_took_effect_leaves_its_timestamp(writing, method, status):
     writing.answer = status
     writing(method)
@@ -112,8 +111,9 @@ def test_a_write_that_took_effect_leaves_its_timestamp(writing, method, status):
 
 
 @pytest.mark.parametrize('method, status', [
-    ('PUT', '404 Not Found'), ('POST', '404 Not Found'), ('PUT', '408 Request Timeout'), ('PUT', '412 x'),
-    ('DELETE', '409 Conflict'), ('PUT', '503 Service Unavailable'), ('DELETE', '503 Service Unavailable')])
+    # 202 to a PUT: Swift has a newer one already
+    ('PUT', '202 Accepted'), ('PUT', '404 Not Found'), ('POST', '404 Not Found'), ('PUT', '408 Request Timeout'),
+    ('PUT', '412 x'), ('DELETE', '409 Conflict'), ('PUT', '503 Service Unavailable'), ('DELETE', '503 Service Unavailable')])
 def test_a_write_that_failed_leaves_a_token_without_a_timestamp(writing, method, status):
     writing.answer = status
     writing(method)
