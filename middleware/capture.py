@@ -187,5 +187,5 @@ def cannot_capture(exchange: Exchange, error: Exception) -> None:
 def rest_of_fill(exchange: Exchange, fill: Fill, start: int, stop: int) -> Iterator[bytes]:
     """What the spool file cannot give, from the backend. Of a file that cannot be written `filled` tells."""
     if fill.read_error is not None:
-        exchange.runtime.failed('capture', f'spool file of {exchange.name.path} cannot be read', fill.read_error)
+        exchange.runtime.failed('capture', f'spool file of {exchange.name.quoted} cannot be read', fill.read_error)
     return rest_of_body(exchange.app, exchange.env, fill.meta, start, stop)

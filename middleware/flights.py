@@ -22,6 +22,8 @@ JOIN_SECONDS = 5.0
 # how often it is looked whether what was captured is admitted, and for how long that is waited for
 LOOK_SECONDS = 1.0
 LINGER_SECONDS = 30.0
+# the same, where no token tells whether it came from a replica that missed a write
+BRIEF_SECONDS = 3.0
 # flights that linger at the same time, each with a file descriptor or the bytes of a small body
 LINGERING = 64
 # for how long nobody waits for an object whose last answer nobody could read along with, and for how many;
@@ -147,7 +149,9 @@ class Flights:
             self._remove(flight)
             return
         now = self._clock()
-        self._lingering.append(_Lingering(flight, waits, now + LOOK_SECONDS, now + LINGER_SECONDS))
+        token = flight.known.token
+        seconds = LINGER_SECONDS if token is not None and token.timestamp else BRIEF_SECONDS
+        self._lingering.append(_Lingering(flight, waits, now + LOOK_SECONDS, now + seconds))
         if len(self._lingering) == 1:
             spawn_n(self._sweep)
 

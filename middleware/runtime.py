@@ -2,11 +2,9 @@
 be used after it, and what is made in the parent is made by root."""
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from cachetools import LRUCache, TTLCache
 from swift.common.concurrency import Event, sleep, spawn_n, tpool
-from swift.common.utils import Timestamp
 
 from ..cache import UNKNOWN, Announced, Asked, Known, Store, Token, TokenRing, TokensUnreachable, Unavailable
 from ..conf.naming import ObjectName
@@ -113,8 +111,9 @@ class Runtime:
             return None
 
     def settle(self, name: ObjectName, announced: Announced | None, token: Token) -> None:
-        """Set the token that follows the announced one. Where another write came between, the later of the
-        two writes' timestamps stays: a slow older write must not set it back."""
+        """Set the token that follows the announced one. Where another write came between, it is not known which
+        of them came last, nor what is set meanwhile: the token then knows of no write's time, and what is filled
+        under it is validated before it is trusted."""
         if self.tokens is None:
             return
         try:
@@ -122,11 +121,7 @@ class Runtime:
                 return
         except TokensUnreachable:
             self.count('tokens_unreachable')
-        if token.timestamp:
-            known = self.take(self.ask(name)).token
-            if known is not None and known.timestamp and Timestamp(known.timestamp) > Timestamp(token.timestamp):
-                token = replace(token, timestamp=known.timestamp)
-        self.set_token(name, token)
+        self.set_token(name, Token.new())
 
     def set_token(self, name: ObjectName, token: Token) -> bool:
         """Tells whether it is set; so it is, in a manner, where tokens are not used."""

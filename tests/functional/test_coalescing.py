@@ -109,8 +109,10 @@ def test_many_readers_of_a_cold_object_are_one_get_in_each_worker(lab, path, has
         clients.flush_memcached(lab)
     told = read_all_at_once(lab, path, COUNT)
     spared = sum('collapsed' in word or word.startswith('swiftahead; hit') for word in told)
-    assert spared >= COUNT - WORKERS, Counter(told)
-    assert backend_gets(lab, path) <= WORKERS
+    # what no token vouches for is read along with for a moment only after it has come
+    most = WORKERS if has_token else 2 * WORKERS
+    assert spared >= COUNT - most, Counter(told)
+    assert backend_gets(lab, path) <= most
 
 
 def test_a_get_that_meets_a_fetch_of_the_sidecars_waits_for_it(lab, path):

@@ -113,7 +113,8 @@ def test_a_write_that_took_effect_leaves_its_timestamp(writing, method, status):
 @pytest.mark.parametrize('method, status', [
     # 202 to a PUT: Swift has a newer one already
     ('PUT', '202 Accepted'), ('PUT', '404 Not Found'), ('POST', '404 Not Found'), ('PUT', '408 Request Timeout'),
-    ('PUT', '412 x'), ('DELETE', '409 Conflict'), ('PUT', '503 Service Unavailable'), ('DELETE', '503 Service Unavailable')])
+    ('PUT', '412 x'), ('DELETE', '409 Conflict'), ('PUT', '503 Service Unavailable'),
+    ('DELETE', '503 Service Unavailable')])
 def test_a_write_that_failed_leaves_a_token_without_a_timestamp(writing, method, status):
     writing.answer = status
     writing(method)
@@ -176,7 +177,7 @@ def test_memcached_out_of_reach_does_not_hurt_the_write(writing):
     writing.runtime.tokens.reachable = False
     assert list(writing()) == [b'']
     assert writing.order == ['app', 'heard 201 Created', 'body']
-    assert writing.counted.count('tokens_unreachable') == 3
+    assert writing.counted.count('tokens_unreachable') == 2
 
 
 def test_without_tokens_the_write_goes_its_way(writing):

@@ -1,0 +1,93 @@
+"""Mutants of the token protocol, each of which the freshness tests must find."""
+from dataclasses import replace
+from functools import partial
+
+from swiftahead.cache import Known, Stamp
+from swiftahead.cache.rules import version_of
+from swiftahead.middleware import capture, decide, miss, read
+from swiftahead.middleware.runtime import Runtime
+from swiftahead.middleware.writes import Write
+
+
+def no_final_token(patch):
+    patch.setattr(Runtime, 'settle', lambda self, name, announced, token: None)
+
+
+def pending_ignored(patch):
+    patch.setattr(decide, '_by_token', partial(_with_blind, decide._by_token))
+    patch.setattr(Known, 'settled', property(lambda self: self.token))
+
+
+def _with_blind(by_token, meta, stamp, token, *more):
+    return by_token(meta, stamp, token and replace(token, pending=False), *more)
+
+
+def stamped_without_check(patch):
+    patch.setattr(capture, 'is_older', lambda headers, timestamp: False)
+
+
+def stamped_without_timestamp(patch):
+    patch.setattr(capture, 'stamp_of', lambda exchange, known, meta: Stamp(known.settled.value, meta.fetched_at)
+                  if known.settled else None)
+
+
+def old_flights_joined(patch):
+    patch.setattr(miss, 'may_join', lambda *_: True)
+    patch.setattr(miss, 'is_outdated', lambda *_: False)
+
+
+def token_read_after_the_answer(patch):
+    inner = capture.stamp_of
+    patch.setattr(capture, 'stamp_of', lambda exchange, known, meta: inner(
+        exchange, exchange.runtime.take(exchange.runtime.ask(exchange.name)), meta))
+
+
+def token_to_stamp_read_after_the_head(patch):
+    inner = read.restamp
+
+    def restamp(exchange, entry, stamp):
+        found = exchange.runtime.take(exchange.runtime.ask(exchange.name)).token
+        inner(exchange, entry, replace(stamp, token=found.value) if found else stamp)
+    patch.setattr(read, 'restamp', restamp)
+
+
+def versions_not_compared(patch):
+    patch.setattr(read, 'version_of', lambda headers: AnyVersion())
+
+
+class AnyVersion:
+    def __eq__(self, other):
+        return True
+
+    def __hash__(self):
+        return 0
+
+
+def only_etags_compared(patch):
+    inner = read.newest_version
+
+    def newest_version(*asked):
+        status, version = inner(*asked)
+        return status, ('', version[1])
+    patch.setattr(read, 'newest_version', newest_version)
+    patch.setattr(read, 'version_of', lambda headers: ('', version_of(headers)[1]))
+
+
+def delete_of_nothing_not_taken(patch):
+    patch.setattr(Write, '_took_effect', lambda self, req: self._status.startswith('2'))
+
+
+def superseded_put_taken(patch):
+    patch.setattr(Write, '_took_effect', lambda self, req: self._status[0] == '2')
+
+
+def set_back_by_an_older_write(patch):
+    patch.setattr(Runtime, 'settle', lambda self, name, announced, token: self.set_token(name, token))
+
+
+def age_not_looked_at(patch):
+    patch.setattr(decide, '_by_age', lambda age, max_age: decide.Decision(decide.Action.SERVE, 'fresh'))
+
+
+def expiry_not_looked_at(patch):
+    patch.setattr(decide, 'is_expired', lambda meta, now: False)
