@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 import clients
-import equivalence
 from equivalence import differences, facts_of
 from hypothesis import HealthCheck
+from labs import finding_tests
 
 from swiftahead.lab import Lab
 
@@ -37,19 +37,10 @@ PLAIN = {
 @contextmanager
 def compared(folder) -> Iterator[Lab]:
     """Two proxies, the second without the filter; an EC policy; quoted ETags where a container wants them."""
-    before = os.environ.get('PYTHONPATH')
-    tests = os.path.dirname(equivalence.__file__)
-    os.environ['PYTHONPATH'] = os.pathsep.join([tests, *([before] if before else [])])
-    try:
-        with Lab(folder, nodes=1, replicas=1, policies=('gold', 'ec'), proxies=2) as lab:
-            for number, cache in ((1, 'prefetch '), (2, '')):
-                change_pipeline(lab, f'proxy{number}', cache)
-            yield lab
-    finally:
-        if before is None:
-            del os.environ['PYTHONPATH']
-        else:
-            os.environ['PYTHONPATH'] = before
+    with finding_tests(), Lab(folder, nodes=1, replicas=1, policies=('gold', 'ec'), proxies=2) as lab:
+        for number, cache in ((1, 'prefetch '), (2, '')):
+            change_pipeline(lab, f'proxy{number}', cache)
+        yield lab
 
 
 def change_pipeline(lab, name, cache):

@@ -2,13 +2,12 @@
 whose cache is warm."""
 import json
 import random
-from contextlib import closing
 
 import clients
 import equivalence
 import pytest
-from equivalence import ASKS, Client
-from equivalence_lab import BODY, EXAMPLES, PLAIN, SOME, assert_none, compare, compared, put, warm
+from equivalence import ASKS
+from equivalence_lab import BODY, EXAMPLES, PLAIN, SOME, assert_none, compare, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,26 +17,8 @@ PASSED = {'no-store': (BODY[:500], {'Cache-Control': 'no-store'}),
 
 
 @pytest.fixture(scope='module')
-def lab(tmp_path_factory):
-    with compared(tmp_path_factory.mktemp('lab')) as lab:
-        yield lab
-
-
-@pytest.fixture(scope='module')
-def swift(lab):
-    with closing(Client(lab, 1, clients.token(lab))) as client:
-        yield client
-
-
-@pytest.fixture(scope='module')
-def cached(lab):
-    with closing(Client(lab, 0, clients.token(lab))) as client:
-        yield client
-
-
-@pytest.fixture(scope='module')
-def objects(lab):
-    return warm(lab)
+def lab(compared_lab):
+    return compared_lab
 
 
 LABELS = [*(f'gold-{name}' for name in PLAIN), 'ec-plain', 'ec-empty', 'ec-large', 'quoted-plain']

@@ -7,34 +7,16 @@ from contextlib import closing
 import clients
 import equivalence
 import pytest
-from equivalence import ASKS, Client, differences, facts_of
-from equivalence_lab import BODY, EXAMPLES, PLAIN, SOME, compared, put, warm
+from equivalence import ASKS, differences, facts_of
+from equivalence_lab import BODY, EXAMPLES, PLAIN, SOME, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rawhttp import Raw, raw
 
 
 @pytest.fixture(scope='module')
-def lab(tmp_path_factory):
-    with compared(tmp_path_factory.mktemp('lab')) as lab:
-        yield lab
-
-
-@pytest.fixture(scope='module')
-def swift(lab):
-    with closing(Client(lab, 1, clients.token(lab))) as client:
-        yield client
-
-
-@pytest.fixture(scope='module')
-def cached(lab):
-    with closing(Client(lab, 0, clients.token(lab))) as client:
-        yield client
-
-
-@pytest.fixture(scope='module')
-def objects(lab):
-    return warm(lab)
+def lab(compared_lab):
+    return compared_lab
 
 
 # A3
