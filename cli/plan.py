@@ -17,6 +17,8 @@ from .traces import COLUMNS, LogError, Trace, read_all
 
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 400_000
+# what the sidecar evicts by; the others are shown beside it
+AVAILABLE = ('lru',)
 # between two lines that tell how far it is, while one goes on
 SECONDS = 1.0
 
@@ -118,7 +120,8 @@ def _answer(args, trace, listing, tell) -> Answer:
     question = Question(wanted, args.eviction or list(EVICTIONS), args.passes, args.sample, listing)
     found = list(cells(trace, question, tell))
     notes = [*trace.notes, *_error(trace, question, found)]
-    return Answer(trace, whole, found, advise(found), notes)
+    usable = [cell for cell in found if cell.eviction in AVAILABLE]
+    return Answer(trace, whole, found, advise(usable or found), notes)
 
 
 def _error(trace, question, found) -> Iterator[str]:
@@ -173,8 +176,9 @@ def _conf(answer, known):
         return 'no cache'
     # what is replayed is the objects' own bytes; on disk each entry has a header as well
     on_disk = sum(map(expected_disk_bytes, known.values())) / max(1, answer.footprint)
-    return (f'cache_size = {in_units(cell.cache_bytes * on_disk)}, eviction = {cell.eviction}, '
-            f'learn = {"on" if cell.prefetch else "off"}')
+    setting = f'cache_size = {in_units(cell.cache_bytes * on_disk)}, learn = {"on" if cell.prefetch else "off"}'
+    return setting if cell.eviction in AVAILABLE else (
+        f'{setting}, evicting by {cell.eviction}, which the sidecar cannot do')
 
 
 def _draw(path, found):
