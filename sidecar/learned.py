@@ -10,6 +10,8 @@ from pathlib import Path
 
 from swift.common.concurrency import sleep
 
+from ..cache.own import read_own
+from ..cache.reader import FLAGS
 from ..predict import Ahead, Damaged
 
 FILE = 'learned'
@@ -17,6 +19,7 @@ ASIDE = 'learned.damaged'
 EVERY_SECONDS = 600.0
 # names of objects are in it
 MODE = 0o600
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FLAGS
 
 
 class Learned:
@@ -33,7 +36,7 @@ class Learned:
 
     def read(self) -> None:
         try:
-            contexts = self._learner.restore(self._path.read_bytes())
+            contexts = self._learner.restore(read_own(self._path, os.lstat(self._path).st_size))
         except FileNotFoundError:
             return
         except Damaged as error:
@@ -60,7 +63,7 @@ class Learned:
         self._written_at = self._clock()
         temporary = self._path.with_name(f'{FILE}.tmp')
         try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), 'wb') as file:
+            with open(os.open(temporary, CREATE, MODE), 'wb') as file:
                 for part in self._learner.snapshot():
                     file.write(part)
                     sleep(0)

@@ -105,6 +105,17 @@ def test_a_file_that_cannot_be_written_is_said_so_and_the_one_before_stays(tmp_p
     assert (tmp_path / FILE).read_bytes() == before and len(logger.said) == 1
 
 
+@pytest.mark.parametrize('name', [FILE, f'{FILE}.tmp'])
+def test_a_link_in_its_place_is_not_followed(tmp_path, taught, name):
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.write_bytes(b'theirs')
+    (tmp_path / name).symlink_to(elsewhere)
+    keeper, logger = learned(tmp_path, taught)
+    keeper.read()
+    keeper.write()
+    assert elsewhere.read_bytes() == b'theirs' and len(logger.said) == 1
+
+
 def test_it_is_written_from_time_to_time(tmp_path):
     now = [0.0]
     writer = Learned(tmp_path, Ahead(), ListLogger(), lambda: now[0])
