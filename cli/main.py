@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from ..lab.command import add_parser as add_lab
-from . import local, remote
+from . import local, plan, remote
 
 
 def parser() -> argparse.ArgumentParser:
@@ -12,6 +12,7 @@ def parser() -> argparse.ArgumentParser:
     add_lab(commands)
     local.add_parsers(commands)
     remote.add_parsers(commands)
+    plan.add_parser(commands)
     return top
 
 
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
-    except (local.LocalError, remote.RemoteError) as error:
+    except (local.LocalError, plan.PlanError, remote.RemoteError) as error:
         print(f'swiftahead: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
