@@ -16,6 +16,7 @@ BYPASSES = ('no-authorize', 'denied-host', 'newest', 'origin', 'open-expired', '
 VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age')
 STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
 UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-cache-control', 'older')
+DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'unrecorded', 'limited', 'fault')
 KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
 
 
@@ -68,6 +69,9 @@ FILTER_COUNTERS = (
     _counter('tokens_unreachable', 'freshness tokens that memcached did not give or take in time'),
     _counter('writes', 'writes of objects that ended the life of cached versions'),
     _counter('controls', 'control requests taken', label='action', values=('warm', 'forget')),
+    _counter('detections', 'objects read in vain, and what came of asking other policies for them',
+             values=DETECTIONS),
+    _counter('misplaced_served', 'reads answered with an object from another policy than its container\'s'),
     _counter('records_dropped', 'records lost because the queue did not take them in time'),
     _counter('passed_broken', 'requests that Swift alone answered because filter or cache were broken',
              values=('fault', 'folder', 'misplaced', 'disk')),

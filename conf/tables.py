@@ -38,6 +38,19 @@ FILTER = Table('filter:prefetch', (
            'records that one worker holds in memory at most; more are dropped and counted'),
     Option('memcache_servers', text, None,
            "memcached servers of the freshness tokens; Swift's own cache servers when not given"),
+    Option('detect_misplaced', boolean, 'on',
+           'whether the other storage policies are asked, after the answer, for what was read in vain; what is '
+           'found there is recorded for the mover'),
+    Option('detect_rate', number(float, 0, 10000), '10',
+           'objects in a second for which one worker asks other policies; more are asked for at a later read'),
+    Option('detect_memory', seconds(0), '300',
+           'seconds for which a worker does not ask again for an object that it asked for'),
+    Option('serve_misplaced', boolean, 'off',
+           'whether the client gets a misplaced object at once, where Swift alone would answer 404; needs '
+           'detect_misplaced'),
+    Option('reclaim_age', seconds(1), '604800',
+           "the object servers' reclaim_age, seconds after which nobody knows what was deleted: an older copy is "
+           'no misplaced object unless a row of its container names it'),
 ), foreign=(*LOGGING, 'memcache_max_connections', 'memcache_serialization_support', 'connect_timeout',
             'pool_timeout', 'io_timeout', 'tries', 'error_suppression_*', 'tls_*', 'max_connections',
             'item_size_warning_threshold'))

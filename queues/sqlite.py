@@ -59,6 +59,7 @@ class Letter:
 
     :param body: JSON, if it is whole
     :param why: why it is dead; empty where it is not
+    :param due: until when it is held back, as `waiting` tells; 0 where it is not
     """
     id: int
     kind: str
@@ -66,6 +67,7 @@ class Letter:
     put_at: float
     tries: int
     why: str = ''
+    due: float = 0.0
 
 
 class SqliteQueue:
@@ -190,6 +192,14 @@ class SqliteQueue:
         with self._file.reading() as db:
             return [Letter(*row) for row in db.execute(
                 f'{LETTER} why FROM dead WHERE id > ? ORDER BY id LIMIT ?', (after, n))]
+
+    def waiting(self, kind: str, n: int, after: int = 0) -> list[Letter]:
+        """Up to `n` of the records of a kind that lie in rows of their own, as Misplaced do, leased ones too;
+        in the order of their ids, from the one after id `after` on. :raises QueueError:
+        """
+        with self._file.reading() as db:
+            return [Letter(*row) for row in db.execute(
+                f"{LETTER} '', due FROM records WHERE kind = ? AND id > ? ORDER BY id LIMIT ?", (kind, after, n))]
 
     def show(self, number: int) -> Letter | None:
         """A record, dead or alive. :raises QueueError:"""
