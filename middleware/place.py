@@ -1,5 +1,10 @@
 """Where the filter stands. In a wrong place it would leak or answer wrongly, so it must not answer."""
+from collections.abc import Iterator
+
 from swift.common.middleware.gatekeeper import GatekeeperMiddleware
+from swift.proxy.server import Application
+
+MAIN = '[pipeline:main]'
 
 
 def misplacement(middleware) -> str | None:
@@ -9,14 +14,35 @@ def misplacement(middleware) -> str | None:
     """
     pipeline = getattr(middleware, '_pipeline', None)
     if pipeline is None:
-        # not loaded by Swift's loadapp: nothing can be known, and nothing of Swift's is around
-        return None
-    right = pipeline[pipeline.index(middleware) + 1:]
-    if right != [middleware._pipeline_final_app]:
-        names = ', '.join(type(app).__name__ for app in right[:-1])
-        return (f'the prefetch filter must stand directly left of proxy-server, but {names} stands between: '
-                f'it would answer what {names} has to decide. Move "prefetch" in [pipeline:main]')
+        # not loaded by Swift's loadapp: nothing can be known, nor is it needed where nothing of Swift's is around
+        return unseen() if any(isinstance(app, Application) for app in right_of(middleware)) else None
+    between = pipeline[pipeline.index(middleware) + 1:-1]
+    if between:
+        return stands_between(middleware, between)
+    if pipeline[-1] is middleware:
+        return unseen()
     if not any(isinstance(app, GatekeeperMiddleware) for app in pipeline):
         return ('there is no gatekeeper in the pipeline: clients could send X-Backend headers. '
-                'Add "gatekeeper" to [pipeline:main]')
+                f'Add "gatekeeper" to {MAIN}; an internal client has no use for "prefetch"')
     return None
+
+
+def stands_between(middleware, between: list) -> str:
+    if isinstance(between[-1], type(middleware)):
+        return f'the prefetch filter is in the pipeline twice. Take all but the last "prefetch" out of {MAIN}'
+    names = ', '.join(type(app).__name__ for app in between)
+    return (f'the prefetch filter must stand directly left of proxy-server, but {names} stands between: '
+            f'it would answer what {names} has to decide. Move "prefetch" in {MAIN}')
+
+
+def unseen() -> str:
+    return ('the prefetch filter and proxy-server are not in one pipeline that Swift made, and nothing is known '
+            f'of what stands around them. Name both in {MAIN}, "prefetch" directly left of proxy-server, '
+            'and not by filter-with, filter-app or a pipeline within a pipeline')
+
+
+def right_of(middleware) -> Iterator[object]:
+    app = getattr(middleware, 'app', None)
+    while app is not None:
+        yield app
+        app = getattr(app, 'app', None)

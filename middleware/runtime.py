@@ -112,18 +112,20 @@ class Runtime:
             self.count('tokens_unreachable')
             return None
 
-    def settle(self, name: ObjectName, announced: Announced | None, token: Token) -> None:
-        """Set the token that follows the announced one. Where another write came between, it is not known which
-        of them came last, nor what is set meanwhile: the token then knows of no write's time, and what is filled
-        under it is validated before it is trusted."""
+    def settle(self, name: ObjectName, announced: Announced | None, token: Token) -> bool:
+        """Set the token that follows the announced one; tells whether one is set.
+
+        Where another write came between, it is not known which of them came last, nor what is set meanwhile: the
+        token then knows of no write's time, and what is filled under it is validated before it is trusted.
+        """
         if self.tokens is None:
-            return
+            return False
         try:
             if announced is not None and self.tokens.replace(name, announced, token):
-                return
+                return True
         except TokensUnreachable:
             self.count('tokens_unreachable')
-        self.set_token(name, Token.new())
+        return self.set_token(name, Token.new())
 
     def set_token(self, name: ObjectName, token: Token) -> bool:
         """Tells whether it is set; so it is, in a manner, where tokens are not used."""

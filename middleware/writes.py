@@ -56,11 +56,11 @@ class Write:
             return body
         finally:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
-            self._runtime.settle(self._name, announced, final)
+            is_told = self._runtime.settle(self._name, announced, final)
             self._runtime.flights.part(self._name)
             if self._runtime.detector is not None:
                 self._runtime.detector.written(self._name)
-            if final.timestamp and (req.method == 'DELETE' or announced is None):
+            if final.timestamp and (req.method == 'DELETE' or not is_told):
                 self._forget()
 
     def _took_effect(self, req):

@@ -163,17 +163,9 @@ def probe(lab: Lab, proxy: int = 0) -> dict:
 @contextmanager
 def probed(folder, **options) -> Iterator[Lab]:
     """A small lab whose first proxy has the probe."""
-    before = os.environ.get('PYTHONPATH')
-    os.environ['PYTHONPATH'] = os.pathsep.join([os.path.dirname(__file__), *([before] if before else [])])
-    try:
-        with Lab(folder, **{'nodes': 1, 'replicas': 1, 'policies': ('gold',), **options}) as lab:
-            add_probe(lab)
-            yield lab
-    finally:
-        if before is None:
-            del os.environ['PYTHONPATH']
-        else:
-            os.environ['PYTHONPATH'] = before
+    with labs.finding_tests(), Lab(folder, **{'nodes': 1, 'replicas': 1, 'policies': ('gold',), **options}) as lab:
+        add_probe(lab)
+        yield lab
 
 
 def flush_memcached(lab: Lab) -> None:

@@ -43,7 +43,6 @@ class Op:
     began: tuple[int, float] = (0, 0.0)
     status: int = 0
     places: int = 0
-    gate: Event | None = None
     is_done: bool = False
     # tokens that are in a server because of this write: (server, token)
     landed: list = field(default_factory=list)
@@ -51,8 +50,9 @@ class Op:
     def stop(self):
         self.places += 1
         if self.places in self.stops and not self.machine.is_free:
-            gate = self.gate = Event()
-            self.machine.waiting.append(self)
+            # of its own: the request's thread and that of the flight it began may both wait
+            gate = Event()
+            self.machine.waiting.append(gate)
             gate.wait()
 
 
@@ -70,7 +70,7 @@ class Machine:
         self.changed = [0] * len(NODES)
         self.ops: list[Op] = []
         self.running: dict = {}
-        self.waiting: list[Op] = []
+        self.waiting: list[Event] = []
         self.acked: list[tuple[int, Op]] = []
         self.records: list[tuple[str, Fill | Forget]] = []
         self.errors: list[Exception] = []
@@ -131,29 +131,31 @@ class Machine:
 
     def go_on(self, number=0):
         self.step += 1
-        gate = self.waiting.pop(number % len(self.waiting)).gate
-        assert gate is not None
-        gate.send()
+        self.waiting.pop(number % len(self.waiting)).send()
         self.settle()
 
     def settle(self):
-        for _ in range(TURNS):
-            sleep(0)
+        self._turn()
         if self.errors:
             raise self.errors.pop()
 
+    def _turn(self):
+        for _ in range(TURNS):
+            sleep(0)
+
     def finish(self):
-        """All that was begun ends."""
+        """All that was begun ends, also where something of it failed."""
         self.is_free = True
         for _ in range(100):
-            if not self.running:
+            if not (self.running or self.waiting):
                 break
             if self.waiting:
-                self.go_on()
-            else:
-                self.settle()
+                self.step += 1
+                self.waiting.pop(0).send()
+            self._turn()
         self.is_free = False
-        assert not self.running
+        assert not (self.running or self.waiting)
+        self.settle()
 
     def link(self, proxy, state):
         self.step += 1

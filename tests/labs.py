@@ -1,5 +1,9 @@
 """Talking to a lab in tests."""
 import http.client
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,6 +22,21 @@ class Answer(NamedTuple):
     def header(self, name: str) -> str | None:
         """The first of that name, in any case."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+@contextmanager
+def finding_tests() -> Iterator[None]:
+    """Programs that are started meanwhile, a lab's proxies too, can import filters of ours from this folder."""
+    before = os.environ.get('PYTHONPATH')
+    here = str(Path(__file__).resolve().parent)
+    os.environ['PYTHONPATH'] = os.pathsep.join([here, *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ['PYTHONPATH']
+        else:
+            os.environ['PYTHONPATH'] = before
 
 
 def connection(lab: Lab, user: str = USER, key: str = KEY, proxy: int = 0) -> swiftclient.Connection:

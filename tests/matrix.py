@@ -5,6 +5,8 @@ import hmac
 import json
 import re
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -57,6 +59,16 @@ class Answer(NamedTuple):
         return self.status, headers, body
 
 
+@contextmanager
+def half_filtered(folder, **options) -> Iterator[Lab]:
+    """A small lab of which the second proxy has no filter."""
+    with Lab(folder, **{'nodes': 1, 'replicas': 1, 'policies': ('gold',), 'proxies': 2, **options}) as lab:
+        conf = lab.conf_path('proxy2')
+        conf.write_text(conf.read_text().replace(' prefetch proxy-server', ' proxy-server'))
+        lab.restart('proxy2')
+        yield lab
+
+
 class Matrix:
     """:param lab: the second of whose proxies has no filter"""
 
@@ -81,6 +93,12 @@ class Matrix:
         return [] if found.seen == expected.seen else [
             (with_it, without) for with_it, without in zip(found.seen, expected.seen, strict=True)
             if with_it != without]
+
+    def differences(self, paths: Collection[str], readers: Collection[str] = tuple(READERS)) -> list:
+        """What anyone of them can tell the two proxies by."""
+        found = ((reader, method, path, self.difference(method, path, reader))
+                 for reader in readers for path in paths for method in METHODS)
+        return [item for item in found if item[-1]]
 
     def request(self, method: str, path: str, headers=None, body=None) -> clients.Answer:
         """As the owner, through the proxy with the filter."""

@@ -2,7 +2,7 @@
 from dataclasses import replace
 from functools import partial
 
-from swiftahead.cache import Known, Stamp
+from swiftahead.cache import Known, Stamp, Token
 from swiftahead.cache.rules import version_of
 from swiftahead.middleware import capture, decide, miss, read
 from swiftahead.middleware.runtime import Runtime
@@ -83,6 +83,14 @@ def superseded_put_taken(patch):
 
 def set_back_by_an_older_write(patch):
     patch.setattr(Runtime, 'settle', lambda self, name, announced, token: self.set_token(name, token))
+
+
+def timestamp_kept_by_an_older_write(patch):
+    def settle(self, name, announced, token):
+        found = self.take(self.ask(name)).token
+        times = [each.timestamp for each in (found, token) if each is not None and each.timestamp]
+        self.set_token(name, Token.new(timestamp=max(times, default='')))
+    patch.setattr(Runtime, 'settle', settle)
 
 
 def age_not_looked_at(patch):

@@ -1,5 +1,4 @@
 """The labs of the conformance runs: what differs between them is in their proxy's conf."""
-import os
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ FUNCTIONAL = (('test/functional', '--ignore=test/functional/s3api'),)
 # not together: the one uses eventlet's sockets and the other the system's
 S3API = (('test/functional/s3api',), ('test/s3api',))
 PREFETCH = ' prefetch proxy-server'
-TESTS = Path(__file__).resolve().parents[1]
 SECTIONS = {
     'warming': {'paste.filter_factory': 'conformance.warming:filter_factory'},
     'keymaster': {'use': 'egg:swift#keymaster', 'encryption_root_secret': b64encode(b'conformance' * 4).decode()},
@@ -60,22 +58,14 @@ class Share:
 @contextmanager
 def lab_for(cluster: Cluster, side: str, folder: Path) -> Iterator[Lab]:
     """:param side: 'base': without the filter; 'warm': every object GET is preceded by one of its own; 'cold'"""
-    before = os.environ.get('PYTHONPATH')
-    # where the lab's proxy finds the warming filter
-    os.environ['PYTHONPATH'] = os.pathsep.join([str(TESTS), *([before] if before else [])])
     has_filter = side != 'base'
-    try:
-        with Lab(folder, policies=cluster.policies, filter=has_filter, sidecar=has_filter) as lab:
-            if _add_filters(lab, cluster, side):
-                lab.restart('proxy1')
-            # a test of upstream's takes the account for there, which the first write makes
-            labs.connection(lab).post_account({'X-Account-Meta-Conformance': ''})
-            yield lab
-    finally:
-        if before is None:
-            del os.environ['PYTHONPATH']
-        else:
-            os.environ['PYTHONPATH'] = before
+    lab = Lab(folder, policies=cluster.policies, filter=has_filter, sidecar=has_filter)
+    with labs.finding_tests(), lab:
+        if _add_filters(lab, cluster, side):
+            lab.restart('proxy1')
+        # a test of upstream's takes the account for there, which the first write makes
+        labs.connection(lab).post_account({'X-Account-Meta-Conformance': ''})
+        yield lab
 
 
 def _add_filters(lab, cluster, side):

@@ -1,5 +1,10 @@
 """Labs that several test modules share."""
+from contextlib import closing
+
+import clients
 import pytest
+from equivalence import Client
+from equivalence_lab import compared, warm
 
 from swiftahead.lab import Lab
 
@@ -9,3 +14,27 @@ def lab(tmp_path_factory):
     """Two proxies with filter and sidecar; its tests leave it as they found it."""
     with Lab(tmp_path_factory.mktemp('lab'), proxies=2) as lab:
         yield lab
+
+
+@pytest.fixture(scope='session')
+def compared_lab(tmp_path_factory):
+    """The first proxy's cache is warm, the second has no filter."""
+    with compared(tmp_path_factory.mktemp('compared')) as lab:
+        yield lab
+
+
+@pytest.fixture(scope='session')
+def swift(compared_lab):
+    with closing(Client(compared_lab, 1, clients.token(compared_lab))) as client:
+        yield client
+
+
+@pytest.fixture(scope='session')
+def cached(compared_lab):
+    with closing(Client(compared_lab, 0, clients.token(compared_lab))) as client:
+        yield client
+
+
+@pytest.fixture(scope='session')
+def objects(compared_lab):
+    return warm(compared_lab)

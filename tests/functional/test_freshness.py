@@ -131,8 +131,8 @@ def test_by_age_the_node_that_writes_drops_what_it_replaces(lab):
                              'the writing node has dropped what was replaced')
 
 
-def test_memcached_restarted_between_writes_leaves_nothing_old(lab):
-    path = make(lab, 'restarted')
+def test_memcached_emptied_between_writes_leaves_nothing_old(lab):
+    path = make(lab, 'emptied')
     for number in range(4):
         body = f'{number}'.encode()
         assert clients.request(lab, 'PUT', path, body=body, proxy=number % 2).status == 201

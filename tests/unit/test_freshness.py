@@ -154,11 +154,20 @@ def older_write_ends_later(machine):
 
 
 def older_write_sets_its_token_after_a_newer_one_has_ended(machine):
-    machine.begin(0, 'PUT', stops={3, 4, 5, 6})
+    machine.begin(0, 'PUT', stops={3, 4, 5})
     machine.begin(1, 'PUT')
+    # to where it has found what is set
+    machine.go_on()
     machine.go_on()
     machine.begin(1, 'PUT', reaches=(0, 1))
     machine.finish()
+    machine.cache(0, replica=2)
+    machine.begin(0, 'GET', replica=2)
+
+
+def failed_write_after_one_that_missed_a_replica(machine):
+    machine.begin(0, 'PUT', reaches=(0, 1))
+    machine.begin(0, 'PUT', reaches=(0,))
     machine.cache(0, replica=2)
     machine.begin(0, 'GET', replica=2)
 
@@ -204,9 +213,9 @@ def posted_while_memcached_is_away(machine):
 
 
 DIRECTED = [written_between_answer_and_stamp, written_between_head_and_stamp, writer_loses_memcached_in_between,
-            older_write_ends_later, deleted_twice_where_a_replica_lags, memcached_split, expired,
-            posted_while_memcached_is_away, clock_of_a_writer_is_behind,
-            older_write_sets_its_token_after_a_newer_one_has_ended]
+            older_write_ends_later, failed_write_after_one_that_missed_a_replica,
+            deleted_twice_where_a_replica_lags, memcached_split, expired, posted_while_memcached_is_away,
+            clock_of_a_writer_is_behind, older_write_sets_its_token_after_a_newer_one_has_ended]
 
 
 def play(pool, schedule):
@@ -236,8 +245,8 @@ def test_no_hit_is_older_than_promised_on_this_schedule(pool, schedule):
 
 
 @pytest.mark.parametrize('mutant', [
-    mutants.no_final_token, mutants.stamped_without_check, mutants.stamped_without_timestamp,
-    mutants.old_flights_joined, mutants.versions_not_compared])
+    mutants.no_final_token, mutants.stamped_without_check, mutants.old_flights_joined,
+    mutants.versions_not_compared])
 def test_the_machine_finds_the_mutant(pool, monkeypatch, mutant):
     mutant(monkeypatch)
     with pytest.raises(AssertionError):
@@ -247,8 +256,10 @@ def test_the_machine_finds_the_mutant(pool, monkeypatch, mutant):
 @pytest.mark.parametrize('mutant, schedule', [
     (mutants.token_read_after_the_answer, written_between_answer_and_stamp),
     (mutants.token_to_stamp_read_after_the_head, written_between_head_and_stamp),
+    (mutants.stamped_without_timestamp, failed_write_after_one_that_missed_a_replica),
     (mutants.pending_ignored, writer_loses_memcached_in_between),
     (mutants.set_back_by_an_older_write, older_write_ends_later),
+    (mutants.timestamp_kept_by_an_older_write, older_write_sets_its_token_after_a_newer_one_has_ended),
     (mutants.delete_of_nothing_not_taken, deleted_twice_where_a_replica_lags),
     (mutants.age_not_looked_at, memcached_split),
     (mutants.expiry_not_looked_at, expired),

@@ -194,6 +194,14 @@ def test_what_was_deleted_is_forgotten(store):
     assert writing.records == [Forget(NAME.account, NAME.container, object=NAME.object, at=NOW)]
 
 
+def test_what_was_replaced_is_forgotten_where_memcached_went_away_meanwhile(store):
+    link(store, b'abc')
+    writing = Writing(store)
+    writing.body = lambda: setattr(writing.runtime.tokens, 'reachable', False)
+    writing()
+    assert writing.records == [Forget(NAME.account, NAME.container, object=NAME.object, at=NOW)]
+
+
 def test_what_is_not_cached_need_not_be_forgotten(store):
     writing = Writing(store)
     writing('DELETE')
