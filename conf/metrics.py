@@ -17,6 +17,9 @@ VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age')
 STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
 UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-cache-control', 'older')
 DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'unrecorded', 'limited', 'fault')
+MOVES = ('noop_object', 'cleanup_success', 'unavailable_container', 'ppi_skip', 'unavailable_destination',
+         'unavailable_source', 'copy_failed', 'delete_failed', 'cleanup_failed', 'lost_source', 'dry_run',
+         'unhandled_error')
 KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
 
 
@@ -93,6 +96,8 @@ SIDECAR_COUNTERS = (
     _counter('manifests', 'manifests of large objects that were read to fetch segments ahead'),
     _counter('manifests_failed', 'manifests that could not be had, or are none'),
     _counter('warmed', 'objects fetched because someone asked for their container'),
+    _counter('moves', 'misplaced objects that were looked at, and what came of it', values=MOVES),
+    _counter('move_tokens_unreachable', 'freshness tokens of moved objects that memcached did not take'),
     _counter('admitted', 'files checked and linked into the cache'),
     _counter('refused', 'files that were not linked: damaged, older than what is there, or no room'),
     _counter('evicted', 'entries evicted for others, or for free space'),

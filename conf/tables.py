@@ -91,6 +91,25 @@ PREFETCHER = Table('prefetcher', (
     Option('max_contexts', number(int, 1), '100000', 'objects whose followers are remembered at most'),
 ), foreign=LOGGING)
 
+MOVER = Table('mover', (
+    Option('enabled', boolean, 'on', 'whether misplaced objects are moved to the policy of their container'),
+    Option('swift_queue', boolean, 'off',
+           "whether Swift's own queue, .misplaced_objects, is worked off too, as its container-reconciler does"),
+    Option('interval', seconds(0.1), '30', "seconds from one pass over Swift's queue to the next"),
+    Option('concurrency', number(int, 1, 1000), '8', 'objects that are moved at the same time'),
+    Option('processes', number(int, 0), '0',
+           "processes that share the rows of Swift's queue, on all nodes; 0: each takes all"),
+    Option('process', number(int, 0), '0', 'which of these processes this one is, from 0'),
+    Option('request_tries', number(int, 1), '3', 'times that a request of the mover is made'),
+    Option('reclaim_age', seconds(1), '604800',
+           'seconds after which a record is given up whose object cannot be found'),
+    Option('ring_check_interval', seconds(0), '15', 'seconds between two looks whether a ring has changed'),
+    Option('retry_backoff', seconds(0.1), '5',
+           'seconds after which a move that failed is tried again; doubled each time, up to an hour'),
+    Option('bytes_per_second', size, '0', 'bytes that are moved in a second, by all moves; 0: no limit'),
+    Option('dry_run', boolean, 'off', 'whether it is only said in the log what would be moved'),
+), foreign=LOGGING)
+
 STATUS = Table('status', (
     Option('enabled', boolean, 'on', 'whether page, metrics and health check are served'),
     Option('bind_ip', ip_address, '127.0.0.1',

@@ -18,6 +18,7 @@ from ..queues.wake import socket_path
 from .evictor import Limits, Tools
 from .fetcher import Fetcher, FetchLimits, make_client
 from .keeper import Keeper
+from .mover import MoverPart
 from .pace import Pace
 from .prefetcher import Parts, Prefetcher
 from .report import spool_size, write_report
@@ -27,10 +28,11 @@ from .status import StatusServer
 
 UPKEEP_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+PARTS = ('prefetcher', 'mover', 'status')
 
 
 class Sidecar(Daemon):
-    """One worker process per part: the prefetcher, which fills, keeps and evicts, and the status app."""
+    """One worker process per part: the prefetcher, which fills, keeps and evicts, the mover, and the status app."""
 
     WORKERS_HEALTHCHECK_INTERVAL = 1.0
 
@@ -39,12 +41,13 @@ class Sidecar(Daemon):
         super().__init__({**conf, 'user': self.settings.user})
         self.logger = get_logger(conf, log_route='sidecar')
         self._stopping = False
-        if self.settings.prefetcher.enabled:
+        if self.settings.prefetcher.enabled or self.settings.mover.enabled:
+            # where the queue lies, too, as a rule
             _make_folder(self.settings.sidecar.cache_dir, self.settings.user)
 
     def get_worker_args(self, once=False, **kwargs):
-        parts = {'prefetcher': self.settings.prefetcher, 'status': self.settings.status}
-        return [] if once else [{'part': part} for part, own in parts.items() if own.enabled]
+        parts = [part for part in PARTS if getattr(self.settings, part).enabled]
+        return [] if once else [{'part': part} for part in parts]
 
     def run(self, once=False, **kwargs):
         # Swift's own handler exits at once, with records leased and fetches half done
@@ -61,8 +64,20 @@ class Sidecar(Daemon):
         self._stopping = True
 
     def run_once(self, **_):
-        if not self.settings.prefetcher.enabled:
-            return
+        # the mover first: what it moved is dropped from the cache in the same pass
+        if self.settings.mover.enabled:
+            self._move_once()
+        if self.settings.prefetcher.enabled:
+            self._prefetch_once()
+
+    def _move_once(self):
+        try:
+            MoverPart(self.settings, self.logger).once()
+        except (QueueError, OSError) as error:
+            self.logger.error('queue cannot be read: %s', error)
+            sys.exit(1)
+
+    def _prefetch_once(self):
         try:
             worker = Worker(self.settings, self.logger)
         except Unavailable as error:
@@ -89,6 +104,8 @@ class Sidecar(Daemon):
 
         if part == 'prefetcher':
             self._prefetch(is_over)
+        elif part == 'mover':
+            MoverPart(self.settings, self.logger).run(is_over)
         elif part == 'status':
             StatusServer(self.settings, self.logger, is_over).run()
         else:

@@ -8,7 +8,7 @@ from io import StringIO
 
 from swift.common.wsgi import ConfigString
 
-from ..conf import PREFETCHER, SIDECAR, STATUS, ConfError, Settings
+from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings
 from ..conf.memcache import conf_files
 
 SECTION = 'sidecar'
@@ -31,6 +31,7 @@ class SidecarSettings:
     """
     sidecar: Settings
     prefetcher: Settings
+    mover: Settings
     status: Settings
     user: str
     client_conf: str
@@ -51,14 +52,18 @@ def read_settings(path: str) -> SidecarSettings:
     if sidecar.low_water > sidecar.high_water:
         raise ConfError(f'[sidecar] low_water = {sidecar.low_water:g}: must not be above high_water, '
                         f'which is {sidecar.high_water:g}')
-    prefetcher, status = (
+    prefetcher, mover, status = (
         table.read(dict(parser.items(table.section)) if parser.has_section(table.section) else {}, defaults)
-        for table in (PREFETCHER, STATUS))
+        for table in (PREFETCHER, MOVER, STATUS))
+    if mover.processes and mover.process >= mover.processes:
+        raise ConfError(f'[mover] process = {mover.process}: must be less than processes, which is '
+                        f'{mover.processes}')
     if not (status.allow_remote or ipaddress.ip_address(status.bind_ip).is_loopback):
         raise ConfError(f'[status] bind_ip = {status.bind_ip}: must be a loopback address such as 127.0.0.1 or '
                         '::1, unless allow_remote is on')
     _complete(parser, sidecar.swift_dir)
-    return SidecarSettings(sidecar, prefetcher, status, _known_user(sidecar.user) or proxy_user(sidecar.swift_dir),
+    user = _known_user(sidecar.user) or proxy_user(sidecar.swift_dir)
+    return SidecarSettings(sidecar, prefetcher, mover, status, user,
                            _client_conf(parser), dict(parser.items('filter:cache')))
 
 

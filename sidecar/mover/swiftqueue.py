@@ -1,0 +1,140 @@
+"""Swift's own queue, the account `.misplaced_objects`: read and popped as upstream's daemon does it (R1-R6, R23).
+
+Who writes: container replicators and sharders, `swift-reconciler-enqueue`. Who reads and pops: this and upstream's
+daemon, which may run beside it (R27). A row is nobody's: two who handle it do the same, twice. When a row that had
+to be tried again is tried, is kept in memory: after a restart all are tried at once.
+"""
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+from swift.common.constraints import CONTAINER_LISTING_LIMIT
+from swift.common.internal_client import InternalClient, UnexpectedResponse
+from swift.common.utils import Timestamp, hash_path
+from swift.container.reconciler import (
+    MISPLACED_OBJECTS_ACCOUNT,
+    direct_delete_container_entry,
+    get_reconciler_container_name,
+    parse_raw_obj,
+    slightly_later_timestamp,
+)
+
+from .task import Task
+
+POPPED = 2
+REMEMBERED = 100_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    :param queue_container: the hour, and `name` the row in it
+    :param written_at: of the row, which may be later than the object's own time (R4)
+    """
+    queue_container: str
+    name: str
+    task: Task
+    written_at: Timestamp
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.queue_container, self.name
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which rows are this process's: `number` of `count`; all where count is 0 (R24)."""
+    number: int = 0
+    count: int = 0
+
+    def has(self, task: Task) -> bool:
+        return not self.count or int(hash_path(*task.parts), 16) % self.count == self.number
+
+
+class SwiftQueue:
+    """
+    :param reclaim_age: seconds after which a container that is empty is deleted
+    :param backoff: seconds after which a row is tried again, doubled each time
+    """
+
+    def __init__(self, swift: InternalClient, logger, reclaim_age: float, part: Part,
+                 backoff: Callable[[int], float], clock: Callable[[], float] = time.time):
+        self._swift = swift
+        self._logger = logger
+        self._reclaim_age = reclaim_age
+        self._part = part
+        self._backoff = backoff
+        self._clock = clock
+        # of rows that had to be tried again: how often they were tried, and when they are next
+        self._waits: LRUCache[tuple[str, str], tuple[int, float]] = LRUCache(REMEMBERED)
+
+    def rows(self) -> Iterator[Row]:
+        """All that are ready, those of the newest hours first."""
+        for container in self._containers():
+            for raw in self._listing(container):
+                row = self._row(container, raw)
+                if row and self._part.has(row.task) and self._is_ready(row):
+                    yield row
+
+    def _is_ready(self, row):
+        _, at = self._waits.get(row.key, (0, 0.0))
+        return at <= self._clock()
+
+    def _row(self, container, raw) -> Row | None:
+        try:
+            found = parse_raw_obj(raw)
+            task = Task(found['account'], found['container'], found['obj'], found['q_policy_index'],
+                        found['q_ts'], found['q_op'])
+            return Row(container, raw['name'], task, Timestamp(found['q_record']))
+        except Exception:  # noqa: BLE001 - whatever somebody put there stays, and the others go on
+            self._logger.exception('invalid_record: %r in %s stays', raw, container)
+            return None
+
+    def _containers(self) -> Iterator[str]:
+        current = get_reconciler_container_name(self._clock())
+        # its listing in the account may be behind
+        yield current
+        found = self._swift.iter_containers(MISPLACED_OBJECTS_ACCOUNT)
+        while page := self._page(found):
+            # older ones are mostly empty
+            yield from (container for container in reversed(page) if container != current)
+
+    def _page(self, found) -> list[str]:
+        try:
+            return [container['name'] for container in itertools.islice(found, CONTAINER_LISTING_LIMIT)]
+        except UnexpectedResponse as error:
+            self._logger.error('containers of %s not listed: %s', MISPLACED_OBJECTS_ACCOUNT, error)
+            return []
+
+    def _listing(self, container) -> Iterator[dict]:
+        is_empty = True
+        try:
+            for raw in self._swift.iter_objects(MISPLACED_OBJECTS_ACCOUNT, container):
+                is_empty = False
+                yield raw
+        except UnexpectedResponse as error:
+            self._logger.error('%s/%s not listed: %s', MISPLACED_OBJECTS_ACCOUNT, container, error)
+        if is_empty and float(container) < self._clock() - self._reclaim_age:
+            self._reap(container)
+
+    def _reap(self, container):
+        try:
+            self._swift.delete_container(MISPLACED_OBJECTS_ACCOUNT, container,
+                                         acceptable_statuses=(2, 404, 409, 412))
+        except UnexpectedResponse as error:
+            self._logger.error('%s/%s not deleted: %s', MISPLACED_OBJECTS_ACCOUNT, container, error)
+
+    def pop(self, row: Row) -> None:
+        """Take it away, unless it was put anew. Where a server does not hear of it, it comes back."""
+        self._waits.pop(row.key, None)
+        at = slightly_later_timestamp(max(row.written_at, row.task.timestamp), offset=POPPED)
+        self._logger.log(logging.DEBUG, 'pop_queue: %s/%s (%s)', *row.key, at)
+        direct_delete_container_entry(self._swift.container_ring, MISPLACED_OBJECTS_ACCOUNT, row.queue_container,
+                                      row.name, headers={'X-Timestamp': at})
+
+    def retry(self, row: Row) -> None:
+        tries, _ = self._waits.get(row.key, (0, 0.0))
+        self._waits[row.key] = tries + 1, self._clock() + self._backoff(tries)
