@@ -32,7 +32,7 @@ PARTS = ('prefetcher', 'mover', 'status')
 
 
 class Sidecar(Daemon):
-    """One worker process per part: the prefetcher, which fills, keeps and evicts, the mover, and the status app."""
+    """One worker process per part: the prefetcher, which fills, keeps and evicts; the mover; the status app."""
 
     WORKERS_HEALTHCHECK_INTERVAL = 1.0
 

@@ -1,13 +1,14 @@
 """The mover's process: takes from both queues, and has many moves under way at once.
 
 Who writes the local queue's Misplaced records: the filter and the operator's command. Who leases them: processes
-of this kind, however many; a lease that runs out is another's to take, and a move that is made twice does no harm. What holds after a crash: a record goes only when its object is where it belongs.
+of this kind, however many; a lease that runs out is another's to take, and a move that is made twice does no
+harm. What holds after a crash: a record goes only when its object is where it belongs.
 """
 import random
 import time
 from collections.abc import Iterable, Iterator
 
-from swift.common.concurrency import GreenPool, sleep, tpool
+from swift.common.concurrency import GreenPool, Semaphore, sleep, spawn, tpool
 from swift.common.internal_client import InternalClient
 from swift.common.utils import EventletRateLimiter
 from swift.common.wsgi import loadapp
@@ -23,8 +24,8 @@ from .task import Outcome, Task
 
 AGENT = 'swiftahead-mover'
 KINDS = ('Misplaced',)
-# longer than any move may take but the largest's, whose second one finds it moved
-LEASE_SECONDS = 300.0
+# renewed while a move is under way: who was killed does not keep others from it for long
+LEASE_SECONDS, RENEW_SECONDS = 30.0, 10.0
 POLL_SECONDS = 0.25
 LONGEST_WAIT = 3600.0
 # what one look at the queue takes at most
@@ -39,6 +40,8 @@ class MoverPart:
         self._settings = own
         self._logger = logger
         self._queue = SqliteQueue(settings.sidecar.queue, logger=logger)
+        # it is one thread's at a time
+        self._turn = Semaphore()
         self.metrics = Metrics(Counters(counters_folder(self._queue.path)), logger, tpool.execute)
         self._tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': settings.sidecar.swift_dir}),
                                  logger)
@@ -53,6 +56,7 @@ class MoverPart:
         # a record of the local queue waits for no row of Swift's
         self._row_pool = GreenPool(own.concurrency)
         self._under_way: set[int] = set()
+        self._renewing = spawn(self._renew)
 
     # the loop
 
@@ -80,6 +84,7 @@ class MoverPart:
     def close(self) -> None:
         self._pool.waitall()
         self._row_pool.waitall()
+        self._renewing.kill()
         self.metrics.close()
         self._tokens.close()
         self._queue.close()
@@ -92,7 +97,7 @@ class MoverPart:
             sleep(POLL_SECONDS / 10)
             return 1
         try:
-            found = tpool.execute(self._queue.lease, most, LEASE_SECONDS, KINDS)
+            found = self._call(self._queue.lease, most, LEASE_SECONDS, KINDS)
         except QueueError as error:
             if raising:
                 raise
@@ -100,16 +105,31 @@ class MoverPart:
             return 0
         # the newest first: what was seen just now is likely to be read again
         for leased in sorted(found, key=_seen_at, reverse=True):
+            self._under_way.add(leased.id)
             self._pool.spawn_n(self._handle, leased)
         return len(found)
 
+    def _renew(self):
+        while True:
+            sleep(RENEW_SECONDS)
+            if self._under_way:
+                self._finish(self._queue.retry, list(self._under_way), time.time() + LEASE_SECONDS)
+
     def _handle(self, leased: Leased):
+        try:
+            self._handle_leased(leased)
+        finally:
+            self._under_way.discard(leased.id)
+
+    def _handle_leased(self, leased):
         try:
             task = Task.of(leased.record)
         except ValueError as error:
             self._finish(self._queue.dead, [leased.id], str(error))
             return
         outcome = self._move(task)
+        # not to be renewed any more, whatever becomes of it now
+        self._under_way.discard(leased.id)
         if outcome.is_lost:
             self._finish(self._queue.dead, [leased.id], 'lost_source: it is in no policy any more')
         elif outcome.is_done:
@@ -117,9 +137,13 @@ class MoverPart:
         else:
             self._finish(self._queue.retry, [leased.id], time.time() + self._backoff(leased.tries))
 
+    def _call(self, call, *args):
+        with self._turn:
+            return tpool.execute(call, *args)
+
     def _finish(self, call, *args):
         try:
-            tpool.execute(call, *args)
+            self._call(call, *args)
         except QueueError as error:
             # its lease runs out, and it is moved again, which finds it moved
             self._logger.error('a misplaced record is handled, and stays in the queue: %s', error)
@@ -162,8 +186,7 @@ class MoverPart:
         except TokensUnreachable:
             self.metrics.count('move_tokens_unreachable')
         try:
-            tpool.execute(self._queue.put, [Forget(task.account, task.container, object=task.object,
-                                                   at=time.time())])
+            self._call(self._queue.put, [Forget(task.account, task.container, object=task.object, at=time.time())])
         except QueueError as error:
             self._logger.error('entry of %s not dropped: %s', task.name.quoted, error)
 
