@@ -17,9 +17,10 @@ VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age')
 STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
 UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-cache-control', 'older')
 DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'unrecorded', 'limited', 'fault')
-MOVES = ('noop_object', 'cleanup_success', 'unavailable_container', 'ppi_skip', 'unavailable_destination',
-         'unavailable_source', 'copy_failed', 'delete_failed', 'cleanup_failed', 'lost_source', 'dry_run',
-         'unhandled_error')
+# upstream's names of what its daemon meets, as statsd and Prometheus want them
+MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
+         'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
+         'unhandled-error')
 KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
 
 

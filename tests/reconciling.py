@@ -59,7 +59,7 @@ class World:
 
 @dataclass
 class Cluster:
-    """InternalClient's and the direct calls' interface, as far as they are used; `changes`: what was asked of it."""
+    """The interface of InternalClient and of the direct calls, as far as it is used; `changes`: what was asked."""
     world: World
     changes: list = field(default_factory=list)
     calls: int = 0

@@ -166,7 +166,7 @@ class MoverPart:
 
     def _move(self, task) -> Outcome:
         outcome = self._mover.move(task)
-        self.metrics.count('moves', reason=outcome.what)
+        self.metrics.count('moves', reason=outcome.what.replace('_', '-'))
         return outcome
 
     def _backoff(self, tries: int) -> float:
