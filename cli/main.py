@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from ..lab.command import add_parser as add_lab
-from . import local, misplaced, queue, remote
+from . import local, misplaced, plan, queue, remote
 
 
 def parser() -> argparse.ArgumentParser:
@@ -14,6 +14,7 @@ def parser() -> argparse.ArgumentParser:
     remote.add_parsers(commands)
     queue.add_parsers(commands)
     misplaced.add_parsers(commands)
+    plan.add_parser(commands)
     return top
 
 
@@ -22,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
-    except (local.LocalError, remote.RemoteError) as error:
+    except (local.LocalError, plan.PlanError, remote.RemoteError) as error:
         print(f'swiftahead: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

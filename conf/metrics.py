@@ -94,6 +94,8 @@ SIDECAR_COUNTERS = (
     _counter('not_fetched', 'objects that were to be fetched and may not be cached, or are not there'),
     _counter('fetch_failed', 'fetches that failed'),
     _counter('no_room', 'fetches that were not begun because the disk is too full'),
+    _counter('throttled', 'predictions not acted upon, since too little of what was fetched for their account was '
+             'read'),
     _counter('manifests', 'manifests of large objects that were read to fetch segments ahead'),
     _counter('manifests_failed', 'manifests that could not be had, or are none'),
     _counter('warmed', 'objects fetched because someone asked for their container'),

@@ -82,7 +82,8 @@ PREFETCHER = Table('prefetcher', (
            'times its usual time to first byte at which the backend counts as slow; fetches at the same time are '
            'halved then, down to none'),
     Option('queue_limit', number(int, 1), '1000', 'predictions that wait to be fetched at most'),
-    Option('threshold', number(float, 0, 1), '0.5', 'least probability at which an object is fetched ahead'),
+    Option('threshold', number(float, 0, 1), '0.35',
+           'least probability at which an object of the usual size is fetched ahead'),
     Option('window', seconds(0.001), '60', 'seconds within which one read counts as following another'),
     Option('look_ahead', number(int, 1, 64), '8', 'steps that are looked ahead at most'),
     Option('max_object_size', size, '1 GiB', 'objects above this size are not fetched ahead'),

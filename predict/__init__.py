@@ -1,7 +1,9 @@
 """Prediction: what is read next, and when to fetch it. Pure: the clock is passed in, there is no I/O."""
+from .ahead import Ahead
 from .along import Along
-from .chain import Chain
 from .learner import Learner, Prediction, Read
 from .schedule import Due, Schedule
+from .snapshot import Damaged
+from .worth import Worth
 
-__all__ = ['Along', 'Chain', 'Due', 'Learner', 'Prediction', 'Read', 'Schedule']
+__all__ = ['Ahead', 'Along', 'Damaged', 'Due', 'Learner', 'Prediction', 'Read', 'Schedule', 'Worth']

@@ -13,11 +13,13 @@ class Read:
     :param client: whose sequence it belongs to
     :param key: (container, object)
     :param at: seconds
+    :param bytes: of the object; 0: not known
     """
     account: str
     client: str
     key: ObjectKey
     at: float
+    bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ TIME_WEIGHT = 0.2
 # a fetch that is late is worth nothing, one that is early costs a little room: err on the early side
 SAFETY = 3.0
 LEAD = 0.5
+# Readers keep no time: of the wait for what is expected only a share is waited. It shrinks with each object that
+# is read before its fetch began, and grows with each fetch that began before, so that few come too late.
+LATE_SHRINKS, DUE_GROWS = 0.8, 0.004
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +36,8 @@ class Schedule:
         self._heap: list[Due] = []
         self._start_of: dict[tuple, float] = {}
         self._number = 0
+        # of the wait
+        self.share = 1.0
 
     def __len__(self):
         return len(self._start_of)
@@ -42,9 +47,13 @@ class Schedule:
         """Seconds before an object is expected at which its fetch begins."""
         return SAFETY * self._fetch_seconds + LEAD
 
-    def add(self, prediction: Prediction) -> bool:
-        """Plan a fetch; False where it is planned already, or there is no room."""
-        start_at = prediction.at - self.lead
+    def add(self, prediction: Prediction, now: float | None = None) -> bool:
+        """Plan a fetch; False where it is planned already, or there is no room.
+
+        :param now: None: the whole wait is waited
+        """
+        wait = prediction.at - now if now is not None else 0.0
+        start_at = prediction.at - self.lead - max(wait, 0.0) * (1 - self.share)
         name = (prediction.account, prediction.key)
         planned = self._start_of.get(name)
         if planned is not None and planned <= start_at:
@@ -58,7 +67,8 @@ class Schedule:
 
     def cancel(self, account: str, key: ObjectKey) -> None:
         """It is read at this moment: fetching it now would come too late."""
-        self._start_of.pop((account, key), None)
+        if self._start_of.pop((account, key), None) is not None:
+            self.share *= LATE_SHRINKS
 
     def due(self, now: float, most: int) -> list[Prediction]:
         """What is to begin by now, the soonest expected first; it is planned no longer."""
@@ -67,6 +77,7 @@ class Schedule:
             due = heapq.heappop(self._heap)
             if self._is_planned(due):
                 del self._start_of[due.prediction.account, due.prediction.key]
+                self.share += DUE_GROWS * (1 - self.share)
                 found.append(due.prediction)
         return found
 

@@ -11,13 +11,14 @@ from swift.common.utils import get_logger
 
 from ..cache import Store, TokenRing, Unavailable
 from ..conf.memcache import memcache_conf
-from ..predict import Chain, Schedule
+from ..predict import Ahead, Schedule
 from ..queues import Counters, Metrics, QueueError, SqliteQueue, WakeListener, counters_folder
 from ..queues.totals import fold
 from ..queues.wake import socket_path
 from .evictor import Limits, Tools
 from .fetcher import Fetcher, FetchLimits, make_client
 from .keeper import Keeper
+from .learned import Learned
 from .mover import MoverPart
 from .pace import Pace
 from .prefetcher import Parts, Prefetcher
@@ -156,13 +157,16 @@ class Worker:
         tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': own.swift_dir}), logger)
         fetcher = Fetcher(make_client(settings), store, tokens,
                           FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
-        learner = Chain(prefetcher.threshold, prefetcher.window, prefetcher.look_ahead,
+        learner = Ahead(prefetcher.threshold, prefetcher.window, prefetcher.look_ahead,
                         prefetcher.max_contexts) if prefetcher.learn else None
+        self._learned = Learned(store.layout.objects.parent, learner, logger) if learner else None
         self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
                          lambda: count('backoffs'))
         parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
                       look_ahead=prefetcher.look_ahead)
         self.prefetcher = Prefetcher(parts, prefetcher.concurrency, logger)
+        if self._learned:
+            self._learned.read()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
         self._listener = _listen(queue.path, logger)
@@ -205,6 +209,8 @@ class Worker:
             tpool.execute(self._spool.look)
             write_report(self.keeper, backing_off=self.pace.is_stopped)
             tpool.execute(fold, self.metrics.counters.folder)
+            if self._learned:
+                self._learned.write_if_due()
         except OSError as error:
             self._logger.error('cache folder: %s', error)
 
@@ -213,6 +219,8 @@ class Worker:
             self.prefetcher.stop()
         except QueueError as error:
             self._logger.error('leases are left to run out: %s', error)
+        if self._learned:
+            self._learned.write()
         self.metrics.close()
         self.rebuilding.kill()
         self._listener.close()

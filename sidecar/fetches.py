@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
 from ..conf.naming import ObjectName
-from ..predict import Prediction, Schedule
+from ..predict import Prediction, Schedule, Worth
 from .fetcher import BackendFailed, Fetcher, NotFetched
 from .keeper import Keeper, Stopped
 from .pace import Pace
@@ -55,6 +55,7 @@ class Fetches:
         self._clock = clock
         self._pool = GreenPool(concurrency)
         self._under_way: set[ObjectName] = set()
+        self.worth = Worth()
         self._stopped = False
 
     def is_under_way(self, name: ObjectName) -> bool:
@@ -98,6 +99,8 @@ class Fetches:
                 self._pace.ended()
             elif self._fetch(name, origin, idle):
                 self._count('prefetched' if origin == PREFETCH else 'fetched_whole')
+                if origin == PREFETCH:
+                    self.worth.fetched(name.account, (name.container, name.object))
                 self._schedule.fetched(self._clock() - began_at)
         finally:
             self._under_way.discard(name)
@@ -113,6 +116,16 @@ class Fetches:
         for prediction in predictions:
             if not self.is_here(name_of(prediction)):
                 self._schedule.add(prediction)
+
+    def guess(self, predictions: Iterable[Prediction]) -> None:
+        """As `expect`, where what was guessed for the account was worth it."""
+        for prediction in predictions:
+            if self.is_here(name_of(prediction)):
+                continue
+            if self.worth.allows(prediction.account):
+                self._schedule.add(prediction, self._clock())
+            else:
+                self._count('throttled')
 
     def warm(self, name: ObjectName) -> bool:
         """Fetch and admit when there is a place; tells whether it was admitted."""

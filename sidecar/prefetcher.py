@@ -197,6 +197,7 @@ class Prefetcher:
 
     def _learn(self, record: Access):
         name = ObjectName(record.account, record.container, record.object)
+        self.fetches.worth.read(record.account, (record.container, record.object), record.outcome != 'miss')
         if record.outcome == 'miss':
             if self.fetches.is_under_way(name):
                 self._count('prefetched_late')
@@ -210,10 +211,10 @@ class Prefetcher:
             self._look_ahead(self._learner, record)
 
     def _look_ahead(self, learner, record):
-        read = Read(record.account, record.client, (record.container, record.object), record.at)
+        read = Read(record.account, record.client, (record.container, record.object), record.at, record.bytes)
         predictions = learner.observe(read)
         if self._clock() - record.at <= STALE_SECONDS:
-            self.fetches.expect(predictions)
+            self.fetches.guess(predictions)
             self._manifests.observe(Reading(read, record.manifest, not record.cut))
 
     def _expect(self, predictions):

@@ -3,6 +3,7 @@ for somebody else's."""
 import json
 
 import pytest
+from chain import Chain
 from helpers import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from prefetching import BODY, make_bench  # noqa: F401 - a fixture
 from swift.common.utils import split_path
 
 from swiftahead.conf.naming import ObjectName
-from swiftahead.predict import Along, Chain, Read
+from swiftahead.predict import Ahead, Along, Read
 from swiftahead.queues import Access, Warm
 
 MINE, OTHERS = 'AUTH_test', 'AUTH_other'
@@ -72,12 +73,12 @@ LIST = [('c', object_) for object_ in 'abcabc']
 
 def predictions(reads, account):
     """What is expected of that account, read by read."""
-    chain, along, found = Chain(threshold=0.1), Along(), []
+    ahead, along, found = Ahead(threshold=0.1), Along(), []
     for owner in (MINE, OTHERS):
         along.know(owner, ('c', 'a'), LIST)
     for at, (owner, client, object_, opens) in reads:
         read = Read(owner, client, ('c', object_), float(at))
-        found += [*chain.observe(read), *along.observe(read, True, 1.0)]
+        found += [*ahead.observe(read), *along.observe(read, True, 1.0)]
         if opens and object_ == 'a':
             along.open(read)
     return [prediction for prediction in found if prediction.account == account]

@@ -179,7 +179,7 @@ def test_a_folder_of_somebody_elses_is_said(conf, store, capsys):
 # the command
 
 @pytest.mark.parametrize('arguments', [['--help'], *([word, '--help'] for word in (
-    'status', 'check', 'warm', 'purge', 'lab'))])
+    'status', 'check', 'warm', 'purge', 'plan', 'lab'))])
 def test_help_is_given(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -191,7 +191,7 @@ def test_help_names_all_commands(capsys):
     with pytest.raises(SystemExit):
         main(['--help'])
     said = capsys.readouterr().out
-    assert all(f'    {word} ' in said for word in ('lab', 'status', 'check', 'warm', 'purge'))
+    assert all(f'    {word} ' in said for word in ('lab', 'status', 'check', 'warm', 'purge', 'plan'))
 
 
 @pytest.mark.parametrize('arguments', [[], ['fly'], ['warm'], ['warm', 'c', '--limit', 'x']])

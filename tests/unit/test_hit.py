@@ -169,11 +169,11 @@ def test_an_entry_whose_time_cannot_be_set_is_answered(proxy, monkeypatch):
     ('whole', None, 'validated', [('Age', '7'), ('Cache-Status', 'swiftahead; hit; detail=validated')]),
     ('prefetch', None, 'fresh',
      [('Age', '7'), ('Cache-Status', 'swiftahead; hit'), ('X-Object-Prefetched', 'True')]),
-    ('warm', Stamp('t', NOW + 5), 'fresh',
+    ('warm', ('t', NOW + 5), 'fresh',
      [('Age', '2'), ('Cache-Status', 'swiftahead; hit'), ('X-Object-Prefetched', 'True')]),
-    ('read', Stamp('t', NOW + 9), 'fresh', [('Age', '0'), ('Cache-Status', 'swiftahead; hit')])])
+    ('read', ('t', NOW + 9), 'fresh', [('Age', '0'), ('Cache-Status', 'swiftahead; hit')])])
 def test_what_a_hit_says_of_itself(store, origin, stamp, reason, said):
-    link(store, b'abc', stamp, origin=origin)
+    link(store, b'abc', stamp and Stamp(*stamp), origin=origin)
     runtime = SimpleNamespace(settings=SimpleNamespace(cache_status=True), clock=lambda: NOW + 7.9)
     with store.entry(NAME) as entry:
         exchange = Exchange(None, runtime, store, Request.blank('/v1' + NAME.path), NAME, None)

@@ -2,11 +2,12 @@
 import json
 
 import pytest
+from chain import Chain
 from helpers import ListLogger
 from prefetching import eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 from swift.common.concurrency import sleep
 
-from swiftahead.predict import Chain, Read
+from swiftahead.predict import Read
 from swiftahead.queues import Access
 from swiftahead.sidecar.fetcher import BackendFailed, NotFetched
 from swiftahead.sidecar.fetches import LATE_SECONDS

@@ -2,12 +2,12 @@
 import os
 
 import pytest
+from chain import Chain
 from helpers import NOW, spool
 from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 from swift.common.concurrency import Timeout, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 
-from swiftahead.predict import Chain
 from swiftahead.queues import Fill, Forget, Warm
 from swiftahead.sidecar.fetches import LATE_SECONDS
 from swiftahead.sidecar.prefetcher import (

@@ -3,10 +3,10 @@ import os
 from dataclasses import asdict, replace
 
 import pytest
+from chain import Chain
 from helpers import NOW, spool
 from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 
-from swiftahead.predict import Chain
 from swiftahead.queues import Access, Fill, decode, encode
 from swiftahead.sidecar.fetches import LATE_SECONDS
 from swiftahead.sidecar.keeper import IDLE_SECONDS

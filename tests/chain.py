@@ -1,10 +1,11 @@
-"""An order-1 chain: what was read right after an object will be read after it again."""
+"""An order-1 chain, for tests of what is done with predictions: what was read right after an object will be read
+after it again, from the first time on."""
 from collections import Counter
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from .learner import ObjectKey, Prediction, Read
+from swiftahead.predict.learner import ObjectKey, Prediction, Read
 
 FOLLOWERS = 8
 GAP_WEIGHT = 0.3

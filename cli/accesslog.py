@@ -1,0 +1,131 @@
+"""Swift's access log, as proxy-logging writes it: from lines to the reads that the filter would have seen.
+
+The fields are those of the default `log_msg_template`, separated by blanks and each quoted once more; what stands
+before them in the line (syslog's time, host and program) does not matter. Counted are GETs of objects that were
+answered with 200 or 206, those too that SLO, DLO or symlink make on behalf of a client: the filter stands right of
+them. Their lines carry no client; it is the one of the transaction's first request.
+"""
+import re
+from collections.abc import Iterable, Iterator
+from sys import intern
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote
+
+from swift.common.constraints import valid_api_version
+from swift.common.utils import split_path
+
+BEGIN = re.compile(r'(?:^|\s)(\S+) \S+ \d\d/[A-Z][a-z]{2}/\d{4}/\d\d/\d\d/\d\d ')
+NOTHING = '-'
+# of the fields after the date; older versions of Swift have no policy index and no user
+METHOD, PATH, STATUS, SENT, TRANSACTION, SOURCE, START, END, POLICY, USER = 0, 1, 3, 8, 10, 13, 15, 16, 17, 18
+# of S3: what is not the object itself
+SUBRESOURCES = {'acl', 'attributes', 'legal-hold', 'retention', 'tagging', 'torrent', 'uploadId', 'uploads'}
+
+
+class Read(NamedTuple):
+    """One GET of an object. `at` in seconds; `bytes` of the whole object, as far as they are known."""
+    at: float
+    client: str
+    account: str
+    container: str
+    object: str
+    bytes: int
+
+
+class Line(NamedTuple):
+    """What a line tells of a GET.
+
+    :param part: the answer was a 206
+    :param transaction: '' where there is none
+    :param source: who made the request on behalf of a client; '' where the client itself did
+    """
+    read: Read
+    part: bool
+    transaction: str
+    source: str
+
+
+def parse(text: str) -> Line | None:
+    """None: well formed, but no client's read of an object. :raises ValueError: not a line of proxy-logging"""
+    begin = BEGIN.search(text)
+    if begin is None:
+        raise ValueError(text)
+    fields = text[begin.end():].split()
+    if len(fields) <= END:
+        raise ValueError(text)
+    start, status, sent = float(fields[START]), int(fields[STATUS]), _number(fields[SENT])
+    # no finite time: a comparison that NaN fails
+    if not 0 <= start < float('inf') or sent < 0:
+        raise ValueError(text)
+    if fields[METHOD] != 'GET' or status not in (200, 206):
+        return None
+    client, source = _value(begin.group(1)), _value(fields[SOURCE])
+    path = _object_path(fields[PATH], len(fields) > POLICY and fields[POLICY].isdecimal())
+    # without either it is a daemon's, through a pipeline of its own
+    if path is None or not (client or source):
+        return None
+    user = _value(fields[USER]) if len(fields) > USER else ''
+    # a million lines have far fewer names
+    client, account, container, name = map(intern, (f'{client} {user}'.strip(), *path))
+    read = Read(start, client, account, container, name, sent)
+    return Line(read, status == 206, _value(fields[TRANSACTION]), source)
+
+
+def _value(field):
+    return '' if field == NOTHING else field
+
+
+def _number(field):
+    return 0 if field == NOTHING else int(field)
+
+
+def _object_path(field, has_policy) -> tuple[str, str, str] | None:
+    """Account, container and object. The path is quoted as it was sent, and then once more for the log."""
+    path, _, query = unquote(field).partition('?')
+    try:
+        version, rest = split_path(unquote(path), 2, 2, True)
+        if valid_api_version(version):
+            account, container, name = split_path(f'/{rest}', 3, 3, True)
+            return account, container, name
+    except ValueError:
+        return None
+    # s3api's requests are logged as they came: bucket and key; no others of that shape come to a storage policy
+    if not has_policy or SUBRESOURCES & parse_qs(query, keep_blank_values=True).keys():
+        return None
+    return '', version, rest
+
+
+def reads(lines: Iterable[Line]) -> Iterator[Read]:
+    """Each with its client, and with the size that the filter would see."""
+    lines = list(lines)
+    sent_for, sizes = _transactions(lines), _sizes(lines)
+    clients = {transaction: read.client for read, _, transaction, source in lines
+               if transaction in sent_for and not source}
+    for read, is_part, transaction, source in lines:
+        if is_part:
+            read = read._replace(bytes=sizes[read[2:5]])
+        if source:
+            read = read._replace(client=clients.get(transaction) or read.client or transaction)
+        elif transaction in sent_for:
+            # a manifest or a symlink: what the client got came from the reads that are counted by themselves
+            read = read._replace(bytes=max(0, read.bytes - sent_for[transaction]))
+        yield read
+
+
+def _transactions(lines):
+    """Transaction -> bytes that were sent by requests on behalf of a client."""
+    found: dict[str, int] = {}
+    for read, _, transaction, source in lines:
+        if source and transaction:
+            found[transaction] = found.get(transaction, 0) + read.bytes
+    return found
+
+
+def _sizes(lines):
+    """Of each object that was read in part: as it was when read whole, else the largest part."""
+    found: dict[tuple, tuple[bool, int]] = {read[2:5]: (False, 0) for read, is_part, _, _ in lines if is_part}
+    for read, is_part, _, _ in lines:
+        key = read[2:5]
+        if key in found:
+            found[key] = max(found[key], (not is_part, read.bytes))
+    return {key: size for key, (_, size) in found.items()}

@@ -1,0 +1,153 @@
+"""The cells of a plan's table: a trace replayed with one cache size, one eviction, with or without prefetching."""
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ..cache.policies import EVICTIONS
+from ..predict import Ahead, Learner
+from ..predict.replay import Counts, Replay, Request, Settings
+from .accesslog import Read
+from .bound import Bound, bound
+from .listing import Key
+from .sample import Part, PartLearner, estimate, parts_of
+from .traces import Trace
+
+# requests between two calls of `tell`
+STEP = 20_000
+# of a GET on disks and a network that are not busy
+BACKEND_SECONDS = 0.02
+BACKEND_BYTES_PER_SECOND = 100e6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    :param number: of the pass, from 1
+    :param bound: what no setting without prefetching can pass
+    :param error: of the object hit ratio, where it comes from a sample
+    """
+    trace: str
+    cache_bytes: int
+    eviction: str
+    prefetch: bool
+    number: int
+    counts: Counts
+    bound: Bound
+    error: float = 0.0
+
+    @property
+    def object_hit_ratio(self) -> float:
+        return self.counts.hits / self.counts.requests
+
+    @property
+    def byte_hit_ratio(self) -> float:
+        return self.counts.hit_bytes / self.counts.bytes if self.counts.bytes else 0.0
+
+    @property
+    def precision(self) -> float | None:
+        """Prefetched and used / prefetched; None where nothing was."""
+        return self.counts.used / self.counts.prefetched if self.counts.prefetched else None
+
+    @property
+    def wasted_bytes_ratio(self) -> float:
+        """Bytes prefetched in vain / bytes prefetched."""
+        return self.counts.wasted_bytes / self.counts.prefetched_bytes if self.counts.prefetched_bytes else 0.0
+
+    @property
+    def vain_ratio(self) -> float:
+        """Objects prefetched in vain for each read."""
+        return (self.counts.prefetched - self.counts.used) / self.counts.requests
+
+    @property
+    def saved_ratio(self) -> float:
+        """GETs that the backend is spared, for each read; below 0 where more are prefetched than hit."""
+        return 1 - self.counts.backend_gets / self.counts.requests
+
+    def row(self) -> dict:
+        return {'trace': self.trace, 'cache_bytes': self.cache_bytes, 'eviction': self.eviction,
+                'prefetch': self.prefetch, 'pass': self.number, 'requests': self.counts.requests,
+                'object_hit_ratio': self.object_hit_ratio, 'byte_hit_ratio': self.byte_hit_ratio,
+                'precision': self.precision, 'wasted_bytes_ratio': self.wasted_bytes_ratio,
+                'late': self.counts.late}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be tried.
+
+    :param most: reads that are learned from at most
+    :param listing: names that exist, read or not; None: nothing is known of them
+    """
+    cache_bytes: Sequence[int]
+    evictions: Sequence[str]
+    passes: int
+    most: int
+    listing: dict[Key, int] | None
+
+
+def cells(trace: Trace, question: Question, tell: Callable[[str], object]) -> Iterator[Cell]:
+    is_whole = len(trace.reads) <= question.most
+    parts = [] if is_whole else parts_of(trace.reads, question.most)
+    for number, size in enumerate(question.cache_bytes, start=1):
+        place = f'{trace.name}: cache {number} of {len(question.cache_bytes)}: '
+        tell(f'{place}the bound')
+        # from the second pass on they are all the same
+        bounds = [bound(trace.reads, size, again) for again in (False, True)[:question.passes]]
+        for eviction in question.evictions:
+            run = Run(trace.reads, question, size, eviction, partial(_tell, tell, f'{place}{eviction}'))
+            plain = run(None, '')
+            learned = run.sampled(plain, parts) if parts else [(counts, 0.0) for counts in run(Ahead)]
+            for prefetch, passes in ((False, [(counts, 0.0) for counts in plain]), (True, learned)):
+                for index, (counts, error) in enumerate(passes):
+                    yield Cell(trace.name, size, eviction, prefetch, index + 1, counts, bounds[min(index, 1)],
+                               error)
+
+
+def _tell(tell, *words):
+    tell(''.join(words))
+
+
+class Run:
+    """Replays a trace, in as many passes as are asked for."""
+
+    def __init__(self, reads, question: Question, size: int, eviction: str, tell: Callable[..., object]):
+        self._reads = reads
+        self._question = question
+        self._size = size
+        self._eviction = EVICTIONS[eviction]
+        self._tell = tell
+
+    def __call__(self, learner: Callable[..., Learner] | None, what: str = ', prefetching') -> list[Counts]:
+        """The counts of each pass."""
+        replay = Replay(Settings(self._size, self._eviction, learner, fetch_seconds),
+                        self._question.listing if learner else None)
+        return [replay.run(self._told(number, what)) for number in range(self._question.passes)]
+
+    def sampled(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, float]]:
+        """Counts and error of each pass, from parts of the reads."""
+        found = [self(partial(_learner_of, part)) for part in parts]
+        return [estimate(counts, of_parts, parts) for counts, *of_parts in zip(plain, *found, strict=True)]
+
+    def _told(self, number, what):
+        count = len(self._reads)
+        for index, request in enumerate(requests(self._reads, number)):
+            if index % STEP == 0:
+                self._tell(f'{what}, {100 * index // count} %')
+            yield request
+
+
+def _learner_of(part, **more):
+    return PartLearner(Ahead(**more), part)
+
+
+def requests(reads: Sequence[Read], number: int) -> Iterator[Request]:
+    """Of one pass, from 0: it begins one usual pause after the one before has ended."""
+    begin, length = reads[0].at, reads[-1].at - reads[0].at
+    offset = number * (length + length / max(1, len(reads) - 1)) - begin
+    for read in reads:
+        yield Request(read.at + offset, *read[1:])
+
+
+def fetch_seconds(size: int) -> float:
+    """How long the backend takes for an object of that many bytes."""
+    return BACKEND_SECONDS + size / BACKEND_BYTES_PER_SECOND

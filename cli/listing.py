@@ -1,0 +1,84 @@
+"""Names that exist, read or not: what the sidecar would find in the containers' listings."""
+import csv
+from collections.abc import Iterator, Sequence
+from zlib import crc32
+
+from .accesslog import Read
+from .traces import LogError, Trace, cells_of, opened
+
+Key = tuple[str, str, str]
+
+
+class Listing:
+    """Names as they stand in a file, a name in each line, or CSV with the columns `object` and `bytes`.
+
+    :raises LogError:
+    """
+
+    def __init__(self, path: str):
+        self._path = path
+        try:
+            with opened(path) as file:
+                self._sizes = dict(_rows(line.strip('\ufeff\r\n') for line in file))
+        except (OSError, EOFError, ValueError, csv.Error) as error:
+            raise LogError(f'{path}: {getattr(error, "strerror", None) or error}') from None
+        if not self._sizes:
+            raise LogError(f'{path}: no names in it')
+
+    def of(self, traces: Sequence[Trace]) -> list[dict[Key, int] | None]:
+        """For each trace (account, container, object) -> bytes; None where none of the names is read in it.
+
+        The bytes are what was read, or the file's, or one of the sizes of what was read.
+
+        :raises LogError: where no name is read in any
+        """
+        found = [self._of(trace) for trace in traces]
+        if not any(found):
+            how = ('for access logs they must be account/container/object' if traces[0].is_log
+                   else 'they must be as in the trace')
+            raise LogError(f'{self._path}: none of its names was read; {how}')
+        return found
+
+    def _of(self, trace):
+        known = sizes(trace.reads)
+        usual = sorted(known.values())
+        keys = {key: size for name, size in self._sizes.items() if (key := _key(name, trace.is_log))}
+        if known.keys().isdisjoint(keys):
+            return None
+        return {key: known.get(key, _drawn(usual, key) if size is None else size) for key, size in keys.items()}
+
+
+def _drawn(usual, key):
+    """One of the sizes, always the same for a name: were they all alike, they could be told from what is read."""
+    return usual[crc32(key[2].encode('utf-8', 'replace')) % len(usual)]
+
+
+def sizes(reads: list[Read]) -> dict[Key, int]:
+    """Of each object, at its largest."""
+    found: dict[Key, int] = {}
+    for read in reads:
+        key = read[2:5]
+        found[key] = max(read.bytes, found.get(key, 0))
+    return found
+
+
+def _rows(lines: Iterator[str]) -> Iterator[tuple[str, int | None]]:
+    first = next(lines, '')
+    header = cells_of(first)
+    if 'object' not in header:
+        yield from ((line, None) for line in (first, *lines) if line)
+        return
+    name, size = header.index('object'), header.index('bytes') if 'bytes' in header else None
+    for number, line in enumerate(lines, start=2):
+        cells = cells_of(line)
+        if len(cells) != len(header) or size is not None and not cells[size].isdecimal():
+            raise ValueError(f'line {number} does not fit the header')
+        yield cells[name], None if size is None else int(cells[size])
+
+
+def _key(name, is_log) -> Key | None:
+    if not is_log:
+        return '', '', name
+    # as a log has it, or without the version
+    parts = name.removeprefix('/v1/').split('/', 2)
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 and all(parts) else None

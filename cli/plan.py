@@ -1,0 +1,188 @@
+"""``swiftahead plan``: what a cache would gain, from the operator's own logs, before the SSD is bought."""
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..cache.entry import expected_disk_bytes
+from ..conf.casts import size
+from . import plot
+from .advice import Advice, advise
+from .cells import EVICTIONS, Cell, Question, cells
+from .listing import Listing, sizes
+from .shown import in_units, table
+from .traces import COLUMNS, LogError, Trace, read_all
+
+SIZES = ('1%', '5%', '10%', '25%')
+SAMPLE = 400_000
+# what the sidecar evicts by; the others are shown beside it
+AVAILABLE = ('lru',)
+# between two lines that tell how far it is, while one goes on
+SECONDS = 1.0
+
+
+class PlanError(Exception):
+    """What is wrong and how to mend it, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """As it was given: percent of the footprint, or bytes."""
+    percent: float | None
+    bytes: int
+
+    def of(self, whole: int) -> int:
+        return self.bytes if self.percent is None else int(whole * self.percent / 100)
+
+
+def add_parser(commands) -> None:
+    plan = commands.add_parser(
+        'plan', help='what a cache would gain, from access logs',
+        description="Replays reads from access logs of Swift's proxy-logging, or from traces with the header "
+                    f'{COLUMNS}, and shows what caches of several sizes would have answered.')
+    plan.add_argument('logs', nargs='+', metavar='LOG', help='a file, gzipped or not; -: standard input')
+    plan.add_argument('--cache-size', action='append', type=_size, metavar='SIZE',
+                      help='10%%, of the bytes of all objects, or 50GiB; repeatable (default: '
+                           f'{", ".join(SIZES).replace("%", "%%")})')
+    plan.add_argument('--eviction', action='append', choices=tuple(EVICTIONS), help='repeatable (default: all)')
+    plan.add_argument('--passes', type=_count, default=1, metavar='N',
+                      help='times that the reads are replayed, one after the other (default: %(default)s)')
+    plan.add_argument('--listing', metavar='FILE', help='names that exist, read or not, one in a line')
+    plan.add_argument('--sample', type=_count, default=SAMPLE, metavar='N',
+                      help='reads that are learned from at most (default: %(default)s); of a longer log a part '
+                           'is, and the error told')
+    plan.add_argument('--plot', metavar='FILE', help='the curves as a picture, .png or .svg')
+    plan.add_argument('--json', action='store_true', help='one JSON document on standard output')
+    plan.set_defaults(run=run)
+
+
+def _size(value: str) -> Size:
+    number = value.strip()
+    try:
+        if not number.endswith('%'):
+            return Size(None, size(number))
+        share = float(number[:-1])
+        if not 0 < share <= 100:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'{value}: must be a share such as 10%, above 0 and at most 100, or a size such as 50GiB') from None
+    return Size(share, 0)
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f'{value}: must be a whole number of at least 1')
+    return int(value)
+
+
+# -- the command -------------------------------------------------------------------------------------------
+
+def run(args) -> int:
+    """:returns: 0, whatever is recommended"""
+    if args.plot and (missing := plot.what_is_missing(args.plot)):
+        raise PlanError(missing)
+    tell = Teller(sys.stderr)
+    try:
+        traces = read_all(args.logs, tell)
+        listings = Listing(args.listing).of(traces) if args.listing else [None] * len(traces)
+        answers = [_answer(args, trace, listing, tell)
+                   for trace, listing in zip(traces, listings, strict=True)]
+    except LogError as error:
+        raise PlanError(str(error)) from None
+    finally:
+        tell.end()
+    found = [cell for answer in answers for cell in answer.cells]
+    if args.json:
+        print(json.dumps([cell.row() for cell in found]))
+    for answer in answers:
+        # with --json nothing else may be on standard output
+        _print(answer, sys.stderr if args.json else sys.stdout, with_table=not args.json)
+    if args.plot:
+        _draw(args.plot, found)
+    return 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    trace: Trace
+    footprint: int
+    cells: list[Cell]
+    advice: Advice
+    notes: list[str]
+
+
+def _answer(args, trace, listing, tell) -> Answer:
+    whole = sum(sizes(trace.reads).values())
+    wanted = sorted({given.of(whole) for given in args.cache_size or map(_size, SIZES)})
+    question = Question(wanted, args.eviction or list(EVICTIONS), args.passes, args.sample, listing)
+    found = list(cells(trace, question, tell))
+    notes = [*trace.notes, *_error(trace, question, found)]
+    usable = [cell for cell in found if cell.eviction in AVAILABLE]
+    return Answer(trace, whole, found, advise(usable or found), notes)
+
+
+def _error(trace, question, found) -> Iterator[str]:
+    if len(trace.reads) > question.most:
+        off = max(cell.error for cell in found)
+        yield (f'{trace.name}: learned from {question.most:,} of {len(trace.reads):,} reads; the hit ratios with '
+               f'prefetching are estimates, off by {off * 100:.1f} points at most as far as can be told')
+
+
+# -- what is shown -----------------------------------------------------------------------------------------
+
+class Teller:
+    """Tells how far it is: on a terminal in one line that is written over, else in a line from time to time."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._told_at = 0.0
+
+    def __call__(self, text: str) -> None:
+        now = time.monotonic()
+        if self._is_terminal:
+            print(f'\r\x1b[K{text}', end='', file=self._stream, flush=True)
+        elif now - self._told_at >= SECONDS:
+            self._told_at = now
+            print(text, file=self._stream, flush=True)
+
+    def end(self) -> None:
+        if self._is_terminal:
+            print('\r\x1b[K', end='', file=self._stream, flush=True)
+
+
+def _print(answer, stream, with_table):
+    trace, known = answer.trace, sizes(answer.trace.reads)
+    clients = len({read.client for read in trace.reads})
+    print(f'{trace.name}: {len(trace.reads):,} reads of {len(known):,} objects by {clients:,} clients, '
+          f'{in_units(answer.footprint)} altogether', file=stream)
+    for note in answer.notes:
+        print(f'  {note}', file=stream)
+    if with_table:
+        print(file=stream)
+        for line in table(answer.cells, answer.footprint):
+            print(line, file=stream)
+        print(file=stream)
+    print(f'recommended: {_conf(answer, known)}', file=stream)
+    print(f'  because {answer.advice.reason}', file=stream)
+
+
+def _conf(answer, known):
+    cell = answer.advice.cell
+    if cell is None:
+        return 'no cache'
+    # what is replayed is the objects' own bytes; on disk each entry has a header as well
+    on_disk = sum(map(expected_disk_bytes, known.values())) / max(1, answer.footprint)
+    setting = f'cache_size = {in_units(cell.cache_bytes * on_disk)}, learn = {"on" if cell.prefetch else "off"}'
+    return setting if cell.eviction in AVAILABLE else (
+        f'{setting}, evicting by {cell.eviction}, which the sidecar cannot do')
+
+
+def _draw(path, found):
+    try:
+        plot.draw(path, found)
+    except OSError as error:
+        raise PlanError(f'--plot {path}: {error.strerror or error}') from None

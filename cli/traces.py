@@ -1,0 +1,173 @@
+"""Files of reads: access logs and traces, plain, gzipped or from standard input."""
+import csv
+import gzip
+import io
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from sys import intern
+
+from . import accesslog
+from .accesslog import Read
+
+STDIN = '-'
+GZIP = b'\x1f\x8b'
+COLUMNS = 'offset_ms[,client],object,bytes'
+# of a line that is shown
+SHOWN = 200
+# lines between two calls of `progress`
+STEP = 100_000
+
+
+class LogError(Exception):
+    """A file that cannot be used; the message names it and what is wrong, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Reads in the order of time.
+
+    :param is_log: made of access logs, so that accounts and containers are known
+    :param notes: what is to be known about the files, a sentence each
+    """
+    name: str
+    reads: list[Read]
+    is_log: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Trace]:
+    """Each trace by itself; all access logs together as one, since they are parts of the same.
+
+    :raises LogError:
+    """
+    files = [_File(name, progress) for name in names]
+    logs = [file for file in files if not file.is_trace]
+    traces = [_trace(file.name, file.rows, [file]) for file in files if file.is_trace]
+    if logs:
+        lines = (line for file in logs for line in file.rows)
+        traces.append(_trace(', '.join(file.name for file in logs), accesslog.reads(lines), logs))
+    return traces
+
+
+def _trace(name, reads, files):
+    reads = list(reads)
+    if not reads:
+        raise LogError(f'{name}: no GET of an object was answered with 200 or 206 in it')
+    notes = [note for file in files for note in file.notes()]
+    steps = [before.at - after.at for before, after in zip(reads, reads[1:], strict=False) if after.at < before.at]
+    # of a log that is the order in which requests ended
+    is_log = not files[0].is_trace
+    if steps and not is_log:
+        notes.append(f'{name}: the clock runs backwards {len(steps):,} times, by {max(steps):,.0f} s at most; '
+                     'the reads were put in the order of time')
+    return Trace(name, sorted(reads, key=lambda read: read.at), is_log, notes)
+
+
+class _File:
+    """One file's rows, and what of it could not be read."""
+
+    def __init__(self, name: str, progress: Callable[[str], object]):
+        self.name = 'standard input' if name == STDIN else name
+        self.is_trace = False
+        self.rows: list = []
+        self._lines = 0
+        self._broken = 0
+        self._first_broken = ''
+        try:
+            with opened(name) as file:
+                self._read(file, progress)
+        except (OSError, EOFError, zlib.error) as error:
+            raise LogError(f'{self.name}: {getattr(error, "strerror", None) or error}') from None
+        if self._broken == self._lines:
+            raise LogError(self._unknown())
+
+    def _read(self, file, progress):
+        parse: Callable = accesslog.parse
+        for number, text in enumerate(file, start=1):
+            text = text.strip('\ufeff\r\n')
+            if not text or text.isspace():
+                continue
+            if not self._lines and not self.is_trace and _is_header(text):
+                self.is_trace, parse = True, _columns(self.name, text)
+                continue
+            self._add(number, text, parse)
+            if number % STEP == 0:
+                progress(f'{self.name}: {number:,} lines')
+
+    def _add(self, number, text, parse):
+        self._lines += 1
+        try:
+            row = parse(text)
+        except (ValueError, csv.Error):
+            self._broken += 1
+            self._first_broken = self._first_broken or f'{number:,}: {_shown(text)}'
+            return
+        if row is not None:
+            self.rows.append(row)
+
+    def _unknown(self):
+        if not self._lines:
+            return f'{self.name}: there are no lines in it'
+        if self.is_trace:
+            return f'{self.name}: no line fits the header {COLUMNS}; the first is line {self._first_broken}'
+        return (f"{self.name}: neither an access log of Swift's proxy-logging in its default format nor a trace "
+                f'with the header {COLUMNS}; the first line is {self._first_broken.partition(": ")[2]}')
+
+    def notes(self) -> Iterator[str]:
+        if self._broken:
+            yield (f'{self.name}: {self._broken:,} of {self._lines:,} lines could not be read and are left out, '
+                   f'the first is line {self._first_broken}')
+
+
+def _shown(text):
+    """Of a broken line what is safe to show on a terminal."""
+    return ascii(text[:SHOWN]) + ('...' if len(text) > SHOWN else '')
+
+
+@contextmanager
+def opened(name: str) -> Iterator[io.TextIOBase]:
+    with _binary(name) as raw:
+        # peek: standard input cannot be read twice
+        binary = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == GZIP else raw
+        with io.TextIOWrapper(binary, encoding='utf-8', errors='replace') as file:
+            yield file
+
+
+def _binary(name):
+    # a descriptor of our own, so that closing it leaves standard input alone
+    return open(os.dup(sys.stdin.fileno()) if name == STDIN else name, 'rb')
+
+
+# -- traces ------------------------------------------------------------------------------------------------
+
+def _is_header(text):
+    return 'offset_ms' in cells_of(text)
+
+
+def cells_of(text):
+    return next(csv.reader([text]), []) if '"' in text else text.split(',')
+
+
+def _columns(name, header) -> Callable[[str], Read]:
+    """The parser of a trace's lines. :raises LogError: a column is missing"""
+    columns = [cell.strip() for cell in cells_of(header)]
+    missing = [column for column in ('object', 'bytes') if column not in columns]
+    if missing:
+        raise LogError(f'{name}: the header has no {" and no ".join(missing)}; it must be {COLUMNS}')
+    offset, key, size = (columns.index(column) for column in ('offset_ms', 'object', 'bytes'))
+    client = columns.index('client') if 'client' in columns else None
+
+    def parse(text):
+        cells = cells_of(text)
+        if len(cells) != len(columns) or not cells[key]:
+            raise ValueError(text)
+        at, length = float(cells[offset]), int(cells[size])
+        # NaN fails the comparison
+        if not abs(at) < float('inf') or length < 0:
+            raise ValueError(text)
+        return Read(at / 1000, '' if client is None else intern(cells[client]), '', '', intern(cells[key]), length)
+    return parse

@@ -1,0 +1,148 @@
+"""What is read next, from what was read: contexts per client over counts that the account's clients share.
+
+Contexts of up to three reads with back-off; a window of reads, against noise; neighbours in name order, for what
+was never read. All are guesses on evidence of some kind; how often that came true tells how likely each is.
+"""
+from collections.abc import Iterator
+
+from .accounts import Account, Accounts
+from .clients import Client, Clients, Guess
+from .kinds import next_kind, path_kind, soon_kind, sureness
+from .learner import ObjectKey, Prediction, Read
+from .neighbours import Names
+from .snapshot import restore, written
+
+# reads after an object within which another one comes soon after it
+WINDOW = 6
+# a path less likely than that is not followed any further
+LEAST = 0.2
+# What came soon is not followed by what else there is to know: it must be likelier, and what came after one
+# read in so many is not looked at.
+SOON_LEAST, SELDOM = 0.6, 4
+# What is large takes the room of many: it must be likelier than what is small, within limits.
+COST, CHEAP, SURE_ENOUGH = 0.15, 0.7, 0.6
+
+# of an object, the probability and after how many seconds
+Found = dict[ObjectKey, tuple[float, float]]
+
+
+class Ahead:
+    """
+    :param threshold: least probability of what is predicted, for an object of the usual size
+    :param window: seconds after which a read no longer follows the one before
+    :param look_ahead: steps at most
+    :param max_contexts: objects whose followers are remembered, and clients whose place is
+    :param names: of neighbours; None: none are known
+    :param neighbour_threshold: least probability of a neighbour
+    """
+
+    def __init__(self, threshold: float = 0.35, window: float = 60.0, look_ahead: int = 8,
+                 max_contexts: int = 100_000, names: Names | None = None, neighbour_threshold: float = 0.15):
+        self._threshold = threshold
+        self._look_ahead = look_ahead
+        self.accounts = Accounts(max_contexts, names, neighbour_threshold)
+        self._clients = Clients(window, max_contexts)
+
+    def observe(self, read: Read) -> list[Prediction]:
+        account = self.accounts.of(read.account)
+        client = self._clients.of(account, read)
+        # records of several workers may arrive out of order by their flush intervals
+        if read.at < client.at:
+            return []
+        was_known = read.key in account.followers
+        if not client.reads or client.reads[-1][0].key != read.key:
+            self._learn(client, read)
+        client.at = read.at
+        if read.bytes:
+            account.note_size(client.reads[-1][0], read.bytes)
+        predictions = [Prediction(read.account, key, chance, read.at + gap)
+                       for key, (chance, gap) in self._found(client).items()
+                       if chance >= self._least(account, key)]
+        predictions.sort(key=lambda prediction: prediction.at)
+        return predictions + self._beside(account, read, was_known)
+
+    def snapshot(self) -> Iterator[bytes]:
+        """What was learned, in parts."""
+        return written(self.accounts)
+
+    def restore(self, snapshot: bytes) -> int:
+        """Learn what a snapshot tells; tells how many contexts there are. :raises Damaged:"""
+        return restore(self.accounts, snapshot)
+
+    def _learn(self, client: Client, read: Read):
+        followers = self.accounts.followers(client.account, read.key)
+        key, reads = followers.key, client.reads
+        if reads:
+            last, before, before_that = client.context()
+            last.add(key, before, before_that, read.at - reads[-1][1])
+        for place in range(max(0, len(reads) - WINDOW), len(reads)):
+            near, at = reads[place]
+            if near is not followers:
+                near.add_near(key, read.at - at)
+        followers.read()
+        reads.append((followers, read.at))
+
+    def _found(self, client) -> Found:
+        client.settle(client.reads.maxlen - 1)
+        guesses: list[Guess] = []
+        found = self._path(client, guesses)
+        self._look_around(client, found, guesses)
+        client.guesses.append(list(set(guesses)))
+        return found
+
+    def _path(self, client, guesses) -> Found:
+        """Step by step, each from what would have been read by then."""
+        found: Found = {}
+        calibration = client.account.calibration
+        followers, before, before_that = client.context()
+        start, product, gap = followers.key, 1.0, 0.0
+        for step in range(1, self._look_ahead + 1):
+            ranked = [(calibration[kind], item, kind) for item in followers.best(before, before_that, step == 1)
+                      for kind in (next_kind(item.order, item.times, item.others),)]
+            if not ranked:
+                break
+            chance, item, _ = max(ranked)
+            product *= chance
+            if product < LEAST and step > 1 or item.key in found or item.key == start:
+                break
+            gap += item.gap
+            if step == 1:
+                guesses += ((other.key, kind) for _, other, kind in ranked)
+            else:
+                kind = path_kind(step, product)
+                guesses.append((item.key, kind))
+                chance = calibration[kind]
+            found[item.key] = chance, gap
+            following = client.account.followers.get(item.key)
+            if following is None or product < LEAST:
+                break
+            followers, before, before_that = following, followers.key, before
+        return found
+
+    def _look_around(self, client, found, guesses):
+        """What came soon after this one, whatever was between."""
+        followers, calibration = client.reads[-1][0], client.account.calibration
+        reads, sure = followers.reads, sureness(next(iter(found.values()))[0] if found else 0.0)
+        for key, count, gap in followers.near():
+            if count * SELDOM < reads:
+                continue
+            kind = soon_kind(count, reads, sure)
+            guesses.append((key, kind))
+            chance = calibration[kind]
+            known = found.get(key)
+            if chance >= SOON_LEAST and (known is None or known[0] < chance):
+                found[key] = chance, gap if known is None else min(gap, known[1])
+
+    def _least(self, account: Account, key):
+        followers = account.followers.get(key)
+        if followers is None or not followers.size_code:
+            return self._threshold
+        cost = 2.0 ** (COST * (followers.size_code - account.usual_size))
+        return max(self._threshold * CHEAP, min(self._threshold * cost, max(SURE_ENOUGH, self._threshold)))
+
+    def _beside(self, account: Account, read, was_known):
+        """When a neighbour is read, nobody knows: it may as well be there at once."""
+        if account.neighbours is None:
+            return []
+        return [Prediction(read.account, key, chance, read.at)
+                for key, chance in account.neighbours.observe(read, was_known, account.followers)]

@@ -1,0 +1,200 @@
+"""What was read after one object: counted by the two reads before it, and in a window of reads after it.
+
+A transition is a row of a few references and two bytes: objects are named by the account's own tuples. Orders one
+to three are sums over the same rows, so that each is stored once.
+"""
+from collections.abc import Sequence
+from math import log2
+from typing import NamedTuple
+
+from .learner import ObjectKey
+
+ROWS = 32
+NEAR = 24
+# numbers that a snapshot has of each
+LENGTHS = 4
+# a count that would pass it halves all: what changed is forgotten
+COUNT_LIMIT = 31
+# a gap that was shorter counts for more: what comes too late is worth nothing
+SHORTER, LONGER = 0.5, 0.1
+# of a gap's logarithm: from a millisecond to a day in a byte, each a tenth more than the one before
+STEPS, LEAST = 9.5, 0.001
+
+
+def to_code(seconds: float) -> int:
+    return min(255, round(STEPS * log2(seconds / LEAST))) if seconds > LEAST else 0
+
+
+def toward(code: int, new: int) -> int:
+    return code + round((SHORTER if new < code else LONGER) * (new - code))
+
+
+SECONDS = tuple(LEAST * 2 ** (code / STEPS) if code else 0.0 for code in range(256))
+
+
+class Next(NamedTuple):
+    """
+    :param order: how many reads were the same before it
+    :param times: how often it came then
+    :param others: how often others came then
+    :param gap: seconds
+    """
+    key: ObjectKey
+    order: int
+    times: int
+    others: int
+    gap: float
+
+
+class Followers:
+    """
+    :param key: the object
+    """
+    __slots__ = ('key', 'reads', 'size_code', '_usual', '_rows', '_tallies', '_near', '_near_tallies')
+
+    def __init__(self, key: ObjectKey):
+        self.key = key
+        # as often as what came near it was looked at
+        self.reads = 0
+        # of its bytes, a small number
+        self.size_code = 0
+        # the best of order one, until something is added
+        self._usual: Next | None = None
+        # what came, what was read before, and before that
+        self._rows: list[ObjectKey | None] = []
+        # count and gap of each
+        self._tallies = bytearray()
+        self._near: list[ObjectKey] = []
+        self._near_tallies = bytearray()
+
+    def __len__(self):
+        """How many transitions."""
+        return len(self._rows) // 3 + len(self._near)
+
+    # what came next
+
+    def add(self, key: ObjectKey, before: ObjectKey | None, before_that: ObjectKey | None, gap: float) -> None:
+        rows, tallies, code = self._rows, self._tallies, to_code(gap)
+        self._usual = None
+        for place in range(0, len(rows), 3):
+            if rows[place] == key and rows[place + 1] == before and rows[place + 2] == before_that:
+                at = place // 3 * 2
+                tallies[at + 1] = toward(tallies[at + 1], code)
+                tallies[at] += 1
+                if tallies[at] > COUNT_LIMIT:
+                    self._age()
+                return
+        if len(rows) >= 3 * ROWS:
+            self._make_room()
+        rows += key, before, before_that
+        tallies += bytes((1, code))
+
+    def _make_room(self):
+        """The oldest goes, or is counted half and comes last."""
+        rows, tallies = self._rows, self._tallies
+        while tallies[0] > 1:
+            rows += rows[:3]
+            tallies += bytes((tallies[0] // 2, tallies[1]))
+            del rows[:3], tallies[:2]
+        del rows[:3], tallies[:2]
+
+    def _age(self):
+        kept = [place for place in range(len(self._tallies) // 2) if self._tallies[2 * place] > 1]
+        self._rows = [key for place in kept for key in self._rows[3 * place:3 * place + 3]]
+        self._tallies = bytearray(number for place in kept for number in
+                                  (self._tallies[2 * place] // 2, self._tallies[2 * place + 1]))
+
+    def best(self, before: ObjectKey | None, before_that: ObjectKey | None, all_orders: bool = True) -> list[Next]:
+        """What came most often after it, of each order the first.
+
+        :param all_orders: False: not order two, where there is order three
+        """
+        rows = self._rows
+        if not rows:
+            return []
+        if len(rows) == 3:
+            order = 1 + (rows[1] is before) * (1 + (rows[2] is before_that))
+            return [self._most_often((0,), order)]
+        if self._usual is None:
+            self._usual = self._most_often(range(len(rows) // 3), 1)
+        found = [self._usual]
+        places = [place for place, first in enumerate(rows[1::3]) if first is before]
+        if not places:
+            return found
+        nearer = [place for place in places if rows[3 * place + 2] is before_that]
+        if all_orders or not nearer:
+            found.append(self._most_often(places, 2))
+        if nearer:
+            found.append(self._most_often(nearer, 3))
+        return found
+
+    def _most_often(self, places, order):
+        """Of some rows; of several that came as often, the one that came first."""
+        rows, tallies = self._rows, self._tallies
+        if len(places) == 1:
+            place, = places
+            return Next(rows[3 * place], order, tallies[2 * place], 0, SECONDS[tallies[2 * place + 1]])
+        counts: dict = {}
+        gaps = {}
+        for place in places:
+            key = rows[3 * place]
+            counts[key] = counts.get(key, 0) + tallies[2 * place]
+            gaps[key] = tallies[2 * place + 1]
+        key = max(counts, key=counts.__getitem__)
+        return Next(key, order, counts[key], sum(counts.values()) - counts[key], SECONDS[gaps[key]])
+
+    # what came soon
+
+    def add_near(self, key: ObjectKey, gap: float) -> None:
+        near, tallies, code = self._near, self._near_tallies, to_code(gap)
+        try:
+            at = 2 * near.index(key)
+        except ValueError:
+            if len(near) >= NEAR:
+                self._make_room_near()
+            near.append(key)
+            tallies += bytes((1, code))
+            return
+        tallies[at + 1] = toward(tallies[at + 1], code)
+        if tallies[at] < 255:
+            tallies[at] += 1
+
+    def _make_room_near(self):
+        near, tallies = self._near, self._near_tallies
+        while tallies[0] > 1:
+            near.append(near.pop(0))
+            tallies += bytes((tallies[0] // 2, tallies[1]))
+            del tallies[:2]
+        del near[0], tallies[:2]
+
+    def read(self) -> None:
+        """It is read once more."""
+        self.reads += 1
+        if self.reads > 2 * COUNT_LIMIT:
+            self.reads //= 2
+            kept = [place for place in range(len(self._near)) if self._near_tallies[2 * place] > 1]
+            self._near = [self._near[place] for place in kept]
+            self._near_tallies = bytearray(number for place in kept for number in
+                                           (self._near_tallies[2 * place] // 2, self._near_tallies[2 * place + 1]))
+
+    def near(self) -> list[tuple[ObjectKey, int, float]]:
+        """(object, how often it came in the window, after how many seconds)"""
+        tallies = self._near_tallies
+        return [(key, tallies[2 * place], SECONDS[tallies[2 * place + 1]]) for place, key in enumerate(self._near)]
+
+    # a snapshot's
+
+    def state(self) -> tuple[list[ObjectKey | None], tuple[int, ...], bytes]:
+        """Keys, how many of which kind and how often it was read, and the counts and gaps."""
+        return ([*self._rows, *self._near],
+                (len(self._rows) // 3, len(self._near), self.reads, self.size_code),
+                bytes(self._tallies + self._near_tallies))
+
+    def restore(self, keys: list[ObjectKey | None], lengths: Sequence[int], tallies: bytes) -> None:
+        """:raises ValueError: where these are too many, or too few"""
+        rows, near, self.reads, self.size_code = lengths
+        if rows > ROWS or near > NEAR or len(keys) != 3 * rows + near or len(tallies) != 2 * (rows + near):
+            raise ValueError('not as many as there should be')
+        self._rows, self._near = keys[:3 * rows], [key for key in keys[3 * rows:] if key is not None]
+        self._tallies, self._near_tallies = bytearray(tallies[:2 * rows]), bytearray(tallies[2 * rows:])
+        self._usual = None

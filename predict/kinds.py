@@ -1,0 +1,58 @@
+"""Kinds of evidence, as numbers: each is a place in an account's calibration.
+
+What comes next by its order, by how often it came and how often others did; a path of several steps by their
+number and the product of their chances; what came soon by how often it did, and by how sure the next one is.
+"""
+from array import array
+from bisect import bisect
+
+ORDERS, COUNTS, OTHERS = 3, 5, 6
+BINS = 10
+STEPS = 8
+SOON_COUNTS = 6
+# how sure the next one is
+SURE = (0.4, 0.75, 0.9)
+
+PATH = ORDERS * COUNTS * OTHERS
+SOON = PATH + STEPS * BINS
+KINDS = SOON + SOON_COUNTS * BINS * (len(SURE) + 1)
+
+# measured: after one sighting, by order; after several, of orders below three and of three
+ONCE, OFTEN = (0.18, 0.35, 0.48), (0.7, 0.7, 0.89)
+# of others: 0, 1, 2, 3-4, 5-8, more
+FEW = (0, 1, 2, 3, 3, 4, 4, 4, 4)
+USUAL_OTHERS = (0, 1, 2, 3, 6, 12)
+
+
+def next_kind(order: int, count: int, others: int) -> int:
+    count, others = min(count, COUNTS), FEW[others] if others < len(FEW) else OTHERS - 1
+    return ((order - 1) * COUNTS + count - 1) * OTHERS + others
+
+
+def path_kind(step: int, chance: float) -> int:
+    return PATH + (min(step, STEPS) - 1) * BINS + min(int(chance * BINS), BINS - 1)
+
+
+def soon_kind(count: int, reads: int, sure: int) -> int:
+    """:param sure: as `sureness` tells"""
+    share = min(count * BINS // max(reads, 1), BINS - 1)
+    return SOON + ((min(count, SOON_COUNTS) - 1) * BINS + share) * (len(SURE) + 1) + sure
+
+
+def sureness(chance: float) -> int:
+    return bisect(SURE, chance)
+
+
+def guesses() -> array:
+    """Of each kind, before anything was seen."""
+    found = array('d')
+    for order in range(ORDERS):
+        for count in range(1, COUNTS + 1):
+            alone = ONCE[order] if count == 1 else OFTEN[order]
+            found.extend(alone * (count + 0.5) / (count + 0.5 + others) for others in USUAL_OTHERS)
+    for _ in range(STEPS):
+        found.extend((number + 0.5) / BINS for number in range(BINS))
+    for count in range(1, SOON_COUNTS + 1):
+        found.extend((number + 0.5) / BINS * count / (count + 1)
+                     for number in range(BINS) for _ in range(len(SURE) + 1))
+    return found

@@ -1,0 +1,99 @@
+"""What was never read: names that stand next to those that are, in the order of their container's listing.
+
+Of each place that a neighbour may have it is measured how often such a one was read soon after.
+"""
+from array import array
+from collections import deque
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
+
+from .calibration import Calibration
+from .learner import ObjectKey, Read
+
+# names on each side
+REACH = 4
+# names of its surroundings that were read: none, one, two, more
+AROUND = 4
+# reads of the account within which a neighbour must come true
+HORIZON = 500
+GUESS = 0.2
+# It waits long in the cache, or in vain: what takes more room than most objects is not worth it. Found by steps:
+# where all are of one size they are within a step or two of it.
+SMALL = 1.07
+# two in five names are smaller
+UP, DOWN = 1.02, 1 / 1.03
+KINDS = 2 * REACH * AROUND * 2
+
+Name = tuple[str, int]
+Names = Callable[[str, ObjectKey, int], tuple[Sequence[Name], Sequence[Name]]]
+
+
+@dataclass
+class Guess:
+    """A name that may be read soon, since when, and why."""
+    key: ObjectKey
+    number: int
+    kinds: list[int] = field(default_factory=list)
+    is_wanted: bool = False
+    came_true: bool = False
+
+
+class Neighbours:
+    """Of one account.
+
+    :param names: (account, key, reach) -> names and bytes before and after it in its container, the nearest first
+    """
+
+    def __init__(self, names: Names, threshold: float):
+        self.threshold = threshold
+        self._names = names
+        self.calibration = Calibration(array('d', [GUESS]) * KINDS)
+        self._number = 0
+        # bytes that two in five names have at most
+        self._usual = 10_000.0
+        self._waiting: dict[ObjectKey, Guess] = {}
+        self._guesses: deque[Guess] = deque()
+
+    def observe(self, read: Read, was_known: bool, known: Container[ObjectKey]) -> list[tuple[ObjectKey, float]]:
+        """(object, probability) of the neighbours that were never read.
+
+        :param was_known: whether this was read before
+        :param known: what was
+        """
+        self._settle(read.key)
+        container, found = read.key[0], []
+        sides = [[((container, name), size) for name, size in side]
+                 for side in self._names(read.account, read.key, REACH)]
+        around = min(sum(key in known for side in sides for key, _ in side), AROUND - 1)
+        for number, side in enumerate(sides):
+            for distance, (key, size) in enumerate(side):
+                self._usual *= UP if size > self._usual else DOWN
+                if key not in known and size <= SMALL * self._usual:
+                    kind = ((number * REACH + distance) * AROUND + around) * 2 + was_known
+                    chance = self.calibration[kind]
+                    if self._is_new(key, kind, chance >= self.threshold):
+                        found.append((key, chance))
+        return found
+
+    def _is_new(self, key, kind, wanted):
+        """Whether it is wanted for the first time in a while."""
+        guess = self._waiting.get(key)
+        if guess is None:
+            guess = self._waiting[key] = Guess(key, self._number)
+            self._guesses.append(guess)
+        if kind not in guess.kinds:
+            guess.kinds.append(kind)
+        is_new, guess.is_wanted = wanted and not guess.is_wanted, guess.is_wanted or wanted
+        return is_new
+
+    def _settle(self, read_key):
+        """What came true is counted no sooner than what did not, or else it would be too much of it at first."""
+        self._number += 1
+        guess = self._waiting.get(read_key)
+        if guess is not None:
+            guess.came_true = True
+        while self._guesses and self._guesses[0].number + HORIZON < self._number:
+            guess = self._guesses.popleft()
+            del self._waiting[guess.key]
+            for kind in guess.kinds:
+                self.calibration.add(kind, guess.came_true)

@@ -1,0 +1,109 @@
+"""What was learned, as bytes: account by account, in parts that can be read without what follows them.
+
+A part is a line of JSON with lengths, numbers and names, and then what was counted: references to the names as
+32-bit numbers, and pairs of count and gap as bytes. It is packed by zlib, its length and its checksum before it.
+Order and calibration of an account come back as they were; who is where, and what was not settled, is not kept.
+"""
+import json
+import struct
+import zlib
+from array import array
+from collections.abc import Iterator
+from itertools import islice
+
+from .accounts import Account, Accounts
+from .followers import LENGTHS, Followers
+from .learner import ObjectKey
+
+MAGIC = b'swiftahead learned 1\n'
+HEAD = struct.Struct('<II')
+# of a part: some milliseconds' work
+AT_A_TIME = 500
+
+
+class Damaged(ValueError):
+    """These bytes are no snapshot, or not a whole one."""
+
+
+# -- writing -----------------------------------------------------------------------------------------------
+
+def written(accounts: Accounts) -> Iterator[bytes]:
+    """The parts, each as it is at the moment at which it is asked for."""
+    yield MAGIC
+    for name, account in accounts:
+        # what was read least lately first, as it is to be read again
+        keys = iter(list(account.followers))
+        while batch := list(islice(keys, AT_A_TIME)):
+            found = [followers for key in batch if (followers := account.peek(key)) is not None]
+            yield _part(name, account, found)
+    yield HEAD.pack(0, 0)
+
+
+def _part(name, account: Account, batch: list[Followers]):
+    numbers: dict[ObjectKey | None, int] = {}
+    refs, tallies = array('I'), bytearray()
+    for followers in batch:
+        keys, lengths, counts = followers.state()
+        refs.extend(lengths)
+        # numbered as they come
+        refs.extend(numbers.setdefault(key, len(numbers)) for key in (followers.key, *keys))
+        tallies += counts
+    head = {'account': name, 'names': list(numbers), 'refs': len(refs), 'usual': account.usual_size,
+            'shares': list(account.calibration.numbers())}
+    packed = zlib.compress(json.dumps(head).encode('ascii') + b'\n' + refs.tobytes() + tallies, 1)
+    return HEAD.pack(len(packed), zlib.crc32(packed)) + packed
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+def restore(accounts: Accounts, data: bytes) -> int:
+    """Learn what the bytes tell, as far as it is in order; tells how many contexts there are then.
+
+    :raises Damaged: what came before the damage is learned
+    """
+    names: dict[tuple, ObjectKey] = {}
+    for part in _parts(data):
+        try:
+            head, _, rest = zlib.decompress(part).partition(b'\n')
+            _learn(accounts, json.loads(head), rest, names)
+        except (ValueError, KeyError, IndexError, TypeError, zlib.error, struct.error) as error:
+            raise Damaged(f'a part that cannot be read: {error!r}') from None
+    return accounts.contexts
+
+
+def _parts(data: bytes) -> Iterator[memoryview]:
+    if not data.startswith(MAGIC):
+        raise Damaged('no snapshot, or of another version')
+    view, place = memoryview(data), len(MAGIC)
+    while True:
+        if place + HEAD.size > len(data):
+            raise Damaged('it ends too soon')
+        length, checksum = HEAD.unpack_from(view, place)
+        place += HEAD.size
+        if not length:
+            return
+        part = view[place:place + length]
+        if len(part) != length or zlib.crc32(part) != checksum:
+            raise Damaged('a part is not as it was written')
+        place += length
+        yield part
+
+
+def _learn(accounts, head, rest, names):
+    account = accounts.of(str(head['account']))
+    account.usual_size = float(head['usual'])
+    account.calibration.restore(head['shares'])
+    # one tuple for each name, which is what contexts are compared by
+    keys = [names.setdefault((head['account'], *key), (key[0], key[1])) if key else None for key in head['names']]
+    refs = array('I')
+    refs.frombytes(rest[:head['refs'] * refs.itemsize])
+    place, tallies = 0, memoryview(rest)[head['refs'] * refs.itemsize:]
+    while place < len(refs):
+        lengths = refs[place:place + LENGTHS]
+        rows, near = lengths[:2]
+        place += LENGTHS
+        own, *found = [keys[number] for number in refs[place:place + 1 + 3 * rows + near]]
+        place += 1 + 3 * rows + near
+        size = 2 * (rows + near)
+        accounts.followers(account, own).restore(found, lengths, bytes(tallies[:size]))
+        tallies = tallies[size:]

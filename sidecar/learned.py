@@ -1,0 +1,76 @@
+"""What was learned, on disk: read when the sidecar starts, written from time to time and when it stops.
+
+Who writes: the prefetcher's process alone. It is written under another name and renamed, so that after a crash the
+one before is there. One that is damaged is set aside, and learning begins with what was read of it.
+"""
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from swift.common.concurrency import sleep
+
+from ..cache.own import read_own
+from ..cache.reader import FLAGS
+from ..predict import Ahead, Damaged
+
+FILE = 'learned'
+ASIDE = 'learned.damaged'
+EVERY_SECONDS = 600.0
+# names of objects are in it
+MODE = 0o600
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FLAGS
+
+
+class Learned:
+    """
+    :param folder: of the cache
+    """
+
+    def __init__(self, folder: Path, learner: Ahead, logger, clock: Callable[[], float] = time.monotonic):
+        self._path = Path(folder) / FILE
+        self._learner = learner
+        self._logger = logger
+        self._clock = clock
+        self._written_at = clock()
+
+    def read(self) -> None:
+        try:
+            contexts = self._learner.restore(read_own(self._path, os.lstat(self._path).st_size))
+        except FileNotFoundError:
+            return
+        except Damaged as error:
+            self._logger.error('%s set aside as %s: %s', self._path, ASIDE, error)
+            self._set_aside()
+        except OSError as error:
+            self._logger.error('%s cannot be read: %s', self._path, error)
+        else:
+            self._logger.info('what followed %d objects is known from before', contexts)
+
+    def _set_aside(self):
+        try:
+            self._path.replace(self._path.with_name(ASIDE))
+        except OSError as error:
+            self._logger.error('%s cannot be renamed: %s', self._path, error)
+
+    def write_if_due(self) -> None:
+        """As `write`, not more often than each ten minutes."""
+        if self._clock() - self._written_at >= EVERY_SECONDS:
+            self.write()
+
+    def write(self) -> bool:
+        """Other green threads run between two parts. Tells whether it was written."""
+        self._written_at = self._clock()
+        temporary = self._path.with_name(f'{FILE}.tmp')
+        try:
+            with open(os.open(temporary, CREATE, MODE), 'wb') as file:
+                for part in self._learner.snapshot():
+                    file.write(part)
+                    sleep(0)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        except OSError as error:
+            self._logger.error('%s cannot be written: %s', self._path, error)
+            return False
+        return True

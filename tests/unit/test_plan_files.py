@@ -1,0 +1,151 @@
+"""Traces, packed and broken files."""
+import gzip
+import os
+
+import pytest
+from accesslogs import Swift, read_one
+
+from swiftahead.cli.accesslog import Read
+from swiftahead.cli.traces import LogError, read_all
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name='access.log'):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+    return write
+
+
+@pytest.fixture
+def swift():
+    return Swift({'/v1/AUTH_a/c/one': (b'x' * 10, {}), '/v1/AUTH_a/c/two': (b'', {})})
+
+
+# traces
+
+def test_a_trace_with_clients(write):
+    path = write('offset_ms,client,object,bytes\n0,a,x,10\n1500,b,"y, z",0\n', 't.csv')
+    assert read_one(path).reads == [Read(0, 'a', '', '', 'x', 10), Read(1.5, 'b', '', '', 'y, z', 0)]
+
+
+def test_a_trace_without_clients_has_one(write):
+    assert {read.client for read in read_one(write('offset_ms,object,bytes\n0,x,1\n5,y,1\n')).reads} == {''}
+
+
+def test_columns_may_be_in_any_order_and_others_between(write):
+    path = write('\ufeffbytes,zone,object,offset_ms\r\n7,1,x,2000\r\n\r\n')
+    assert read_one(path).reads == [Read(2, '', '', '', 'x', 7)]
+
+
+def test_traces_are_each_by_themselves(write):
+    text = 'offset_ms,object,bytes\n0,x,1\n'
+    names = write(text, 'a.csv'), write(text, 'b.csv')
+    assert [trace.name for trace in read_all(names, lambda text: None)] == list(names)
+
+
+def test_a_clock_that_runs_backwards_is_told_and_put_right(write):
+    trace = read_one(write('offset_ms,object,bytes\n9000,y,1\n0,x,1\n-5000,z,1\n'))
+    assert [read.object for read in trace.reads] == ['z', 'x', 'y']
+    assert 'runs backwards 2 times, by 9 s at most' in trace.notes[0]
+
+
+# files
+
+def test_gzip_is_known_by_its_first_bytes(write):
+    path = write(gzip.compress(b'offset_ms,object,bytes\n0,x,1\n'), 'access.log.1')
+    assert [read.object for read in read_one(path).reads] == ['x']
+
+
+@pytest.mark.parametrize('pack', [bytes, gzip.compress])
+def test_standard_input(monkeypatch, tmp_path, write, pack):
+    with open(write(pack(b'offset_ms,object,bytes\n0,x,1\n'))) as file:
+        monkeypatch.setattr('sys.stdin', file)
+        assert [read.object for read in read_one('-').reads] == ['x']
+        os.fstat(file.fileno())
+
+
+# bad input
+
+def test_broken_lines_are_counted_and_the_first_is_shown(swift, write):
+    swift.get('/v1/AUTH_a/c/one')
+    line = swift.lines[0]
+    trace = read_one(write(f'{line}\n{line[:80]}\n\x1b[31mrubbish\n\n{line}\n'))
+    assert len(trace.reads) == 2
+    [note] = trace.notes
+    assert f'2 of 4 lines could not be read and are left out, the first is line 2: {line[:80]!r}' in note
+
+
+@pytest.mark.parametrize('broken', ['soon,x,1', '0,x', '0,x,1,2', '0,,1', '0,x,-1', '0,x,1.5', 'nan,x,1',
+                                    'inf,x,1', '0,"x,1', '\x00', f'"{"x" * 200_000}",x,1', '\ufffd'])
+def test_broken_lines_of_a_trace(write, broken):
+    trace = read_one(write(f'offset_ms,object,bytes\n0,a,1\n{broken}\n1,b,2\n'))
+    assert [read.object for read in trace.reads] == ['a', 'b']
+    assert '1 of 3 lines could not be read and are left out, the first is line 3: ' in trace.notes[0]
+
+
+@pytest.mark.parametrize('change', [
+    lambda fields: [*fields[:18], 'nan', *fields[19:]], lambda fields: [*fields[:18], '-', *fields[19:]],
+    lambda fields: [*fields[:6], 'OK', *fields[7:]], lambda fields: [*fields[:11], '-5', *fields[12:]],
+    lambda fields: fields[:15]])
+def test_broken_fields_of_an_access_log(swift, write, change):
+    swift.get('/v1/AUTH_a/c/one')
+    broken = ' '.join(change(swift.lines[0].split(' ')))
+    trace = read_one(write(f'{swift.lines[0]}\n{broken}\n'))
+    assert len(trace.reads) == 1 and '1 of 2 lines' in trace.notes[0]
+
+
+def test_bytes_that_are_no_text_break_one_line(swift, write):
+    swift.get('/v1/AUTH_a/c/one')
+    trace = read_one(write(b'\xff\xfe\x00\n' + swift.log.encode()))
+    assert len(trace.reads) == 1 and '1 of 2 lines' in trace.notes[0]
+
+
+@pytest.mark.parametrize('line', [
+    '127.0.0.1 - - [10/Oct/2026:13:55:36 +0000] "GET /x HTTP/1.0" 200 2326',
+    '{"method": "GET", "path": "/v1/a/c/o"}', 'time,object\n1,x', '\x1b]0;x\x07'])
+def test_another_format_is_said_in_one_sentence_with_its_first_line(write, line):
+    with pytest.raises(LogError) as raised:
+        read_one(write(f'{line}\n' * 3))
+    said = str(raised.value)
+    assert "neither an access log of Swift's proxy-logging in its default format nor a trace" in said
+    assert said.endswith(f'the first line is {ascii(line.splitlines()[0])}') and '\n' not in said
+
+
+def test_a_long_first_line_is_cut(write):
+    with pytest.raises(LogError) as raised:
+        read_one(write('x' * 10_000_000))
+    assert len(str(raised.value)) < 600
+
+
+@pytest.mark.parametrize('text, rule', [
+    ('', 'there are no lines in it'), ('\n \n', 'there are no lines in it'),
+    ('offset_ms,object,bytes\n', 'there are no lines in it'),
+    ('offset_ms,name,bytes\n1,x,1\n', 'the header has no object; it must be offset_ms'),
+    ('offset_ms\n1\n', 'the header has no object and no bytes'),
+    ('offset_ms,object,bytes\nx\ny\n', 'no line fits the header .*; the first is line 2: .x.'),
+    (gzip.compress(b'offset_ms,object,bytes\n0,x,1\n' * 1000)[:-20], 'end-of-stream'),
+    (gzip.compress(b'offset_ms')[:10] + b'\xff' * 99, 'Error -3 while decompressing'),
+    (b'\x1f\x8brubbish' * 9, 'Unknown compression method')])
+def test_a_file_that_is_of_no_use(write, text, rule):
+    with pytest.raises(LogError, match=rule):
+        read_one(write(text))
+
+
+def test_a_log_without_reads(swift, write):
+    swift.get('/v1/AUTH_a/c/none')
+    with pytest.raises(LogError, match='no GET of an object was answered with 200 or 206 in it'):
+        read_one(write(swift.log))
+
+
+@pytest.mark.parametrize('name, rule', [('none', 'No such file'), ('.', 'Is a directory')])
+def test_a_file_that_cannot_be_opened(tmp_path, name, rule):
+    with pytest.raises(LogError, match=f'{tmp_path}/?{name.strip(".")}: {rule}'):
+        read_one(str(tmp_path / name))
+
+
+def test_progress_is_told_while_a_long_file_is_read(write):
+    told = []
+    read_all([write('offset_ms,object,bytes\n' + '0,x,1\n' * 200_000)], told.append)
+    assert [text.rsplit(': ')[1] for text in told] == ['100,000 lines', '200,000 lines']

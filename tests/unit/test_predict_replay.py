@@ -1,0 +1,184 @@
+"""Replaying reads on a simulated clock, and whether prefetching pays."""
+import csv
+import os
+import random
+
+import pytest
+
+from swiftahead.cache.policies import EVICTIONS
+from swiftahead.predict import Ahead, Prediction, Schedule, Worth
+from swiftahead.predict.replay import Replay, Request, Settings, replay
+
+
+def settings(cache_bytes=1000, learner=Ahead, seconds=0.02, eviction='lru', **more):
+    return Settings(cache_bytes, EVICTIONS[eviction], learner, lambda size: seconds, **more)
+
+
+def reads(names, start=0.0, gap=1.0, size=100, client='x'):
+    return [Request(start + number * gap, client, 'a', 'c', name, size) for number, name in enumerate(names)]
+
+
+class Told:
+    """A learner that always expects the same, a second later."""
+
+    def __init__(self, *names, probability=1.0):
+        self.names, self.probability = names, probability
+
+    def __call__(self):
+        return self
+
+    def observe(self, read):
+        return [Prediction(read.account, ('c', name), self.probability, read.at + 1.0) for name in self.names]
+
+
+def test_without_a_learner_it_is_the_cache_alone():
+    counts = replay(reads('abcab'), settings(300, None))
+    assert (counts.requests, counts.hits, counts.backend_gets, counts.prefetched) == (5, 2, 3, 0)
+    assert (counts.bytes, counts.hit_bytes) == (500, 200)
+
+
+def test_what_is_prefetched_and_read_is_a_hit():
+    run = Replay(settings(100, Told('b')))
+    run.run(reads('b'))
+    counts = run.run(reads('ab', start=10))
+    assert (counts.hits, counts.prefetched, counts.used, counts.late, counts.backend_gets) == (1, 1, 1, 0, 2)
+    assert counts.wasted_bytes == 0
+
+
+def test_what_is_read_while_it_is_on_its_way_is_late_and_not_fetched_twice():
+    run = Replay(settings(100, Told('b'), seconds=5.0))
+    run.run(reads('b'))
+    counts = run.run(reads('ab', start=10))
+    assert (counts.hits, counts.prefetched, counts.used, counts.late, counts.backend_gets) == (0, 1, 0, 1, 2)
+
+
+def test_what_is_prefetched_and_not_read_is_wasted():
+    run = Replay(settings(100, Told('b')))
+    run.run(reads('b'))
+    counts = run.run([*reads('ac', start=10)])
+    assert (counts.prefetched, counts.used, counts.wasted_bytes) == (1, 0, 100)
+
+
+def test_no_more_is_fetched_at_a_time_than_is_allowed():
+    names = [str(number) for number in range(8)]
+    run = Replay(settings(400, Told(*names), seconds=1e6, concurrency=2))
+    assert sum(run.run(reads([*names, 'x', 'y'], start=start)).prefetched for start in (0, 100, 200)) == 2
+
+
+def test_what_never_was_seen_and_is_in_no_listing_is_not_fetched():
+    assert replay(reads('abc'), settings(1000, Told('unknown'))).prefetched == 0
+
+
+def test_the_clock_may_go_on_from_run_to_run():
+    run = Replay(settings(500))
+    for number in range(8):
+        counts = run.run(reads('abcdefghij', start=100.0 * number))
+    assert counts.hits >= 8 and counts.used / counts.prefetched > 0.9
+
+
+@pytest.mark.parametrize('size', [0, 5 * 10**9])
+def test_objects_of_no_bytes_and_of_very_many_are_read(size):
+    counts = replay(reads('abab', size=size), settings(10**9))
+    assert (counts.requests, counts.hits) == (4, 0 if size else 2)
+
+
+def test_a_clock_that_runs_backwards_ends_nothing():
+    rng = random.Random(1)
+    found = [Request(rng.uniform(0, 100), 'x', 'a', 'c', rng.choice('abcdef'), 100) for _ in range(500)]
+    assert replay(found, settings(300)).requests == 500
+
+
+@pytest.mark.parametrize('eviction', EVICTIONS)
+def test_a_sequence_longer_than_the_cache_is_answered_from_it_once_it_is_known(eviction):
+    run = Replay(settings(5000, eviction=eviction))
+    names = [f'{number:03}' for number in range(200)]
+    for number in range(4):
+        counts = run.run(reads(names, start=1000.0 * number))
+    assert counts.hits / counts.requests > 0.9 and counts.used / counts.prefetched > 0.9
+
+
+def test_names_in_a_listing_are_read_before_anyone_read_them():
+    names = [f'{number:03}' for number in range(300)]
+    counts = replay(reads(names), settings(3000), {('a', 'c', name): 100 for name in names})
+    assert counts.hits > 200
+    assert replay(reads(names), settings(3000)).hits == 0
+
+
+# the schedule and whether it pays
+
+def test_of_readers_who_come_before_their_time_less_is_waited():
+    schedule = Schedule(fetch_seconds=0)
+    for number in range(10):
+        schedule.add(Prediction('a', ('c', str(number)), 1.0, 1000.0), now=0.0)
+        schedule.cancel('a', ('c', str(number)))
+    schedule.add(Prediction('a', ('c', 'o'), 1.0, 1000.0), now=0.0)
+    assert schedule.next_start() < 200
+
+
+def test_of_readers_who_come_in_time_more_is_waited_again():
+    schedule = Schedule(fetch_seconds=0)
+    schedule.share = 0.1
+    for number in range(500):
+        schedule.add(Prediction('a', ('c', str(number)), 1.0, 1000.0), now=0.0)
+        schedule.due(2000, 10)
+    assert schedule.share > 0.8
+
+
+def wasted(worth, account, count):
+    for number in range(count):
+        worth.fetched(account, ('c', str(number)))
+
+
+def test_where_nothing_is_read_only_some_predictions_are_acted_upon():
+    worth = Worth()
+    wasted(worth, 'a', 1000)
+    assert sum(worth.allows('a') for _ in range(100)) == 10
+    assert worth.throttled == 1
+
+
+def test_other_accounts_are_not_throttled():
+    worth = Worth()
+    wasted(worth, 'a', 1000)
+    assert all(worth.allows('b') for _ in range(100))
+
+
+def test_where_it_pays_again_all_are_acted_upon():
+    worth = Worth()
+    wasted(worth, 'a', 1000)
+    for number in range(300):
+        worth.fetched('a', ('c', f'new{number}'))
+        worth.read('a', ('c', f'new{number}'), True)
+    assert all(worth.allows('a') for _ in range(100)) and not worth.throttled
+
+
+def test_what_was_evicted_before_it_is_read_did_not_pay():
+    worth = Worth()
+    for number in range(200):
+        worth.fetched('a', ('c', str(number)))
+        worth.read('a', ('c', str(number)), False)
+    assert not all(worth.allows('a') for _ in range(100))
+
+
+def test_a_learner_that_is_always_wrong_has_few_of_its_predictions_fetched():
+    names = [str(number) for number in range(400)]
+    run = Replay(settings(500, Told(*names[:8])))
+    run.run(reads(names))
+    counts = run.run(reads([f'x{number}' for number in range(300)], start=1000))
+    # eight are expected after each read
+    assert 0 < counts.prefetched < 400
+
+
+# a real trace, where one is given: SWIFTAHEAD_TRACE=arctur.csv
+
+@pytest.mark.skipif('SWIFTAHEAD_TRACE' not in os.environ, reason='SWIFTAHEAD_TRACE names no trace')
+@pytest.mark.parametrize('eviction, first, second, precision', [('lru', .555, .955, .9), ('gdsf', .62, .975, .9)])
+def test_the_second_pass_of_a_real_trace(eviction, first, second, precision):
+    with open(os.environ['SWIFTAHEAD_TRACE']) as file:
+        trace = [Request(int(row['offset_ms']) / 1000, '', 'a', 'c', row['object'], int(row['bytes']))
+                 for row in csv.DictReader(file)]
+    footprint = sum({read.object: read.bytes for read in trace}.values())
+    run = Replay(settings(footprint // 10, eviction=eviction))
+    passes = [run.run(read._replace(at=read.at + offset) for read in trace) for offset in (0.0, trace[-1].at + 1)]
+    assert [counts.hits / counts.requests for counts in passes] >= [first, second]
+    assert passes[1].hits / passes[1].requests >= second
+    assert passes[1].used / passes[1].prefetched >= precision
