@@ -96,7 +96,7 @@ def scan_account(args) -> int:
         def record(found):
             if not args.dry_run:
                 queue.put([found])
-                waker.wake()
+                waker.wake({type(found).__name__})
         try:
             scan = _scan(client, account, container, args, record)
         finally:

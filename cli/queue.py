@@ -126,7 +126,7 @@ def _change(args, word, change) -> int:
         if letters:
             change(queue, [letter.id for letter in letters])
             waker = Waker(queue.path)
-            waker.wake()
+            waker.wake({letter.kind for letter in letters})
             waker.close()
     ids = [letter.id for letter in letters]
     missing = [number for number in args.id if number not in ids]

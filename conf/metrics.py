@@ -20,7 +20,7 @@ DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'un
 # upstream's names of what its daemon meets, as statsd and Prometheus want them
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
          'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
-         'unhandled-error')
+         'unhandled-error', 'handed-over', 'hand-over-failed')
 KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
 
 
@@ -137,7 +137,10 @@ GAUGES = (
     _gauge('queue_dead', 'records given up, kept for the operator'),
     _gauge('rebuilding', 'whether the index is being made anew after a start', 'yes'),
     _gauge('backing_off', 'whether fetching pauses because the backend is slow', 'yes'),
-    _gauge('report_age', 'age of a part\'s last report', 'seconds', 'part', ('prefetcher',)),
+    _gauge('report_age', 'age of a part\'s last report', 'seconds', 'part', ('prefetcher', 'mover')),
+    _gauge('moves_under_way', 'misplaced objects that are being moved'),
+    _gauge('swift_queue_rows', 'rows of Swift\'s own queue that the last pass saw, of this process\'s share'),
+    _gauge('swift_queue_age', 'age of the oldest of them', 'seconds'),
     _gauge('healthy', 'whether /healthz answers 200', 'yes'),
 )
 

@@ -115,8 +115,9 @@ class SqliteQueue:
                 excess -= gone
                 _count_dropped(db, gone)
 
-    def lease(self, n: int, seconds: float, kinds: Iterable[str] = PREFETCH_KINDS) -> list[Leased]:
-        """Up to `n` records, oldest first, that nobody else gets for `seconds`.
+    def lease(self, n: int, seconds: float, kinds: Iterable[str] = PREFETCH_KINDS,
+              newest: bool = False) -> list[Leased]:
+        """Up to `n` records, oldest first, or newest first, that nobody else gets for `seconds`.
 
         A record that cannot be decoded goes to the dead letters.
 
@@ -124,7 +125,8 @@ class SqliteQueue:
         """
         now = self._clock()
         with self._file.transaction() as db:
-            ready = sorted(row for kind in kinds for which in READY for row in packs.rows(db, kind, which, n, now))
+            ready = sorted((row for kind in kinds for which in READY
+                            for row in packs.rows(db, kind, which, n, now, newest)), reverse=newest)
             rows = packs.first(db, ready, n)
             for row in rows:
                 db.execute(f'UPDATE {row.table} SET since = ?, due = ?, tries = tries + 1 WHERE id = ?',  # nosec B608

@@ -12,13 +12,14 @@ from swift.common.utils import get_logger
 from ..cache import Store, TokenRing, Unavailable
 from ..conf.memcache import memcache_conf
 from ..predict import Ahead, Schedule
-from ..queues import Counters, Metrics, QueueError, SqliteQueue, WakeListener, counters_folder
+from ..queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
 from ..queues.totals import fold
-from ..queues.wake import socket_path
+from ..queues.wake import PREFETCH
 from .evictor import Limits, Tools
 from .fetcher import Fetcher, FetchLimits, make_client
 from .keeper import Keeper
 from .learned import Learned
+from .listening import listen
 from .mover import MoverPart
 from .pace import Pace
 from .prefetcher import Parts, Prefetcher
@@ -169,7 +170,7 @@ class Worker:
             self._learned.read()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
-        self._listener = _listen(queue.path, logger)
+        self._listener = listen(queue.path, PREFETCH, logger)
 
     def finish_index(self) -> None:
         """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""
@@ -225,26 +226,6 @@ class Worker:
         self.rebuilding.kill()
         self._listener.close()
         self._lock.close()
-
-
-class Poller:
-    """What there is where no socket can be made: the queue is looked at each poll_interval."""
-
-    def wait(self, seconds: float) -> bool:
-        sleep(seconds)
-        return False
-
-    def close(self) -> None:
-        pass
-
-
-def _listen(queue_path, logger):
-    try:
-        return WakeListener(queue_path)
-    except OSError as error:
-        logger.warning('no wake-ups, the queue is only polled: %s (a socket path has 107 bytes at most): %s',
-                       socket_path(queue_path), error)
-        return Poller()
 
 
 def _make_folder(cache_dir, user):

@@ -75,6 +75,14 @@ class QueueContract:
         queue.put(records)
         assert leased(queue, n=4) == records[:4]
 
+    def test_the_newest_come_first_where_they_are_asked_for(self, queue, clock):
+        records = [replace(MISPLACED, object=str(number)) for number in range(5)]
+        queue.put(records)
+        first, = queue.lease(1, 60, ['Misplaced'], newest=True)
+        queue.retry([first.id], clock.now + 10)
+        clock.now += 11
+        assert [item.record for item in queue.lease(3, 60, ['Misplaced'], newest=True)] == records[:1:-1]
+
     def test_all_records_of_a_put_or_none(self, queue):
         with pytest.raises(TypeError):
             queue.put([ACCESS, MISPLACED, replace(ACCESS, object=object())])

@@ -16,6 +16,7 @@ from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.utils import Timestamp, hash_path
 from swift.container.reconciler import (
     MISPLACED_OBJECTS_ACCOUNT,
+    add_to_reconciler_queue,
     direct_delete_container_entry,
     get_reconciler_container_name,
     parse_raw_obj,
@@ -44,6 +45,16 @@ class Row:
         return self.queue_container, self.name
 
 
+@dataclass
+class Seen:
+    """
+    :param rows: that are this process's
+    :param age: seconds since the oldest of them was put; 0 where there is none
+    """
+    rows: int = 0
+    age: float = 0.0
+
+
 @dataclass(frozen=True)
 class Part:
     """Which rows are this process's: `number` of `count`; all where count is 0 (R24)."""
@@ -68,16 +79,23 @@ class SwiftQueue:
         self._part = part
         self._backoff = backoff
         self._clock = clock
+        # what the last whole pass saw
+        self.seen: Seen | None = None
         # of rows that had to be tried again: how often they were tried, and when they are next
         self._waits: LRUCache[tuple[str, str], tuple[int, float]] = LRUCache(REMEMBERED)
 
     def rows(self) -> Iterator[Row]:
         """All that are ready, those of the newest hours first."""
+        seen = Seen()
         for container in self._containers():
             for raw in self._listing(container):
                 row = self._row(container, raw)
-                if row and self._part.has(row.task) and self._is_ready(row):
-                    yield row
+                if row and self._part.has(row.task):
+                    seen.rows += 1
+                    seen.age = max(seen.age, self._clock() - float(row.written_at))
+                    if self._is_ready(row):
+                        yield row
+        self.seen = seen
 
     def _is_ready(self, row):
         _, at = self._waits.get(row.key, (0, 0.0))
@@ -134,6 +152,12 @@ class SwiftQueue:
         self._logger.log(logging.DEBUG, 'pop_queue: %s/%s (%s)', *row.key, at)
         direct_delete_container_entry(self._swift.container_ring, MISPLACED_OBJECTS_ACCOUNT, row.queue_container,
                                       row.name, headers={'X-Timestamp': at})
+
+    def put(self, task: Task) -> bool:
+        """Have it moved by whoever works off this queue, as `swift-reconciler-enqueue` does; False where no
+        majority of the queue's servers took it."""
+        return bool(add_to_reconciler_queue(self._swift.container_ring, *task.parts, task.policy_index,
+                                            task.timestamp.internal, task.op))
 
     def retry(self, row: Row) -> None:
         tries, _ = self._waits.get(row.key, (0, 0.0))
