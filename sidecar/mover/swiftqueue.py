@@ -2,9 +2,12 @@
 
 Who writes: container replicators and sharders, `swift-reconciler-enqueue`. Who reads and pops: this and upstream's
 daemon, which may run beside it (R27). A row is nobody's: two who handle it do the same, twice. When a row that had
-to be tried again is tried, is kept in memory: after a restart all are tried at once.
+to be tried again is tried, is kept in memory: after a restart all are tried at once. Rows are popped
+many at a time: those of the last second before a crash are met again, and found done.
 """
+import io
 import itertools
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +20,6 @@ from swift.common.utils import Timestamp, hash_path
 from swift.container.reconciler import (
     MISPLACED_OBJECTS_ACCOUNT,
     add_to_reconciler_queue,
-    direct_delete_container_entry,
     get_reconciler_container_name,
     parse_raw_obj,
     slightly_later_timestamp,
@@ -26,6 +28,10 @@ from swift.container.reconciler import (
 from .task import Task
 
 POPPED = 2
+# as a container server writes the row of an object that was deleted
+GONE = {'deleted': 1, 'size': 0, 'etag': 'noetag', 'content_type': 'application/deleted',
+        'storage_policy_index': 0}
+POPS = 1000
 REMEMBERED = 100_000
 
 
@@ -82,6 +88,7 @@ class SwiftQueue:
         # what the last whole pass saw
         self.seen: Seen | None = None
         # of rows that had to be tried again: how often they were tried, and when they are next
+        self._popped: dict[str, dict[str, str]] = {}
         self._waits: LRUCache[tuple[str, str], tuple[int, float]] = LRUCache(REMEMBERED)
 
     def rows(self) -> Iterator[Row]:
@@ -146,12 +153,32 @@ class SwiftQueue:
             self._logger.error('%s/%s not deleted: %s', MISPLACED_OBJECTS_ACCOUNT, container, error)
 
     def pop(self, row: Row) -> None:
-        """Take it away, unless it was put anew. Where a server does not hear of it, it comes back."""
+        """Have it taken away by the next `flush`, unless it was put anew."""
         self._waits.pop(row.key, None)
         at = slightly_later_timestamp(max(row.written_at, row.task.timestamp), offset=POPPED)
         self._logger.log(logging.DEBUG, 'pop_queue: %s/%s (%s)', *row.key, at)
-        direct_delete_container_entry(self._swift.container_ring, MISPLACED_OBJECTS_ACCOUNT, row.queue_container,
-                                      row.name, headers={'X-Timestamp': at})
+        self._popped.setdefault(row.queue_container, {})[row.name] = at
+
+    def flush(self) -> list[tuple[str, str]]:
+        """Take away what was popped; tells the keys. What no majority of servers heard of comes back, as it does
+        where a single one did not."""
+        popped, self._popped = self._popped, {}
+        for container, rows in popped.items():
+            found = iter(rows.items())
+            while some := list(itertools.islice(found, POPS)):
+                self._take_away(container, [{'name': name, 'created_at': at, **GONE} for name, at in some])
+        return [(container, name) for container, rows in popped.items() for name in rows]
+
+    def _take_away(self, container, gone):
+        """One request for all: as single DELETEs they were a sixth of all requests of a move."""
+        try:
+            self._swift.make_request(
+                'UPDATE', self._swift.make_path(MISPLACED_OBJECTS_ACCOUNT, container),
+                {'X-Backend-Allow-Private-Methods': 'True', 'X-Backend-Storage-Policy-Index': '0',
+                 'X-Timestamp': Timestamp.now().internal},
+                acceptable_statuses=(2,), body_file=io.BytesIO(json.dumps(gone).encode()))
+        except UnexpectedResponse as error:
+            self._logger.error('%d rows of %s not popped, they are met again: %s', len(gone), container, error)
 
     def put(self, task: Task) -> bool:
         """Have it moved by whoever works off this queue, as `swift-reconciler-enqueue` does; False where no

@@ -32,6 +32,7 @@ AGENT = 'swiftahead-mover'
 POLL_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 STATS_SECONDS = 60.0
+POP_SECONDS = 1.0
 
 
 class MoverPart:
@@ -65,7 +66,8 @@ class MoverPart:
     def run(self, is_over) -> None:
         """Until it is over; what is under way is finished then."""
         listener = listen(self._path, MISPLACED, self._logger)
-        others = [spawn(self._tell_often)] + ([spawn(self._pass_often)] if self._settings.swift_queue else [])
+        loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._settings.swift_queue else [])
+        others = [spawn(loop) for loop in loops]
         failing = ''
         while not is_over():
             try:
@@ -86,14 +88,14 @@ class MoverPart:
         """One whole pass over both queues. :raises QueueError:"""
         if self._settings.swift_queue:
             self._pass()
-            self._row_pool.waitall()
         while self._local.take():
             pass
         self.close()
 
     def close(self) -> None:
-        self._local.finish()
         self._row_pool.waitall()
+        self._pop()
+        self._local.finish()
         self._tell_stats()
         self.metrics.close()
         self._tokens.close()
@@ -120,13 +122,24 @@ class MoverPart:
         try:
             outcome = self._move(row.task)
             if outcome.is_done or outcome.is_lost:
+                # under way until it is taken away
                 self._rows.pop(row)
-            else:
-                self._rows.retry(row)
+                return
+            self._rows.retry(row)
         except Exception:
             self._logger.exception('row %s of %s stays', row.name, row.queue_container)
-        finally:
-            self._rows_under_way.discard(row.key)
+        self._rows_under_way.discard(row.key)
+
+    def _pop(self):
+        try:
+            self._rows_under_way.difference_update(self._rows.flush())
+        except Exception:
+            self._logger.exception('rows are not popped')
+
+    def _pop_often(self):
+        while True:
+            sleep(POP_SECONDS)
+            self._pop()
 
     def _hand_over(self, task: Task) -> Outcome:
         """A local record becomes a row of Swift's queue."""

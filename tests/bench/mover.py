@@ -34,7 +34,7 @@ HOMES = {'replication': 'gold', 'EC': 'ec'}
 SIZES = {'10 kB': 10_000, '10 MB': 10_000_000}
 CASES = [f'{size} to {home}' for size, home in product(SIZES, HOMES)]
 PASS_SECONDS = 1200.0
-ACCESS = re.compile(rb'"(GET|HEAD|PUT|POST|DELETE) /')
+ACCESS = re.compile(rb'"(GET|HEAD|PUT|POST|DELETE|UPDATE) /')
 FASTER, FEWER, WITH_LATENCY = 1.5, 0.7, 5.0
 
 
