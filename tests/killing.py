@@ -17,7 +17,8 @@ from pathlib import Path
 from swiftahead.lab import process
 
 SECONDS = 120.0
-METHODS = ('PUT', 'POST', 'DELETE')
+# rows of the queue are taken out by DELETE, or many by UPDATE
+METHODS = {'PUT': 'PUT', 'POST': 'POST', 'DELETE': 'DELETE', 'UPDATE': 'DELETE'}
 QUEUE_METHODS = ('lease', 'done', 'retry', 'dead')
 
 
@@ -75,7 +76,7 @@ def watch_requests(points: Points) -> None:
     @wraps(ask)
     def putrequest(self, method, url, *more, **options):
         kind = 'queue' if '/.misplaced_objects/' in url else 'object'
-        self.point = f'{method} {kind}' if method in METHODS else ''
+        self.point = f'{METHODS[method]} {kind}' if method in METHODS else ''
         if self.point:
             points.reach(f'before {self.point}')
         return ask(self, method, url, *more, **options)

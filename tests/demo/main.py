@@ -16,7 +16,6 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from swiftclient import ClientException
@@ -30,7 +29,6 @@ from .replay import Pass
 from .screen import Screen
 
 PAUSE = 1.0
-HAS_MOVER = find_spec('swiftahead.sidecar.mover') is not None
 
 
 @dataclass(frozen=True)
@@ -162,8 +160,8 @@ def demonstrate(args, screen: Screen) -> int:
     for failure in failures:
         screen.say(f'FAILED: {failure}')
     if not failures:
-        screen.say('As promised: prefetched hits in pass 2, a lower mean than without learning'
-                   + (', and the misplaced object at home.' if HAS_MOVER else '.'))
+        screen.say('As promised: prefetched hits in pass 2, a lower mean than without learning, '
+                   'and the misplaced object at home.')
     screen.say(f'({time.monotonic() - begin:.0f} s)')
     if args.json:
         args.json.write_text(json.dumps(outcomes.as_json(results, failures), indent=1) + '\n')
@@ -172,8 +170,6 @@ def demonstrate(args, screen: Screen) -> int:
 
 def second_act(args, screen: Screen) -> list[str]:
     """:returns: what was promised and did not hold"""
-    if not HAS_MOVER:
-        return []
     with work_folder(args.keep, screen) as folder:
         failures = homing.act(folder / 'split', screen)
     screen.say()
