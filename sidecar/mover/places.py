@@ -3,15 +3,16 @@
 Nothing here changes anything. Neither the queue nor memcached is believed (R8).
 """
 from http.client import HTTPException
+from weakref import WeakValueDictionary
 
-from swift.common.concurrency import GreenPile, Timeout
-from swift.common.direct_client import ClientException, direct_head_object
+from swift.common.concurrency import GreenPile, Semaphore, Timeout
+from swift.common.direct_client import ClientException, direct_head_container, direct_head_object
 from swift.common.request_helpers import USE_REPLICATION_NETWORK_HEADER
 from swift.common.ring import Ring
 from swift.common.storage_policy import POLICIES
+from swift.common.utils import LRUCache, majority_size
 from swift.common.utils import Timestamp as Time
-from swift.common.utils import majority_size
-from swift.container.reconciler import direct_get_container_policy_index
+from swift.container.reconciler import CONTAINER_POLICY_TTL, best_policy_index
 
 from .task import Task
 
@@ -29,13 +30,13 @@ class Places:
         self._container_ring = container_ring
         self._swift_dir = swift_dir
         self._interval = ring_check_interval
+        self._turns: WeakValueDictionary[tuple[str, str], Semaphore] = WeakValueDictionary()
 
     def home(self, task: Task) -> int | None:
-        """The container's policy, as a majority of its primaries has it (R9); None where there is none.
-
-        Upstream's function remembers it for half a minute, so that each container is asked for once.
-        """
-        return direct_get_container_policy_index(self._container_ring, task.account, task.container)
+        """The container's policy, as a majority of its primaries has it (R9); None where there is none."""
+        # those who come while it is asked for wait, and do not ask as well
+        with self._turns.setdefault((task.account, task.container), Semaphore()):
+            return container_policy(self._container_ring, task.account, task.container)
 
     def is_movable(self, policy_index: int) -> bool:
         """Not so for a policy that is not known, or whose part power is just being increased (R10)."""
@@ -61,15 +62,35 @@ class Places:
         return max(told) if len(told) >= majority_size(len(nodes)) else None
 
 
+@LRUCache(maxtime=CONTAINER_POLICY_TTL)
+def container_policy(ring: Ring, account: str, container: str) -> int | None:
+    """Upstream's `direct_get_container_policy_index`, remembered for as long, so that each container is asked for
+    once. But a server that has never heard of it, one with a new disk, say, answers 404 as if it were of policy 0
+    and older than all others; upstream would bring all there.
+    """
+    part, nodes = ring.get_nodes(account, container)
+    pile = GreenPile(len(nodes))
+    for node in nodes:
+        pile.spawn(_asked, direct_head_container, node, part, account, container, headers={
+            USE_REPLICATION_NETWORK_HEADER: 'true'})
+    told = [headers for headers in pile if headers is not None]
+    if len(told) < majority_size(len(nodes)):
+        return None
+    knowing = [headers for headers in told if Time(headers.get('X-Backend-Timestamp') or 0)]
+    return best_policy_index(knowing or told)
+
+
 def _head(node, part, task, policy_index):
+    headers = _asked(direct_head_object, node, part, *task.parts, headers={
+        POLICY: str(policy_index), USE_REPLICATION_NETWORK_HEADER: 'true'})
+    return None if headers is None else Time(headers.get('X-Backend-Timestamp') or 0)
+
+
+def _asked(ask, *what, headers) -> dict | None:
+    """The headers of an answer, of 404 too; None where a server did not tell."""
     try:
-        headers = direct_head_object(
-            node, part, *task.parts, conn_timeout=CONNECT_SECONDS, response_timeout=ANSWER_SECONDS,
-            headers={POLICY: str(policy_index), USE_REPLICATION_NETWORK_HEADER: 'true'})
+        return ask(*what, conn_timeout=CONNECT_SECONDS, response_timeout=ANSWER_SECONDS, headers=headers)
     except ClientException as error:
-        if error.http_status != 404:
-            return None
-        headers = error.http_headers
+        return error.http_headers if error.http_status == 404 else None
     except (OSError, HTTPException, Timeout):
         return None
-    return Time(headers.get('X-Backend-Timestamp') or 0)
