@@ -11,11 +11,14 @@ from .plan import SERVERS
 # what each step takes after its colon
 TAKES = {'stop': 'HALF[,SERVER...]', 'start': 'HALF[,SERVER...]', 'put-container': '[POLICY]',
          'delete-container': '', 'put-object': 'NAME[,BODY]', 'get-object': 'NAME', 'delete-object': 'NAME',
-         'meet': '', 'where': 'NAME'}
+         'meet': '', 'forget': '', 'where': 'NAME'}
 EXAMPLE = """\
 makes an object that lies where its container does not:
   swiftahead lab brain --dir D c  stop:left put-container:gold start:left \\
-                                  stop:right put-container:silver put-object:o,hello start:right meet where:o
+                                  stop:right put-container:silver put-object:o,hello start:right \\
+                                  meet forget where:o
+and then has it found and moved, if the lab has filter and sidecar:
+  swiftahead lab brain --dir D c  get-object:o where:o
 """
 
 
@@ -102,5 +105,6 @@ STEPS: dict[str, Callable[[Brain, str], dict | None]] = {
     'put-container': lambda brain, rest: _status(brain.put_container(rest)),
     'delete-container': lambda brain, _: _status(brain.delete_container()),
     'delete-object': lambda brain, rest: _status(brain.delete_object(rest)),
+    'forget': lambda brain, _: brain.forget(),
     'where': lambda brain, rest: brain.everywhere(rest),
 }
