@@ -7,7 +7,7 @@ BENCH ?= hits
 # not to be overridden: the environment is wiped and made anew when the packaging changes
 override VENV := .venv
 STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
-ROOMS := middleware sidecar cache queues predict conf cli lab
+ROOMS := middleware sidecar cache queues elsewhere predict conf cli lab
 # tests/ import swiftahead.*; the type checker finds the rooms under that name through a link
 TYPES := typings_root/swiftahead
 

@@ -1,37 +1,31 @@
 """Looking for misplaced objects on purpose: the servers that hold objects and containers, asked one by one, and
-judged by the rules that the filter has, `queues/sighting.py`. Nothing here changes anything.
+judged by the rules that the filter has, `elsewhere/sighting.py`. Nothing here changes anything.
 """
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from heapq import merge
-from itertools import groupby, islice
+from itertools import groupby
+from typing import Any
 
-from swift.common.concurrency import GreenPile, Timeout, green_http_client
-from swift.common.direct_client import (
-    ClientException,
-    direct_get_container,
-    direct_head_container,
-    direct_head_object,
-)
+from swift.common.direct_client import direct_get_container
 from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.storage_policy import POLICIES
-from swift.common.utils import Timestamp, majority_size
-from swift.container.reconciler import best_policy_index
 
 from ..conf.naming import ObjectName
-from ..queues import sighting
-from ..queues.sighting import ContainerFacts, Copy, Replicas
+from ..elsewhere import asking
+from ..elsewhere.asking import ABSENT, POLICY, Unknown
+from ..elsewhere.sighting import ContainerFacts, Copy
 
-POLICY = 'X-Backend-Storage-Policy-Index'
-CONNECT_SECONDS = 1.0
-ANSWER_SECONDS = 10.0
-ABSENT = 404
 PAGE = 1000
 
 
-class Unknown(Exception):
-    """Too few servers told."""
+@dataclass(frozen=True)
+class Question:
+    """One name. :param app: proxy-server's, which has the rings"""
+    app: Any
+    name: ObjectName
 
 
 class Look:
@@ -48,16 +42,7 @@ class Look:
 
     def container(self, account: str, container: str) -> ContainerFacts | None:
         """None where there is no such container any more. :raises Unknown: without a majority of its primaries"""
-        answers = self._of_container(account, container, direct_head_container)
-        told = [(status, headers) for status, headers in answers if status in (200, ABSENT)]
-        alive = [headers for status, headers in told if status == 200]
-        if len(told) < majority_size(len(answers)):
-            raise Unknown(f'{len(told)} of {len(answers)} container servers told of /{account}/{container}')
-        # one without a database of it answers as if it were of policy 0 and older than all others
-        every = [headers for _, headers in told if Timestamp(headers.get('X-Backend-Timestamp') or 0)]
-        made = [Timestamp(headers['X-Backend-Timestamp']) for headers in alive]
-        made += [Timestamp(headers.get('X-Backend-DELETE-Timestamp') or 0) for headers in every]
-        return ContainerFacts(best_policy_index(every), max(made)) if alive else None
+        return asking.container_facts(self._rings, account, container)
 
     def names(self, account: str, container: str, facts: ContainerFacts) -> Iterator[str]:
         """Of the listing, and of the rows that its primaries have in other policies, which no listing shows.
@@ -79,7 +64,7 @@ class Look:
     def _rows(self, node, part, parts, policy):
         marker = None
         while marker != '':
-            status, found = ask_one(partial(direct_get_container, marker=marker, limit=PAGE,
+            status, found = asking.ask_one(partial(direct_get_container, marker=marker, limit=PAGE,
                                             headers={POLICY: str(policy)}), node, part, parts)
             if status not in (200, ABSENT):
                 raise Unknown(f'{node["ip"]}:{node["port"]} does not tell its rows of /{"/".join(parts)}')
@@ -95,17 +80,14 @@ class Look:
         copies = self._copies(name, facts)
         if not copies:
             return 'nothing', []
-        replicas = [self._replicas(name, int(policy)) for policy in POLICIES]
-        reasons = [self._refusal(name, copy, facts, replicas) for copy in copies]
-        good = [copy for copy, reason in zip(copies, reasons, strict=True) if reason is None]
-        if not good and 'unknown' in reasons:
+        found = asking.judge(Question(self._rings, name), copies, facts, self._reclaim_age, self._clock())
+        if not found.good and 'unknown' in found.reasons:
             raise Unknown(f'too few object servers told of {name.quoted}')
-        return ('found', good) if good else (reasons[0] or '', [])
+        return ('found', list(found.good)) if found.good else (found.reasons[0] or '', [])
 
     def _copies(self, name, facts):
         others = (int(policy) for policy in POLICIES if int(policy) != facts.policy_index)
-        found = [copy for copy in (self._head(name, policy) for policy in others) if copy]
-        return sorted(found, key=lambda copy: copy.timestamp, reverse=True)
+        return asking.newest_first(copy for copy in (self._head(name, policy) for policy in others) if copy)
 
     def _head(self, name, policy) -> Copy | None:
         path = self._client.make_path(name.account, name.container, name.object)
@@ -113,55 +95,4 @@ class Look:
             resp = self._client.make_request('HEAD', path, {'X-Newest': 'true', POLICY: str(policy)}, (2, ABSENT))
         except UnexpectedResponse as error:
             raise Unknown(f'policy {policy} does not tell of {name.quoted}: {error}') from None
-        if resp.status_int == ABSENT:
-            return None
-        at = resp.headers.get('X-Backend-Timestamp') or resp.headers['X-Timestamp']
-        return Copy(policy, Timestamp(at), Timestamp(resp.headers.get('X-Backend-Data-Timestamp') or at))
-
-    def _refusal(self, name, copy, facts, replicas) -> str | None:
-        reason = sighting.tombstone_refusal(copy, replicas)
-        policies = sighting.rows_to_name(copy, facts, self._reclaim_age, self._clock())
-        if reason or not policies:
-            return reason
-        return None if any(self._is_named(name, copy, policy) for policy in policies) else 'old'
-
-    def _replicas(self, name, policy) -> Replicas:
-        parts = name.account, name.container, name.object
-        part, primaries = (ring := self._rings.get_object_ring(policy)).get_nodes(*parts)
-        nodes = [*primaries, *islice(ring.get_more_nodes(part), len(primaries))]
-        answers = ask_all(partial(direct_head_object, headers={POLICY: str(policy)}), part, nodes, parts)
-        told = [headers for status, headers in answers if status == ABSENT and headers]
-        answered = [status for status, _ in answers[:len(primaries)] if status in (200, ABSENT)]
-        return Replicas(len(primaries), len(answered), any(status == 200 for status, _ in answers),
-                        max((Timestamp(headers.get('X-Backend-Timestamp') or 0) for headers in told),
-                            default=Timestamp.zero()))
-
-    def _is_named(self, name, copy, policy) -> bool:
-        """Whether a majority of the primaries told, and all who did have this very version's row."""
-        ask = partial(direct_get_container, prefix=name.object, limit=1, headers={POLICY: str(policy)})
-        answers = self._of_container(name.account, name.container, ask)
-        told = [answer[1] for status, answer in answers if status == 200]
-        return len(told) >= majority_size(len(answers)) and all(
-            any(row.get('name') == name.object and row.get('last_modified') == copy.timestamp.isoformat
-                for row in rows) for rows in told)
-
-    def _of_container(self, account, container, ask):
-        part, nodes = self._rings.container_ring.get_nodes(account, container)
-        return ask_all(ask, part, nodes, (account, container))
-
-
-def ask_all(ask: Callable, part: int, nodes: Sequence[dict], parts: Sequence[str]) -> list[tuple]:
-    """(status, what was told) of each node, in their order: 200 for any success, 0 for no answer."""
-    pile = GreenPile(len(nodes) or 1)
-    for node in nodes:
-        pile.spawn(ask_one, ask, node, part, parts)
-    return list(pile)
-
-
-def ask_one(ask: Callable, node: dict, part: int, parts: Sequence[str]) -> tuple:
-    try:
-        return 200, ask(node, part, *parts, conn_timeout=CONNECT_SECONDS, response_timeout=ANSWER_SECONDS)
-    except ClientException as error:
-        return error.http_status, error.http_headers
-    except (OSError, green_http_client.HTTPException, Timeout):
-        return 0, None
+        return None if resp.status_int == ABSENT else asking.copy_of(policy, resp.headers)

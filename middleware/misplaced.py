@@ -16,10 +16,11 @@ from swift.common.storage_policy import POLICIES
 from swift.common.utils import close_if_possible
 
 from ..conf.naming import ObjectName
+from ..elsewhere import asking
+from ..elsewhere.sighting import Copy
 from ..queues import Misplaced, QueueError
-from . import elsewhere, rising
-from .elsewhere import Question
-from .rising import ContainerFacts, Copy
+from . import looking
+from .looking import Question
 
 # names of which it is remembered what came of asking
 REMEMBERED = 10_000
@@ -171,29 +172,21 @@ class Detector:
 
     def find(self, question: Question) -> Finding:
         """Ask the other policies; what they have is judged by what container and object servers say."""
-        copies, known = elsewhere.copies(question)
+        copies, known = looking.copies(question)
         if not copies:
             return Finding('nothing' if known else 'unknown')
-        container = elsewhere.container_facts(question)
+        try:
+            container = asking.container_facts(question.app, question.name.account, question.name.container)
+        except asking.Unknown:
+            container = None
         if container is None:
             return Finding('unknown')
-        replicas = {int(policy): elsewhere.replicas(question, int(policy)) for policy in POLICIES}
-        reasons = [self._refusal(question, copy, container, replicas) for copy in copies]
-        good = tuple(copy for copy, reason in zip(copies, reasons, strict=True) if reason is None)
-        if not good:
-            return Finding(reasons[0] or '')
-        home = replicas[container.policy_index]
+        found = asking.judge(question, copies, container, self._reclaim_age, self._runtime.clock())
+        if not found.good:
+            return Finding(found.reasons[0] or '')
+        home = found.replicas[container.policy_index]
         is_servable = home.is_whole and not home.has_any
-        return Finding('found', good, good[0].policy_index if is_servable else None)
-
-    def _refusal(self, question, copy: Copy, container: ContainerFacts, replicas) -> str | None:
-        if rising.is_settled(copy, container):
-            return 'settled'
-        reason = rising.tombstone_refusal(copy, list(replicas.values()))
-        policies = rising.rows_to_name(copy, container, self._reclaim_age, self._runtime.clock())
-        if reason or not policies:
-            return reason
-        return None if any(elsewhere.is_named(question, copy, index) for index in policies) else 'old'
+        return Finding('found', found.good, found.good[0].policy_index if is_servable else None)
 
 
 def serve(exchange, start_response) -> Iterable[bytes]:

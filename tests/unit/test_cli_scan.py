@@ -2,25 +2,17 @@
 from io import StringIO
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from swift.common.concurrency import GreenPool
 from swift.common.utils import Timestamp
 
 from swiftahead.cli import main
 from swiftahead.cli.looking import Unknown
 from swiftahead.cli.misplaced import Progress, Scan
-from swiftahead.middleware import rising
-from swiftahead.queues import SqliteQueue, sighting
+from swiftahead.elsewhere import sighting
+from swiftahead.queues import SqliteQueue
 
-NOW, RECLAIM = 1_800_000_000.0, 700.0
 FACTS = sighting.ContainerFacts(0, Timestamp(1))
 COPY = sighting.Copy(1, Timestamp(5, offset=2), Timestamp(5))
-# around all that the rule compares with: now, reclaim_age, and that less its margin
-times = st.sampled_from([NOW - RECLAIM - 1, NOW - RECLAIM, NOW - 601, NOW - 600, NOW - 599, NOW - 1, NOW]
-                        ).map(Timestamp)
-policies = st.integers(0, 2)
-replicas = st.tuples(st.just(3), st.integers(0, 3), st.booleans(), times | st.just(Timestamp.zero()))
 
 
 class Clock:
@@ -58,17 +50,6 @@ def scanned(**found):
     scan.container('a', 'c', GreenPool(2))
     assert recorded == scan.found
     return scan
-
-
-@given(policies, times, times, policies, times, st.lists(replicas, min_size=1, max_size=3))
-def test_the_scan_and_the_filter_have_one_rule(policy, timestamp, written_at, home, created_at, told):
-    answers = []
-    for module in (sighting, rising):
-        copy = module.Copy(policy, timestamp, written_at)
-        facts = module.ContainerFacts(home, created_at)
-        answers.append((module.is_settled(copy, facts), module.rows_to_name(copy, facts, RECLAIM, NOW),
-                        module.tombstone_refusal(copy, [module.Replicas(*one) for one in told])))
-    assert answers[0] == answers[1]
 
 
 def test_what_is_found_is_recorded_with_the_copys_policy_and_time():

@@ -12,9 +12,10 @@ from swift.common.swob import Response
 from swift.common.utils import Timestamp
 
 from swiftahead.cache import Store
-from swiftahead.middleware import elsewhere, misplaced
+from swiftahead.elsewhere import asking
+from swiftahead.elsewhere.sighting import ContainerFacts, Replicas
+from swiftahead.middleware import looking, misplaced
 from swiftahead.middleware.misplaced import Detector
-from swiftahead.middleware.rising import ContainerFacts, Replicas
 from swiftahead.queues import Access, Fill, Misplaced, QueueError
 
 KEY = 'HTTP_X_BACKEND_STORAGE_POLICY_INDEX'
@@ -56,9 +57,9 @@ class Facts:
         self.container = ContainerFacts(0, Timestamp(0))
         self.replicas = {index: Replicas(3, 3, index > 0, Timestamp.zero()) for index in range(3)}
         self.named: set[int] = set()
-        patch.setattr(elsewhere, 'container_facts', lambda question: self.container)
-        patch.setattr(elsewhere, 'replicas', lambda question, index: self.replicas[index])
-        patch.setattr(elsewhere, 'is_named', lambda question, copy, index: index in self.named)
+        patch.setattr(asking, 'container_facts', lambda *asked: self.container)
+        patch.setattr(asking, 'replicas', lambda question, index: self.replicas[index])
+        patch.setattr(asking, 'is_named', lambda question, copy, index: index in self.named)
 
 
 class Timer:
@@ -427,7 +428,7 @@ def refuse(record):
 def test_a_fault_is_nobodys(proxy, monkeypatch, error):
     def fail(question):
         raise error
-    monkeypatch.setattr(elsewhere, 'copies', fail)
+    monkeypatch.setattr(looking, 'copies', fail)
     assert proxy.request().status_int == 404
     assert outcomes(proxy) == ['fault'] and proxy.runtime.detector.running == 0
     assert 'not looked for' in proxy.log.errors[0]
@@ -587,7 +588,7 @@ def test_what_takes_too_long_is_not_shown(showing, monkeypatch):
 
 
 def test_what_is_gone_by_then_is_404(showing, monkeypatch):
-    monkeypatch.setattr(elsewhere, 'copies', moving(showing, elsewhere.copies))
+    monkeypatch.setattr(looking, 'copies', moving(showing, looking.copies))
     answer = showing.request()
     assert (answer.status_int, word(answer)) == (404, 'fwd=miss')
     assert showing.swift.open == 0
@@ -602,7 +603,7 @@ def moving(proxy, copies):
 
 
 def test_a_fault_shows_nothing(showing, monkeypatch):
-    monkeypatch.setattr(elsewhere, 'copies', lambda question: 1 / 0)
+    monkeypatch.setattr(looking, 'copies', lambda question: 1 / 0)
     assert showing.request().status_int == 404
     assert outcomes(showing) == ['fault']
 

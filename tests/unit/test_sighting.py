@@ -2,7 +2,7 @@
 import pytest
 from swift.common.utils import Timestamp
 
-from swiftahead.middleware.rising import (
+from swiftahead.elsewhere.sighting import (
     ContainerFacts,
     Copy,
     Replicas,
