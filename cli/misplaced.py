@@ -17,7 +17,6 @@ from ..sidecar.settings import read_settings
 from .local import CONF, LocalError
 from .queue import opened
 
-WEEK = 604_800.0
 TOLD_SECONDS = 2.0
 TEXT = """Asks the other storage policies for every object that a container's listing names, and for those that its
 servers have rows of in other policies. An object that lies in a wrong policy and of which no row is left in any
@@ -33,8 +32,8 @@ def add_parsers(commands) -> None:
     scan.add_argument('path', metavar='ACCOUNT[/CONTAINER]', help='not quoted')
     scan.add_argument('--concurrency', type=int, default=8, metavar='N',
                       help='objects at a time (default: %(default)s)')
-    scan.add_argument('--reclaim-age', type=float, default=WEEK, metavar='SECONDS',
-                      help="the object servers' (default: %(default)s)")
+    scan.add_argument('--reclaim-age', type=float, metavar='SECONDS',
+                      help="the object servers' (default: reclaim_age of [mover] in the conf)")
     scan.add_argument('--dry-run', action='store_true', help='look only; nothing is recorded')
     scan.add_argument('--conf', default=CONF, help="the sidecar's conf (default: %(default)s)")
     scan.add_argument('--json', action='store_true', help='one JSON document on standard output')
@@ -90,7 +89,9 @@ def scan_account(args) -> int:
     if not account or args.concurrency < 1:
         raise LocalError('name an account, and at least one object at a time')
     with opened(args.conf, needed=True) as queue:
-        client = _client(args.conf)
+        settings, client = _client(args.conf)
+        if args.reclaim_age is None:
+            args.reclaim_age = settings.mover.reclaim_age
         waker = Waker(queue.path)
 
         def record(found):
@@ -116,7 +117,7 @@ def _client(conf):
     set_swift_dir(settings.sidecar.swift_dir)
     reload_storage_policies()
     from ..sidecar.fetcher import make_client
-    return make_client(settings)
+    return settings, make_client(settings)
 
 
 def _scan(client, account, container, args, record) -> Scan:

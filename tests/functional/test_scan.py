@@ -20,7 +20,7 @@ DAY = 86_400.0
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
     """Nobody moves what is found."""
-    with Lab(tmp_path_factory.mktemp('scan'), nodes=3, sidecar_conf={'mover': {'enabled': 'off'}},
+    with Lab(tmp_path_factory.mktemp('scan'), nodes=3, sidecar_conf={'mover': {'enabled': 'off', 'reclaim_age': 3 * DAY}},
              filter_conf={'detect_misplaced': 'off'}) as lab:
         yield lab
 
@@ -99,7 +99,10 @@ def test_what_was_deleted_is_left_alone(lab, hands, queue, path):
 
 
 def test_what_is_older_than_tombstones_last_is_left_alone(lab, hands, queue, path):
-    hands.put(f'{path}/old', SILVER, ago(8 * DAY))
+    """By the age that the sidecar's conf has, unless another is given."""
+    hands.put(f'{path}/old', SILVER, ago(4 * DAY))
+    code, found = scan(lab, path, '--dry-run', '--reclaim-age', str(7 * DAY))
+    assert (code, objects(found)) == (1, ['old'])
     code, found = scan(lab, path)
     assert (code, found['outcomes']) == (0, {'nothing': 1, 'old': 1})
     assert names(queue, path) == []
