@@ -74,7 +74,8 @@ def main(swift_dir: str) -> None:
 def _answer(client: Any, method, path, headers, text) -> list:
     body = None if text is None else base64.b64decode(text)
     sent = {**headers, **({} if body is None else {'Content-Length': str(len(body))})}
-    response = client.make_request(method, path, sent, (1, 2, 3, 4, 5), body_file=body and BytesIO(body))
+    response = client.make_request(method, path, sent, (1, 2, 3, 4, 5),
+                                   body_file=None if body is None else BytesIO(body))
     found = {key.lower(): value for key, value in response.headers.items()}
     return [response.status_int, found, base64.b64encode(response.body).decode()]
 

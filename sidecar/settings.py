@@ -19,8 +19,9 @@ FILTERS = {
     'filter:catch_errors': {'use': 'egg:swift#catch_errors'},
     'filter:proxy-logging': {'use': 'egg:swift#proxy_logging'},
     'filter:cache': {'use': 'egg:swift#memcache'},
-    'filter:symlink': {'use': 'egg:swift#symlink'},
 }
+# of Swift's own filters those that leave objects as they are
+HARMLESS = ('catch_errors', 'proxy_logging', 'memcache', 'healthcheck')
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def _complete(parser, swift_dir):
     names = parser.get('pipeline:main', 'pipeline', fallback=PIPELINE).split()
     if names[-1] != 'proxy-server' and not parser.has_section(f'app:{names[-1]}'):
         raise ConfError(f'[pipeline:main] pipeline ends with {names[-1]}: must end with proxy-server')
+    for name in names[:-1]:
+        _refuse_acting(parser, name)
     for section, options in FILTERS.items():
         if not parser.has_section(section):
             parser.add_section(section)
@@ -120,6 +123,16 @@ def _complete(parser, swift_dir):
                 parser.set(section, key, value)
     if 'swift_dir' not in parser.defaults():
         parser.set('DEFAULT', 'swift_dir', swift_dir)
+
+
+def _refuse_acting(parser, name):
+    """Filters that would have something else cached and moved than the objects that are stored."""
+    section = f'filter:{name}'
+    use = parser.get(section, 'use', fallback=FILTERS.get(section, {}).get('use', f'egg:swift#{name}'))
+    egg, _, factory = use.partition('#')
+    if egg == 'egg:swiftahead' or egg == 'egg:swift' and factory not in HARMLESS:
+        raise ConfError(f'[pipeline:main] pipeline = ... {name} ...: must not have {use}, which acts on what '
+                        f'passes; {PIPELINE} are all that the sidecar needs')
 
 
 def _client_conf(parser):

@@ -42,6 +42,23 @@ def run_together(lab, *programs: str) -> list[int]:
             one.wait()
 
 
+def run_beside(lab, program: str, at: str, log: Path) -> list[int]:
+    """A pass that is killed at a point, and beside it, as soon as it has begun with an object, another one.
+
+    :returns: their exit codes
+    """
+    started = [_start(lab, program, at, log)]
+    try:
+        if not process.wait_until(lambda: log.exists() and 'PUT object 1\n' in log.read_text(), SECONDS):
+            raise AssertionError(f'{program} moves nothing')
+        started.append(_start(lab, program))
+        return [one.wait(SECONDS) for one in started]
+    finally:
+        lab.stop(program, signal.SIGKILL)
+        for one in started:
+            one.wait()
+
+
 def _start(lab, program, at='', log=None):
     marks = {process.MARK: str(lab.folder), process.NAME: program, process.LOG: str(lab.log(program))}
     environ = {**os.environ, **marks, 'KILL_AT': at, 'KILL_LOG': str(log or ''), 'PYTHONUNBUFFERED': '1'}

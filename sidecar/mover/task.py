@@ -27,8 +27,14 @@ class Task:
         """:raises ValueError: for a record that names no object, or no time"""
         if record.op not in ('PUT', 'DELETE'):
             raise ValueError(f'invalid operation type {record.op!r}')
-        return cls(record.account, record.container, record.object, int(record.policy_index),
-                   Timestamp(record.timestamp), record.op)
+        names = record.account, record.container, record.object
+        # without an object's name it would be the container that is read and deleted
+        if not all(name and isinstance(name, str) for name in names):
+            raise ValueError(f'not the name of an object: {names!r}')
+        try:
+            return cls(*names, int(record.policy_index), Timestamp(record.timestamp), record.op)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def parts(self) -> tuple[str, str, str]:

@@ -154,6 +154,9 @@ def test_a_record_of_the_local_queue_that_was_killed_is_handled_again(lab, brain
     name, put = put_elsewhere(brain)
     queue.put([Misplaced(brain.account, brain.container, name, SILVER, put.internal)])
     kill(lab, 'sidecar', point)
+    if point != LOCAL[0]:
+        # as an operator does who does not wait for the lease to run out
+        queue.retry([letter.id for letter in queue.waiting('Misplaced', 100)], 0)
     deadline = time.monotonic() + splits.PATIENCE
     while queue.depth().get('Misplaced'):
         assert time.monotonic() < deadline, f'{queue.depth()} is still in the queue'
@@ -181,3 +184,39 @@ def test_two_daemons_drain_one_queue_without_harm(lab, brain, other):
     for source, put in ((SILVER, copies), (EC, coded)):
         for name, when in put.items():
             check_at_home(brain, name, when, source, b'four hands')
+
+
+def both_queues(brain, queue, count):
+    """Misplaced objects, one half with rows and one half with records, some with both. :returns: name -> time"""
+    made = dict(put_elsewhere(brain, body=b'four hands') for _ in range(count))
+    names = sorted(made)
+    for name in names[:count * 2 // 3]:
+        splits.enqueue(brain, SILVER, name, made[name].internal)
+    queue.put([Misplaced(brain.account, brain.container, name, SILVER, made[name].internal)
+               for name in names[count // 3:]])
+    return made
+
+
+@splits.needs_mover
+def test_two_movers_work_off_both_queues_together(lab, brain, queue):
+    """R27, R24: each object is moved once, or twice without harm."""
+    made = both_queues(brain, queue, 18)
+    assert killing.run_together(lab, 'sidecar', 'sidecar') == [0, 0]
+    assert queue.depth().get('Misplaced', 0) == len(queue.dead_letters(1)) == 0
+    drain(brain, 'sidecar')
+    for name, when in made.items():
+        check_at_home(brain, name, when, body=b'four hands')
+
+
+@splits.needs_mover
+@pytest.mark.parametrize('point', ['after PUT object 10', pytest.param('after lease 1', marks=slow)])
+def test_what_a_mover_that_was_killed_leaves_another_moves(lab, brain, queue, tmp_path, point):
+    """R27, R15: amid rows, and with records that it has leased, while the other is at work on both queues."""
+    made = both_queues(brain, queue, 18)
+    assert killing.run_beside(lab, 'sidecar', point, tmp_path / 'points') == [-9, 0]
+    # as an operator does who does not wait for leases to run out
+    queue.retry([letter.id for letter in queue.waiting('Misplaced', 100)], 0)
+    drain(brain, 'sidecar')
+    assert queue.depth().get('Misplaced', 0) == len(queue.dead_letters(1)) == 0
+    for name, when in made.items():
+        check_at_home(brain, name, when, body=b'four hands')

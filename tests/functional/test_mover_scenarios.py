@@ -1,12 +1,17 @@
 """Real split brains mended: by the mover, and by upstream's daemon, whose work says what is right."""
 import hashlib
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import splits
 from splits import BURIED, CONTAINERS, DAEMONS, MOVED, OUTDONE, Timestamp, World, timestamp
 
 from swiftahead.lab import Lab
+from swiftahead.lab.brain import Brain
 
 EMPTY = hashlib.md5(usedforsecurity=False).hexdigest()
 
@@ -150,3 +155,44 @@ def test_replicators_leave_nothing_where_it_does_not_belong_and_nothing_rises(wo
         assert splits.visible(world.get(container, name)) == splits.visible(world.seen[container, name])
     for container, name in BURIED:
         assert world.get(container, name).status == 404
+
+
+def shard(brain):
+    """Its rows are in two other containers then."""
+    name = brain.places.hash(brain.account, brain.container)
+    pattern = f'node*/d*/containers/*/{name[-3:]}/{name}/*.db'
+    found = list(brain.lab.folder.glob(pattern))
+    command = Path(sys.executable).with_name('swift-manage-shard-ranges')
+    subprocess.run([command, found[0], 'find_and_replace', '2', '--enable'], check=True, capture_output=True)
+    for _ in range(6):
+        brain.run_everywhere('container-sharder')
+        found = list(brain.lab.folder.glob(pattern))
+        if all('_' in database.name for database in found):
+            return
+    raise AssertionError(f'not sharded: {found}')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('daemon', DAEMONS)
+def test_what_shards_have_rows_of_is_moved_by_the_name_of_their_root(lab, daemon):
+    """R28"""
+    with Brain(lab, f'sharded-{daemon}', inside=True) as brain:
+        brain.put_account()
+        brain.put_container('gold')
+        for name in 'abcd':
+            brain.put_object(name)
+        shard(brain)
+        put = Timestamp(time.time() - 5)
+        brain.put_object('b:1', b'seen nowhere', X_Backend_Storage_Policy_Index='1', X_Timestamp=put.internal)
+        # its row comes to a shard, whose replicas find that it is of another policy
+        brain.run_everywhere('object-updater')
+        brain.run_everywhere('container-replicator')
+        assert [row for row in splits.queued(brain) if brain.container in row] == [
+            f'1:/{brain.account}/{brain.container}/b:1']
+        splits.drain(brain, DAEMONS[daemon])
+        assert (brain.get_object('b:1').body, len(brain.files(0, 'b:1'))) == (b'seen nowhere', 3)
+        assert {timestamp(file) for files in brain.files(1, 'b:1').values() for file in files} == {
+            Timestamp(put, offset=1)}
+        # the row of the copy comes to the shard by the updaters, too
+        brain.run_everywhere('object-updater')
+        assert 'b:1' in brain.listing()
