@@ -6,7 +6,7 @@ for the queue's row, which is the queue's to take away. Whatever fails leaves th
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from swift.common.concurrency import Timeout
 from swift.common.internal_client import InternalClient, UnexpectedResponse
@@ -37,6 +37,10 @@ class Failed(Exception):
     """The step that did not do. `args[0]` is upstream's name of it."""
 
 
+class Newer(Failed):
+    """The source has something newer than the record."""
+
+
 class Mover:
     """
     :param swift: with no middleware that would act on what it carries (R19)
@@ -56,7 +60,7 @@ class Mover:
     def move(self, task: Task) -> Outcome:
         """Raises nothing (R25)."""
         try:
-            what = self._move(task)
+            what = self._move_all(task)
         except Failed as failed:
             what, more = failed.args
             self._say(logging.WARNING, what, task, more)
@@ -66,6 +70,17 @@ class Mover:
         if what == 'lost_source':
             self._say(logging.CRITICAL, what, task, 'given up: what was seen is nowhere, and it was long ago')
         return Outcome(what in DONE, what, is_lost=what == 'lost_source')
+
+    def _move_all(self, task) -> str:
+        try:
+            return self._move(task)
+        except Newer:
+            if not task.is_local:
+                raise
+            _, headers, body = self._source(task)
+            close_if_possible(body)
+            seen = Timestamp(headers.get('x-backend-timestamp', 0))
+            return self._move(replace(task, timestamp=max(seen, task.timestamp), is_local=False))
 
     def _move(self, task) -> str:
         home = self._places.home(task)
@@ -148,7 +163,8 @@ class Mover:
                 'X-Timestamp': slightly_later_timestamp(task.timestamp, offset=CLEANED),
                 POLICY: task.policy_index})
         except UnexpectedResponse as error:
-            raise Failed('cleanup_failed', str(error)) from error
+            kind = Newer if error.resp.status_int == 409 else Failed
+            raise kind('cleanup_failed', str(error)) from error
         return 'cleanup_success'
 
     def _say(self, level, what, task, text):

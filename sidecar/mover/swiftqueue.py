@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cachetools import LRUCache
+from swift.common.concurrency import Timeout
 from swift.common.constraints import CONTAINER_LISTING_LIMIT
 from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.utils import Timestamp, hash_path
@@ -78,13 +79,15 @@ class SwiftQueue:
     """
 
     def __init__(self, swift: InternalClient, logger, reclaim_age: float, part: Part,
-                 backoff: Callable[[int], float], clock: Callable[[], float] = time.time):
+                 backoff: Callable[[int], float], clock: Callable[[], float] = time.time,
+                 on_invalid: Callable[[], None] = lambda: None):
         self._swift = swift
         self._logger = logger
         self._reclaim_age = reclaim_age
         self._part = part
         self._backoff = backoff
         self._clock = clock
+        self._on_invalid = on_invalid
         # what the last whole pass saw
         self.seen: Seen | None = None
         # of rows that had to be tried again: how often they were tried, and when they are next
@@ -116,6 +119,7 @@ class SwiftQueue:
             return Row(container, raw['name'], task, Timestamp(found['q_record']))
         except Exception:  # noqa: BLE001 - whatever somebody put there stays, and the others go on
             self._logger.exception('invalid_record: %r in %s stays', raw, container)
+            self._on_invalid()
             return None
 
     def _containers(self) -> Iterator[str]:
@@ -142,8 +146,15 @@ class SwiftQueue:
                 yield raw
         except UnexpectedResponse as error:
             self._logger.error('%s/%s not listed: %s', MISPLACED_OBJECTS_ACCOUNT, container, error)
-        if is_empty and float(container) < self._clock() - self._reclaim_age:
+        if is_empty and self._is_old(container):
             self._reap(container)
+
+    def _is_old(self, container) -> bool:
+        try:
+            return float(container) < self._clock() - self._reclaim_age
+        except ValueError:
+            # somebody's own, and no hour
+            return False
 
     def _reap(self, container):
         try:
@@ -177,7 +188,7 @@ class SwiftQueue:
                 {'X-Backend-Allow-Private-Methods': 'True', 'X-Backend-Storage-Policy-Index': '0',
                  'X-Timestamp': Timestamp.now().internal},
                 acceptable_statuses=(2,), body_file=io.BytesIO(json.dumps(gone).encode()))
-        except UnexpectedResponse as error:
+        except (Exception, Timeout) as error:  # noqa: BLE001 - the rows of other containers go all the same
             self._logger.error('%d rows of %s not popped, they are met again: %s', len(gone), container, error)
 
     def put(self, task: Task) -> bool:

@@ -14,6 +14,7 @@ class Task:
     :param policy_index: where it was seen, or deleted
     :param timestamp: of what was seen there
     :param op: 'PUT' or 'DELETE': what was done there
+    :param is_local: of the local queue: nobody else puts a record of what comes there later
     """
     account: str
     container: str
@@ -21,6 +22,7 @@ class Task:
     policy_index: int
     timestamp: Timestamp
     op: str = 'PUT'
+    is_local: bool = False
 
     @classmethod
     def of(cls, record: Misplaced) -> 'Task':
@@ -32,7 +34,7 @@ class Task:
         if not all(name and isinstance(name, str) for name in names):
             raise ValueError(f'not the name of an object: {names!r}')
         try:
-            return cls(*names, int(record.policy_index), Timestamp(record.timestamp), record.op)
+            return cls(*names, int(record.policy_index), Timestamp(record.timestamp), record.op, is_local=True)
         except TypeError as error:
             raise ValueError(str(error)) from None
 

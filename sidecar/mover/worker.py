@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from swift.common.concurrency import GreenPool, sleep, spawn, tpool
+from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
 from swift.common.internal_client import InternalClient
 from swift.common.utils import EventletRateLimiter
 from swift.common.wsgi import loadapp
@@ -53,7 +53,8 @@ class MoverPart:
         terms = Terms(own.reclaim_age, own.dry_run, self._paced)
         self._mover = Mover(swift, places, logger, terms, self._moved)
         backoff = Backoff(own.retry_backoff)
-        self._rows = SwiftQueue(swift, logger, own.reclaim_age, Part(own.process, own.processes), backoff)
+        self._rows = SwiftQueue(swift, logger, own.reclaim_age, Part(own.process, own.processes), backoff,
+                                on_invalid=lambda: self._met('invalid_record'))
         self._rate = EventletRateLimiter(own.bytes_per_second)
         handle = self._hand_over if own.hand_over else self._move
         self._local = LocalRecords(queue, handle, own.concurrency, backoff, logger)
@@ -85,12 +86,14 @@ class MoverPart:
         self.close()
 
     def once(self) -> None:
-        """One whole pass over both queues. :raises QueueError:"""
-        if self._settings.swift_queue:
-            self._pass()
-        while self._local.take():
-            pass
-        self.close()
+        """One whole pass over both queues. :raises QueueError: where the local one cannot be read"""
+        try:
+            if self._settings.swift_queue:
+                self._pass()
+            while self._local.take():
+                pass
+        finally:
+            self.close()
 
     def close(self) -> None:
         self._row_pool.waitall()
@@ -115,7 +118,7 @@ class MoverPart:
                 if row.key not in self._rows_under_way:
                     self._rows_under_way.add(row.key)
                     self._row_pool.spawn_n(self._handle_row, row)
-        except Exception:
+        except (Exception, Timeout):
             self._logger.exception('the pass over .misplaced_objects ends early')
 
     def _handle_row(self, row: Row):
@@ -126,15 +129,12 @@ class MoverPart:
                 self._rows.pop(row)
                 return
             self._rows.retry(row)
-        except Exception:
+        except (Exception, Timeout):
             self._logger.exception('row %s of %s stays', row.name, row.queue_container)
         self._rows_under_way.discard(row.key)
 
     def _pop(self):
-        try:
-            self._rows_under_way.difference_update(self._rows.flush())
-        except Exception:
-            self._logger.exception('rows are not popped')
+        self._rows_under_way.difference_update(self._rows.flush())
 
     def _pop_often(self):
         while True:
@@ -145,20 +145,22 @@ class MoverPart:
         """A local record becomes a row of Swift's queue."""
         try:
             is_done = self._rows.put(task)
-        except Exception:
+        except (Exception, Timeout):
             self._logger.exception('%s not handed over', task.name.quoted)
             is_done = False
-        return self._met(Outcome(is_done, 'handed_over' if is_done else 'hand_over_failed'))
+        self._met(what := 'handed_over' if is_done else 'hand_over_failed')
+        return Outcome(is_done, what)
 
     # moves
 
     def _move(self, task: Task) -> Outcome:
-        return self._met(self._mover.move(task))
-
-    def _met(self, outcome: Outcome) -> Outcome:
-        self._stats[outcome.what] += 1
-        self.metrics.count('moves', reason=outcome.what.replace('_', '-'))
+        outcome = self._mover.move(task)
+        self._met(outcome.what)
         return outcome
+
+    def _met(self, what: str):
+        self._stats[what] += 1
+        self.metrics.count('moves', reason=what.replace('_', '-'))
 
     def _paced(self, body: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in body:

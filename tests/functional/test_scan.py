@@ -20,7 +20,8 @@ DAY = 86_400.0
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
     """Nobody moves what is found."""
-    with Lab(tmp_path_factory.mktemp('scan'), nodes=3, sidecar_conf={'mover': {'enabled': 'off', 'reclaim_age': 3 * DAY}},
+    mover = {'enabled': 'off', 'reclaim_age': 3 * DAY}
+    with Lab(tmp_path_factory.mktemp('scan'), nodes=3, sidecar_conf={'mover': mover},
              filter_conf={'detect_misplaced': 'off'}) as lab:
         # the sidecar makes it at its first look
         clients.until((lab.cache_dir / 'queue.db').exists, 'there is a queue')

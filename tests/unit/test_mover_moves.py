@@ -1,5 +1,6 @@
 """One object's move on real servers: what is carried, what failures leave, and what clients do meanwhile."""
 import time
+from dataclasses import replace
 from hashlib import md5
 from urllib.parse import quote
 
@@ -71,6 +72,27 @@ def test_a_newer_source_is_moved_as_it_is(cluster, make_mover):
     assert cluster.files(task, GOLD) == names(newer.timestamp, 3, 'data')
     assert cluster.files(task, SILVER) == names(newer.timestamp, 0, 'data')
     assert make_mover().move(newer).is_done and cluster.get(task, GOLD).body == b'newer'
+
+
+def test_a_local_record_of_a_newer_source_is_done_with_it(cluster, make_mover):
+    """Nobody would put another record of it."""
+    task = replace(misplaced(cluster, age=100), is_local=True)
+    newer = Task(*task.parts, SILVER, seconds_ago(50))
+    cluster.put(newer, b'newer')
+    assert make_mover().move(task).is_done
+    assert cluster.files(task, GOLD) == names(newer.timestamp, 3, 'data')
+    assert cluster.files(task, SILVER) == names(newer.timestamp, 1, 'ts')
+
+
+def test_a_local_record_whose_newer_source_was_copied_before_a_crash_is_done_with_it(cluster, make_mover):
+    task = replace(misplaced(cluster, age=100), is_local=True)
+    newer = Task(*task.parts, SILVER, seconds_ago(50))
+    cluster.put(newer, b'newer')
+    assert make_mover().move(replace(task, is_local=False)).what == 'cleanup_failed'
+    cluster.asked.clear()
+    assert make_mover().move(task).is_done
+    assert set(cluster.changes()) == {('DELETE', SILVER)}
+    assert cluster.files(task, SILVER) == names(newer.timestamp, 1, 'ts')
 
 
 def test_what_a_post_changed_is_moved_at_the_time_of_the_post(cluster, make_mover):

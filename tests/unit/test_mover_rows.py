@@ -192,7 +192,6 @@ def test_invalid_rows_stay_and_others_are_moved(cluster, make_part):
     assert len(cluster.files(task, GOLD)) == 3
 
 
-@pytest.mark.xfail(strict=True, reason='invalid rows are told in the log alone')
 def test_invalid_rows_are_counted(cluster, make_part):
     """R6, R25"""
     put_row(cluster, cluster.enqueue(misplaced(cluster)), '0bad')

@@ -245,7 +245,6 @@ def test_a_queue_that_cannot_be_read_does_not_stop_swifts(cluster, make_part):
     assert sum('cannot be read' in line for line in part._logger.said) == 1
 
 
-@pytest.mark.xfail(strict=True, reason='`once` lets go of what is under way before it raises')
 def test_once_works_off_swifts_queue_though_the_other_cannot_be_read(cluster, make_part):
     """R26"""
     break_queue(cluster)
