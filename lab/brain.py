@@ -40,7 +40,7 @@ class Brain:
         self.places = Places(lab.layout)
         self._plan = plan
         self._inside = Inside(lab.swift_dir)
-        self._token = ''
+        self._login: str | None = None
         self._has_account = False
 
     def __enter__(self) -> 'Brain':
@@ -172,9 +172,9 @@ class Brain:
         return self._by_proxy(method, path, headers or {}, body)
 
     def _by_proxy(self, method, path, headers, body):
-        if not self._token:
-            self._token = self._log_in()
-        return self._ask(method, path, {**headers, 'X-Auth-Token': self._token}, body)
+        if self._login is None:
+            self._login = self._log_in()
+        return self._ask(method, path, {**headers, 'X-Auth-Token': self._login}, body)
 
     def _log_in(self):
         answer = self._ask('GET', '/auth/v1.0', {'X-Auth-User': USER, 'X-Auth-Key': KEY}, None)
@@ -236,7 +236,7 @@ class Brain:
             client.sendall(b'flush_all\r\n')
             if client.recv(100) != b'OK\r\n':
                 raise LabError(f'memcached on {self.lab.memcached} does not take flush_all')
-        self._token = ''
+        self._login = None
 
     def _agree(self, container):
         replicas = self.replicas(container)

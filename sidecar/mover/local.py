@@ -27,7 +27,9 @@ class Backoff:
 
     def __call__(self, tries: int) -> float:
         """Seconds, somewhat apart for those that failed together. :param tries: how often it had failed before"""
-        return min(self._first * 2 ** min(tries, 20), LONGEST_WAIT) * random.uniform(0.8, 1.2)
+        wait = min(self._first * 2 ** min(tries, 20), LONGEST_WAIT)
+        # nobody gains by foreseeing it
+        return wait * random.uniform(0.8, 1.2)  # nosec B311
 
 
 class LocalRecords:
