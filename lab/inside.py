@@ -4,6 +4,7 @@ In a process of its own, since Swift's policies, rings and names' salt belong to
 """
 import base64
 import json
+
 # no shell, and words of our own
 import subprocess  # nosec B404
 import sys
