@@ -13,6 +13,7 @@ from processes import children, listening, sockets, workers
 from prometheus_client.parser import text_string_to_metric_families
 
 from swiftahead.lab import Lab
+from swiftahead.sidecar.daemon import PARTS
 
 OBJECTS, READS = 6, 4
 
@@ -178,11 +179,11 @@ def test_a_cache_folder_that_is_gone_is_told(running):
     clients.until(lambda: health(lab)[0] == 200, 'all is well again')
 
 
-def test_the_status_app_killed_is_back_and_the_other_part_untouched(running):
+def test_the_status_app_killed_is_back_and_the_other_parts_untouched(running):
     lab = running
     before = workers(lab, 'sidecar')
-    assert len(before) == 2
+    assert len(before) == len(PARTS)
     listener = next(pid for pid in before if sockets(pid) & listening(port(lab)))
     os.kill(listener, signal.SIGKILL)
     clients.until(lambda: metrics(lab), 'it answers again')
-    assert len(children(lab.pid('sidecar')) & before) == 1
+    assert len(children(lab.pid('sidecar')) & before) == len(PARTS) - 1
