@@ -21,7 +21,7 @@ class History:
         self._lab, self._path = lab, path
         self._lock = threading.Lock()
         self._number = self._acked = 0
-        self.hits = self.deletes = 0
+        self.hits = self.deletes = self.answers = self.unavailable = 0
 
     def write(self):
         number = self._number + 1
@@ -50,7 +50,12 @@ class History:
         if answer.status == 404:
             assert any(number % 7 == 0 for number in range(acked, begun + 1)) or not acked, (acked, begun)
             return
+        if answer.status == 503 and not answer.is_hit:
+            # of the only object server, where the object changed while it was opened (DiskFileStateChanged)
+            self.unavailable += 1
+            return
         assert answer.status == 200, answer
+        self.answers += 1
         found = {answer.body[start:start + 10] for start in range(0, len(answer.body), 10)}
         assert len(found) == 1, found
         assert acked <= int(found.pop()) <= begun, (acked, begun, answer.body[:10], answer.headers)
@@ -110,7 +115,7 @@ def go_on(lab, path, count):
 def test_no_reader_meets_an_older_version(lab, mode):
     with freshness(lab, mode):
         history = go_on(lab, make(lab, f'history-{mode}'), 400)
-    assert history.hits and history.deletes
+    assert history.hits and history.deletes and history.unavailable < history.answers / 20
 
 
 @pytest.mark.slow
@@ -118,7 +123,7 @@ def test_no_reader_meets_an_older_version(lab, mode):
 def test_no_reader_meets_an_older_version_for_long(lab, mode):
     with freshness(lab, mode):
         history = go_on(lab, make(lab, f'long-{mode}'), 20_000)
-    assert history.hits and history.deletes
+    assert history.hits and history.deletes and history.unavailable < history.answers / 20
 
 
 def test_by_age_the_node_that_writes_drops_what_it_replaces(lab):
