@@ -93,6 +93,7 @@ SIDECAR_COUNTERS = (
     _counter('warmed', 'objects fetched because someone asked for their container'),
     _counter('admitted', 'files checked and linked into the cache'),
     _counter('refused', 'files that were not linked: damaged, older than what is there, or no room'),
+    _counter('first_reads', 'captured misses not kept, since admit = second_hit and nobody had read them lately'),
     _counter('evicted', 'entries evicted for others, or for free space'),
     _counter('evicted_bytes', 'bytes on disk of evicted entries', 'bytes'),
     _counter('evicted_unused', 'of the evicted, those fetched ahead and never read'),
