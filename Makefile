@@ -7,12 +7,12 @@ BENCH ?= hits
 # not to be overridden: the environment is wiped and made anew when the packaging changes
 override VENV := .venv
 STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
-ROOMS := middleware sidecar cache queues predict conf cli lab
+ROOMS := middleware sidecar cache queues elsewhere predict conf cli lab
 # tests/ import swiftahead.*; the type checker finds the rooms under that name through a link
 TYPES := typings_root/swiftahead
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit docs wheel clean prerequisites bench soak conformance
+.PHONY: help demo test lint audit docs wheel clean prerequisites bench soak conformance rules
 
 help:  ## this list
 	@echo 'make <target> [PYTHON=python3.12]'
@@ -33,6 +33,9 @@ conformance: $(STAMP)  ## upstream's functional tests with and without the filte
 
 bench: $(STAMP)  ## a benchmark; doc/benchmarks.rst says which there are [BENCH=hits] [ARGS='--rounds 3']
 	$(VENV)/bin/python tests/bench/$(BENCH).py $(ARGS)
+
+rules: $(STAMP)  ## which test holds which rule of moving misplaced objects
+	$(VENV)/bin/python tests/rules.py
 
 lint: $(STAMP) $(TYPES)  ## ruff, pyright, and the import rules between the rooms
 	$(VENV)/bin/ruff check .

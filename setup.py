@@ -1,11 +1,15 @@
 """Packaging: each top-level folder is one package of the namespace ``swiftahead``."""
 from setuptools import setup
 
-ROOMS = ('middleware', 'sidecar', 'cache', 'queues', 'predict', 'conf', 'cli', 'lab')
+ROOMS = ('middleware', 'sidecar', 'cache', 'queues', 'elsewhere', 'predict', 'conf', 'cli', 'lab')
+# rooms within a room
+INNER = ('sidecar/mover',)
+
+PACKAGES = {f'swiftahead.{room}'.replace('/', '.'): room for room in (*ROOMS, *INNER)}
 
 setup(
-    packages=[f'swiftahead.{room}' for room in ROOMS],
-    package_dir={f'swiftahead.{room}': room for room in ROOMS},
+    packages=list(PACKAGES),
+    package_dir=PACKAGES,
     data_files=[('share/swiftahead', [
         'etc/proxy-server.conf-sample',
         'etc/swiftahead-sidecar.conf-sample',

@@ -243,11 +243,7 @@ class Store:
 
     def report(self) -> dict:
         """What the sidecar last told of itself; nothing where it never did, or not in a way known here."""
-        try:
-            found = json.loads(read_own(self.layout.report, REPORT_LIMIT))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return read_report(self.layout.report)
 
     def check(self, fix: bool = False) -> Iterator[tuple[str, str]]:
         """Read every entry and check every byte.
@@ -281,3 +277,12 @@ def _files(folder):
             except FileNotFoundError:
                 continue
             yield Linked(item.name, disk_bytes(status), status.st_mtime)
+
+
+def read_report(path: Path) -> dict:
+    """A small JSON file of a process of ours; empty where it is not there, or not such a file."""
+    try:
+        found = json.loads(read_own(path, REPORT_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

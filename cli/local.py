@@ -2,11 +2,12 @@
 import json
 import time
 
-from ..cache import Store, Unavailable
+from ..cache import Store, Unavailable, read_report
 from ..conf import ConfError
 from ..queues import QueueError, SqliteQueue, counters_folder
 from ..queues.totals import read_all
 from ..sidecar.figures import queue_path
+from ..sidecar.report import mover_report
 from ..sidecar.settings import read_settings
 
 CONF = '/etc/swift/swiftahead-sidecar.conf'
@@ -30,17 +31,25 @@ def add_parsers(commands) -> None:
 
 
 def show_status(args) -> int:
-    """:returns: 0 where the sidecar has reported lately, else 1"""
+    """:returns: 0 where the sidecar's parts have reported lately, else 1"""
     settings, store = _open(args.conf)
     report = store.report()
-    alive = time.time() - report.get('at', 0) < REPORT_SECONDS
+    alive = _is_lately(report)
     found = {'alive': alive, **report, 'spool_bytes': store.spool_bytes(),
              'queue': _depth(settings.sidecar.queue), 'counters': _counters(settings)}
+    if settings.mover.enabled:
+        mover = read_report(mover_report(queue_path(settings)))
+        found['mover'] = {'alive': _is_lately(mover), **mover}
+        alive = alive and found['mover']['alive']
     if args.json:
         print(json.dumps(found))
     else:
         _print_status(found)
     return 0 if alive else 1
+
+
+def _is_lately(report) -> bool:
+    return time.time() - report.get('at', 0) < REPORT_SECONDS
 
 
 def _print_status(found):
@@ -54,12 +63,21 @@ def _print_status(found):
         print(f'           the index is being made anew: {found.get("rebuilt_percent", 0)} percent of the folder '
               'is known; until then the bytes are the most that there may be')
     print(f'spool      {found["spool_bytes"]:,} bytes')
+    if 'mover' in found:
+        print(f'mover      {_mover(found["mover"])}')
     told = ', '.join(f'{key} {value}' for key, value in found['queue'].items())
     print(f'queue      {told or "empty"}')
     counted = {name: count for name, count in found['counters'].items() if count}
     print('counters' if counted else 'counters   all 0')
     for name, count in counted.items():
         print(f'  {name:<32} {count:>20,}' if isinstance(count, int) else f'  {name} {count}')
+
+
+def _mover(report):
+    if not report['alive']:
+        return 'NOT RUNNING: misplaced objects wait in the queue'
+    rows = f", {report['rows']} rows in Swift's queue" if 'rows' in report else ''
+    return f'running, pid {report["pid"]}, {report["under_way"]} objects under way{rows}'
 
 
 def _counters(settings):

@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from ..lab.command import add_parser as add_lab
-from . import local, plan, remote
+from . import local, misplaced, plan, queue, remote
 
 
 def parser() -> argparse.ArgumentParser:
@@ -12,6 +12,8 @@ def parser() -> argparse.ArgumentParser:
     add_lab(commands)
     local.add_parsers(commands)
     remote.add_parsers(commands)
+    queue.add_parsers(commands)
+    misplaced.add_parsers(commands)
     plan.add_parser(commands)
     return top
 

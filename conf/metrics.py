@@ -16,6 +16,11 @@ BYPASSES = ('no-authorize', 'denied-host', 'newest', 'origin', 'open-expired', '
 VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age')
 STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
 UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-cache-control', 'older')
+DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'unrecorded', 'limited', 'fault')
+# upstream's names of what its daemon meets, as statsd and Prometheus want them
+MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
+         'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
+         'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
 KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
 
 
@@ -68,6 +73,9 @@ FILTER_COUNTERS = (
     _counter('tokens_unreachable', 'freshness tokens that memcached did not give or take in time'),
     _counter('writes', 'writes of objects that ended the life of cached versions'),
     _counter('controls', 'control requests taken', label='action', values=('warm', 'forget')),
+    _counter('detections', 'objects read in vain, and what came of asking other policies for them',
+             values=DETECTIONS),
+    _counter('misplaced_served', 'reads answered with an object from another policy than its container\'s'),
     _counter('records_dropped', 'records lost because the queue did not take them in time'),
     _counter('passed_broken', 'requests that Swift alone answered because filter or cache were broken',
              values=('fault', 'folder', 'misplaced', 'disk')),
@@ -91,6 +99,8 @@ SIDECAR_COUNTERS = (
     _counter('manifests', 'manifests of large objects that were read to fetch segments ahead'),
     _counter('manifests_failed', 'manifests that could not be had, or are none'),
     _counter('warmed', 'objects fetched because someone asked for their container'),
+    _counter('moves', 'misplaced objects that were looked at, and what came of it', values=MOVES),
+    _counter('move_tokens_unreachable', 'freshness tokens of moved objects that memcached did not take'),
     _counter('admitted', 'files checked and linked into the cache'),
     _counter('refused', 'files that were not linked: damaged, older than what is there, or no room'),
     _counter('first_reads', 'captured misses not kept, since admit = second_hit and nobody had read them lately'),
@@ -128,7 +138,10 @@ GAUGES = (
     _gauge('queue_dead', 'records given up, kept for the operator'),
     _gauge('rebuilding', 'whether the index is being made anew after a start', 'yes'),
     _gauge('backing_off', 'whether fetching pauses because the backend is slow', 'yes'),
-    _gauge('report_age', 'age of a part\'s last report', 'seconds', 'part', ('prefetcher',)),
+    _gauge('report_age', 'age of a part\'s last report', 'seconds', 'part', ('prefetcher', 'mover')),
+    _gauge('moves_under_way', 'misplaced objects that are being moved'),
+    _gauge('swift_queue_rows', 'rows of Swift\'s own queue that the last pass saw, of this process\'s share'),
+    _gauge('swift_queue_age', 'age of the oldest of them', 'seconds'),
     _gauge('healthy', 'whether /healthz answers 200', 'yes'),
 )
 

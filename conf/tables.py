@@ -38,6 +38,19 @@ FILTER = Table('filter:prefetch', (
            'records that one worker holds in memory at most; more are dropped and counted'),
     Option('memcache_servers', text, None,
            "memcached servers of the freshness tokens; Swift's own cache servers when not given"),
+    Option('detect_misplaced', boolean, 'on',
+           'whether the other storage policies are asked, after the answer, for what was read in vain; what is '
+           'found there is recorded for the mover'),
+    Option('detect_rate', number(float, 0, 10000), '10',
+           'objects in a second for which one worker asks other policies; more are asked for at a later read'),
+    Option('detect_memory', seconds(0), '300',
+           'seconds for which a worker does not ask again for an object that it asked for'),
+    Option('serve_misplaced', boolean, 'off',
+           'whether the client gets a misplaced object at once, where Swift alone would answer 404; needs '
+           'detect_misplaced'),
+    Option('reclaim_age', seconds(1), '604800',
+           "the object servers' reclaim_age, seconds after which nobody knows what was deleted: an older copy is "
+           'no misplaced object unless a row of its container names it'),
 ), foreign=(*LOGGING, 'memcache_max_connections', 'memcache_serialization_support', 'connect_timeout',
             'pool_timeout', 'io_timeout', 'tries', 'error_suppression_*', 'tls_*', 'max_connections',
             'item_size_warning_threshold'))
@@ -82,6 +95,27 @@ PREFETCHER = Table('prefetcher', (
     Option('poll_interval', seconds(0.01, 5), '1',
            'seconds between two looks at the queue when no wake-up came'),
     Option('max_contexts', number(int, 1), '100000', 'objects whose followers are remembered at most'),
+), foreign=LOGGING)
+
+MOVER = Table('mover', (
+    Option('enabled', boolean, 'on', 'whether misplaced objects are moved to the policy of their container'),
+    Option('swift_queue', boolean, 'off',
+           "whether Swift's own queue, .misplaced_objects, is worked off too, as its container-reconciler does"),
+    Option('hand_over', boolean, 'off',
+           "whether what this node sees is put into Swift's queue, for others to move, and not moved here"),
+    Option('interval', seconds(0.1), '30', "seconds from one pass over Swift's queue to the next"),
+    Option('concurrency', number(int, 1, 1000), '8', 'objects that are moved at the same time'),
+    Option('processes', number(int, 0), '0',
+           "processes that share the rows of Swift's queue, on all nodes; 0: each takes all"),
+    Option('process', number(int, 0), '0', 'which of these processes this one is, from 0'),
+    Option('request_tries', number(int, 1), '3', 'times that a request of the mover is made'),
+    Option('reclaim_age', seconds(1), '604800',
+           'seconds after which a record is given up whose object cannot be found'),
+    Option('ring_check_interval', seconds(0), '15', 'seconds between two looks whether a ring has changed'),
+    Option('retry_backoff', seconds(0.1), '5',
+           'seconds after which a move that failed is tried again; doubled each time, up to an hour'),
+    Option('bytes_per_second', size, '0', 'bytes that are moved in a second, by all moves; 0: no limit'),
+    Option('dry_run', boolean, 'off', 'whether it is only said in the log what would be moved'),
 ), foreign=LOGGING)
 
 STATUS = Table('status', (

@@ -11,7 +11,7 @@ from .errors import LabError
 from .plan import Plan
 from .ports import HOST, Reservation
 from .programs import Program, programs, write_scripts
-from .runner import Runner
+from .runner import Runner, Started
 
 USER, KEY = 'test:tester', 'testing'
 
@@ -136,13 +136,17 @@ class Lab:
 
     # -- single programs -------------------------------------------------------------------------------
 
-    def start(self, name: str) -> None:
-        """Start a program and wait until it answers; also a background daemon such as ``object-updater1``."""
-        started = self._runner.start(self._program(name))
+    def start(self, *names: str) -> None:
+        """Start programs and wait until they answer; also background daemons such as ``object-updater1``."""
+        wanted = [self._program(name) for name in names]
+        started: list[Started] = []
         try:
-            self._runner.wait_until_ready([started])
+            for program in wanted:
+                started.append(self._runner.start(program))
+            self._runner.wait_until_ready(started)
         except BaseException:
-            self.stop(name)
+            for one in started:
+                self.stop(one.program.name)
             raise
 
     def stop(self, name: str, signal: int = signal.SIGTERM) -> None:

@@ -4,6 +4,7 @@ import shlex
 import sys
 from functools import wraps
 
+from . import steps
 from .cluster import Lab
 from .errors import LabError
 
@@ -17,6 +18,9 @@ def add_parser(subparsers) -> None:
                                 ('status', show_status, 'its programs, and whether they run'),
                                 ('env', show_environ, 'what a client needs, for the shell to eval')):
         _common(actions.add_parser(name, help=text), handler)
+    brain = actions.add_parser('brain', help='split it in halves, so that a container gets two policies')
+    _common(brain, steps.take_steps)
+    steps.add_arguments(brain)
 
 
 def _add_up(actions):

@@ -1,9 +1,10 @@
-"""A WSGI filter that delays what proxies and the sidecar ask of object servers, to stand for disks and network."""
+"""A WSGI filter that delays what proxies, sidecar and reconciler ask of object servers, to stand for disks and
+network."""
 from swift.common.concurrency import sleep
 
 METHODS = {'GET', 'HEAD', 'PUT', 'POST', 'DELETE'}
 # how these name themselves to object servers; replicators and reconstructors do otherwise
-AGENTS = ('proxy-server', 'swiftahead-sidecar')
+AGENTS = ('proxy-server', 'swiftahead-sidecar', 'swiftahead-mover', 'Swift Container Reconciler', 'direct-client')
 
 
 class Latency:

@@ -36,7 +36,7 @@ def ask(exchange: Exchange, flight: Flight, status: str) -> tuple[Iterable[bytes
     def keep_start(status_line, headers, exc_info=None):
         begun[:] = [status_line, headers, exc_info]
 
-    body = exchange.app(exchange.env, keep_start)
+    body = exchange.send(keep_start)
     status_line, headers, exc_info = begun
     meta = keepable(exchange, flight, status_line, headers)
     if meta is not None and meta.body_length <= BLOCK:
@@ -66,7 +66,8 @@ def run(logger, fill: Fill, thread_locals) -> None:
 def keepable(exchange: Exchange, flight: Flight, status_line: str, headers: list):
     """What an entry of this answer would know of it; None where it is not to be kept, or cannot be."""
     try:
-        if not status_line.startswith('200 ') or waits_for_admission(exchange, flight, headers):
+        if (not status_line.startswith('200 ') or exchange.is_misplaced
+                or waits_for_admission(exchange, flight, headers)):
             return None
         reason = uncacheable_reason(headers, exchange.settings.max_object_size)
         # from a replica that missed a write: Swift's answer, but not to be made to last

@@ -11,6 +11,7 @@ from ..conf.naming import ObjectName
 from ..queues import Access
 from .client import NOBODY
 from .info import container_info, key_to_ask, look_up
+from .misplaced import serve
 from .part import is_manifest, is_worth_fetching, part_of
 
 # what is to be done is decided before anything is answered
@@ -37,8 +38,15 @@ class Exchange:
         # what a HEAD of this request's own told, where there was one
         self.newest: tuple[str, str] | None = None
         self._is_miss = False
+        # whether the answer comes from another policy than the container's
+        self.is_misplaced = False
         self._asked: Asked | None = None
         self._known: Known | None = None
+
+    @property
+    def detector(self):
+        """Of misplaced objects; None where that is turned off."""
+        return self.runtime.detector
 
     @property
     def leaves_traces(self) -> bool:
@@ -51,7 +59,13 @@ class Exchange:
 
     def passed(self, status: str):
         """The app's answer; `status` is what Cache-Status tells of it."""
-        return self.app(self.env, partial(self.begin, status))
+        return self.send(partial(self.begin, status))
+
+    def send(self, start_response):
+        """The app's answer to this very request."""
+        if self._is_miss and self.detector is not None and self.detector.serves:
+            return serve(self, start_response)
+        return self.app(self.env, start_response)
 
     def missed(self) -> None:
         """From here on, an answer that the app gives is a miss, and is noted as one."""
@@ -59,8 +73,12 @@ class Exchange:
 
     def begin(self, status: str, status_line: str, headers: list, exc_info=None):
         """start_response for what the app answered."""
-        if self._is_miss and status_line[0] in '23':
+        if self.is_misplaced:
+            status = 'fwd=miss; detail=misplaced'
+        elif self._is_miss and status_line[0] in '23':
             self.note('miss', length_of(headers), status_line, headers)
+        elif self._is_miss and status_line.startswith('404'):
+            self._look_elsewhere()
         # a list of this client's own: middleware to the left adds to it, and others may read along
         headers = list(headers)
         # those who may not read learn nothing, not even that there is a cache
@@ -70,6 +88,11 @@ class Exchange:
         if exc_info:
             return self._start_response(status_line, headers, exc_info)
         return self._start_response(status_line, headers)
+
+    def _look_elsewhere(self):
+        # where it may be shown, that was looked for already
+        if self.detector is not None and not self.detector.serves and not self.client.no_prefetch:
+            self.detector.sight(self.app, self.env, self.name, self.policy_index)
 
     def answer(self, status_line: str, headers: list, body: Iterable[bytes]) -> Iterable[bytes]:
         """A response of our own."""

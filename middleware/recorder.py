@@ -101,7 +101,7 @@ class Recorder:
         if self._failing:
             self._failing = False
             self._logger.info('the queue takes records again')
-        self._waker.wake()
+        self._waker.wake({type(record).__name__ for record in batch})
         return True
 
     def _failed(self, error, batch, waiting):

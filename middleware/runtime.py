@@ -11,6 +11,7 @@ from ..conf.naming import ObjectName
 from ..queues import Forget, SqliteQueue
 from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from .flights import Flights
+from .misplaced import Detector
 from .recorder import Recorder
 
 LOOK_SECONDS = 1.0
@@ -54,6 +55,7 @@ class Runtime:
         queue = SqliteQueue(settings.queue, logger=logger)
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         self.recorder = Recorder(queue, settings.buffer_records, settings.flush_interval, logger, self.count)
+        self.detector = Detector(self) if settings.detect_misplaced else None
         self._counts_wait = False
         self._store: Store | None = None
         self._look_at = 0.0

@@ -58,6 +58,8 @@ class Write:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
             is_told = self._runtime.settle(self._name, announced, final)
             self._runtime.flights.part(self._name)
+            if self._runtime.detector is not None:
+                self._runtime.detector.written(self._name)
             if final.timestamp and (req.method == 'DELETE' or not is_told):
                 self._forget()
 

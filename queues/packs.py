@@ -62,25 +62,27 @@ def put(db: sqlite3.Connection, records: Sequence[Record], now: float) -> None:
                    (last, type(some[0]).__name__, encode_many(some), len(some), now))
 
 
-def rows(db: sqlite3.Connection, kind: str, which: tuple[str, str], n: int, now: float = 0) -> Iterator[Row]:
-    """The first rows of the kind, until there are `n` records.
+def rows(db: sqlite3.Connection, kind: str, which: tuple[str, str], n: int, now: float = 0,
+         newest: bool = False) -> Iterator[Row]:
+    """The first rows of the kind, until there are `n` records; the last ones, last first, where `newest`.
 
     :param which: SQL: a condition, in which `:now` may be, and the column by which they are in order
     """
     values = {'kind': kind, 'now': now, 'n': n}
-    found = [map(partial(_ordered, table), db.execute(_query(table, *which), values))
+    found = [map(partial(_ordered, table), db.execute(_query(table, *which, newest), values))
              for table in (('records', 'packs') if kind in KINDS else ('records',))]
-    for _, row in merge(*found):
+    for _, row in merge(*found, reverse=newest):
         yield row
         n -= row.records
         if n <= 0:
             break
 
 
-def _query(table, condition, order):
+def _query(table, condition, order, newest):
+    direction = 'DESC' if newest else 'ASC'
     # what is put into the text is this room's own; values go in as parameters
     return (f'SELECT {order}, {COLUMNS[table]} FROM {table} WHERE kind = :kind AND {condition}'  # nosec B608
-            f' ORDER BY {order}, id LIMIT :n')
+            f' ORDER BY {order} {direction}, id {direction} LIMIT :n')
 
 
 def _ordered(table, found):

@@ -59,6 +59,7 @@ class Letter:
 
     :param body: JSON, if it is whole
     :param why: why it is dead; empty where it is not
+    :param due: until when it is held back, as `waiting` tells; 0 where it is not
     """
     id: int
     kind: str
@@ -66,6 +67,7 @@ class Letter:
     put_at: float
     tries: int
     why: str = ''
+    due: float = 0.0
 
 
 class SqliteQueue:
@@ -113,8 +115,9 @@ class SqliteQueue:
                 excess -= gone
                 _count_dropped(db, gone)
 
-    def lease(self, n: int, seconds: float, kinds: Iterable[str] = PREFETCH_KINDS) -> list[Leased]:
-        """Up to `n` records, oldest first, that nobody else gets for `seconds`.
+    def lease(self, n: int, seconds: float, kinds: Iterable[str] = PREFETCH_KINDS,
+              newest: bool = False) -> list[Leased]:
+        """Up to `n` records, oldest first, or newest first, that nobody else gets for `seconds`.
 
         A record that cannot be decoded goes to the dead letters.
 
@@ -122,7 +125,8 @@ class SqliteQueue:
         """
         now = self._clock()
         with self._file.transaction() as db:
-            ready = sorted(row for kind in kinds for which in READY for row in packs.rows(db, kind, which, n, now))
+            ready = sorted((row for kind in kinds for which in READY
+                            for row in packs.rows(db, kind, which, n, now, newest)), reverse=newest)
             rows = packs.first(db, ready, n)
             for row in rows:
                 db.execute(f'UPDATE {row.table} SET since = ?, due = ?, tries = tries + 1 WHERE id = ?',  # nosec B608
@@ -190,6 +194,14 @@ class SqliteQueue:
         with self._file.reading() as db:
             return [Letter(*row) for row in db.execute(
                 f'{LETTER} why FROM dead WHERE id > ? ORDER BY id LIMIT ?', (after, n))]
+
+    def waiting(self, kind: str, n: int, after: int = 0) -> list[Letter]:
+        """Up to `n` of the records of a kind that lie in rows of their own, as Misplaced do, leased ones too;
+        in the order of their ids, from the one after id `after` on. :raises QueueError:
+        """
+        with self._file.reading() as db:
+            return [Letter(*row) for row in db.execute(
+                f"{LETTER} '', due FROM records WHERE kind = ? AND id > ? ORDER BY id LIMIT ?", (kind, after, n))]
 
     def show(self, number: int) -> Letter | None:
         """A record, dead or alive. :raises QueueError:"""

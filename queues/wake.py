@@ -1,32 +1,44 @@
 """Waking the consumer: a datagram that says only "look". A lost one costs one poll.
 
-Who writes: each process that has put records. Who reads: the one consumer that has bound the socket last.
+Two kinds of consumers have a socket each: one takes prefetch records, one misplaced ones. Who writes: each process
+that has put records. Who reads: the one consumer of the kind that has bound the socket last; others poll.
 What holds after a crash: a socket without a reader is left, which the next consumer replaces.
 """
 import contextlib
 import os
 import socket
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
+from .records import PREFETCH_KINDS
 
-def socket_path(queue_path: Path) -> Path:
-    return queue_path.with_name(queue_path.name + '.wake')
+# of equal length, since the length of a socket's path is bounded
+PREFETCH, MISPLACED = '.wake', '.move'
+
+
+def socket_path(queue_path: Path, kind: str = PREFETCH) -> Path:
+    return queue_path.with_name(queue_path.name + kind)
 
 
 class Waker:
     """The producers' end: never waits, never fails."""
 
     def __init__(self, queue_path: Path):
-        self._path = str(socket_path(queue_path))
+        self._paths = {kind: str(socket_path(queue_path, kind)) for kind in (PREFETCH, MISPLACED)}
         self._socket: socket.socket | None = None
 
-    def wake(self) -> None:
+    def wake(self, kinds: Iterable[str] = PREFETCH_KINDS) -> None:
+        """:param kinds: of the records that were put"""
+        for socket_kind in {PREFETCH if kind in PREFETCH_KINDS else MISPLACED for kind in kinds}:
+            self._wake(socket_kind)
+
+    def _wake(self, kind):
         with contextlib.suppress(OSError):
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 self._socket.setblocking(False)
-            self._socket.sendto(b'w', socket.MSG_DONTWAIT, self._path)
+            self._socket.sendto(b'w', socket.MSG_DONTWAIT, self._paths[kind])
 
     def close(self) -> None:
         if self._socket is not None:
@@ -37,8 +49,8 @@ class Waker:
 class WakeListener:
     """The consumer's end. :raises OSError: where the socket cannot be made"""
 
-    def __init__(self, queue_path: Path):
-        path = socket_path(queue_path)
+    def __init__(self, queue_path: Path, kind: str = PREFETCH):
+        path = socket_path(queue_path, kind)
         # what an earlier run left; a consumer that still runs loses its wake-ups to us, and polls
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(os.lstat(path).st_mode):

@@ -12,13 +12,15 @@ from swift.common.utils import get_logger
 from ..cache import Store, TokenRing, Unavailable
 from ..conf.memcache import memcache_conf
 from ..predict import Ahead, Schedule
-from ..queues import Counters, Metrics, QueueError, SqliteQueue, WakeListener, counters_folder
+from ..queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
 from ..queues.totals import fold
-from ..queues.wake import socket_path
+from ..queues.wake import PREFETCH
 from .evictor import Limits, Tools
 from .fetcher import Fetcher, FetchLimits, make_client
 from .keeper import Keeper
 from .learned import Learned
+from .listening import listen
+from .mover import MoverPart
 from .pace import Pace
 from .prefetcher import Parts, Prefetcher
 from .report import spool_size, write_report
@@ -28,10 +30,11 @@ from .status import StatusServer
 
 UPKEEP_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+PARTS = ('prefetcher', 'mover', 'status')
 
 
 class Sidecar(Daemon):
-    """One worker process per part: the prefetcher, which fills, keeps and evicts, and the status app."""
+    """One worker process per part: the prefetcher, which fills, keeps and evicts; the mover; the status app."""
 
     WORKERS_HEALTHCHECK_INTERVAL = 1.0
 
@@ -40,12 +43,13 @@ class Sidecar(Daemon):
         super().__init__({**conf, 'user': self.settings.user})
         self.logger = get_logger(conf, log_route='sidecar')
         self._stopping = False
-        if self.settings.prefetcher.enabled:
+        if self.settings.prefetcher.enabled or self.settings.mover.enabled:
+            # where the queue lies, too, as a rule
             _make_folder(self.settings.sidecar.cache_dir, self.settings.user)
 
     def get_worker_args(self, once=False, **kwargs):
-        parts = {'prefetcher': self.settings.prefetcher, 'status': self.settings.status}
-        return [] if once else [{'part': part} for part, own in parts.items() if own.enabled]
+        parts = [part for part in PARTS if getattr(self.settings, part).enabled]
+        return [] if once else [{'part': part} for part in parts]
 
     def run(self, once=False, **kwargs):
         # Swift's own handler exits at once, with records leased and fetches half done
@@ -62,8 +66,20 @@ class Sidecar(Daemon):
         self._stopping = True
 
     def run_once(self, **_):
-        if not self.settings.prefetcher.enabled:
-            return
+        # the mover first: what it moved is dropped from the cache in the same pass
+        if self.settings.mover.enabled:
+            self._move_once()
+        if self.settings.prefetcher.enabled:
+            self._prefetch_once()
+
+    def _move_once(self):
+        try:
+            MoverPart(self.settings, self.logger).once()
+        except (QueueError, OSError) as error:
+            self.logger.error('queue cannot be read: %s', error)
+            sys.exit(1)
+
+    def _prefetch_once(self):
         try:
             worker = Worker(self.settings, self.logger)
         except Unavailable as error:
@@ -90,6 +106,8 @@ class Sidecar(Daemon):
 
         if part == 'prefetcher':
             self._prefetch(is_over)
+        elif part == 'mover':
+            MoverPart(self.settings, self.logger).run(is_over)
         elif part == 'status':
             StatusServer(self.settings, self.logger, is_over).run()
         else:
@@ -152,7 +170,7 @@ class Worker:
             self._learned.read()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
-        self._listener = _listen(queue.path, logger)
+        self._listener = listen(queue.path, PREFETCH, logger)
 
     def finish_index(self) -> None:
         """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""
@@ -208,26 +226,6 @@ class Worker:
         self.rebuilding.kill()
         self._listener.close()
         self._lock.close()
-
-
-class Poller:
-    """What there is where no socket can be made: the queue is looked at each poll_interval."""
-
-    def wait(self, seconds: float) -> bool:
-        sleep(seconds)
-        return False
-
-    def close(self) -> None:
-        pass
-
-
-def _listen(queue_path, logger):
-    try:
-        return WakeListener(queue_path)
-    except OSError as error:
-        logger.warning('no wake-ups, the queue is only polled: %s (a socket path has 107 bytes at most): %s',
-                       socket_path(queue_path), error)
-        return Poller()
 
 
 def _make_folder(cache_dir, user):

@@ -9,9 +9,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..cache import Store, Unavailable
+from ..cache import Store, Unavailable, read_report
 from ..queues import QueueError, SqliteQueue, counters_folder
 from ..queues.totals import read_all
+from .report import mover_report
 from .settings import SidecarSettings
 
 # a part writes its report every few seconds
@@ -21,6 +22,8 @@ QUEUE_SECONDS = 2.0
 # keys of the prefetcher's report, and what they are called in the table of metrics
 REPORTED = {'entries': 'entries', 'bytes': 'cache_bytes', 'cache_size': 'cache_size', 'spool_size': 'spool_size',
             'stuck_entries': 'stuck_entries', 'rebuilding': 'rebuilding', 'backing_off': 'backing_off'}
+
+MOVER_REPORTED = {'under_way': 'moves_under_way', 'rows': 'swift_queue_rows', 'rows_age': 'swift_queue_age'}
 
 
 @dataclass
@@ -71,24 +74,29 @@ def _told(figures, what) -> Iterator[None]:
 
 
 def _look_at_cache(figures, store):
-    report = store.report()
-    for key, name in REPORTED.items():
+    _look_at_report(figures, 'prefetcher', store.report(), REPORTED)
+    figures.gauges['free_bytes'] = store.free_bytes(0)
+    figures.gauges['spool_bytes'] = store.spool_bytes()
+
+
+def _look_at_report(figures, part, report, names):
+    for key, name in names.items():
         if isinstance(report.get(key), int | float):
             figures.gauges[name] = report[key] + 0
     at = report.get('at')
     if not isinstance(at, int | float):
-        figures.problems.append('the prefetcher has not reported yet')
-    else:
-        age = figures.gauges['report_age.prefetcher'] = max(figures.at - at, 0.0)
-        if age > REPORT_SECONDS:
-            figures.problems.append(f'the prefetcher last reported {age:.0f} s ago')
-    figures.gauges['free_bytes'] = store.free_bytes(0)
-    figures.gauges['spool_bytes'] = store.spool_bytes()
+        figures.problems.append(f'the {part} has not reported yet')
+        return
+    age = figures.gauges[f'report_age.{part}'] = max(figures.at - at, 0.0)
+    if age > REPORT_SECONDS:
+        figures.problems.append(f'the {part} last reported {age:.0f} s ago')
 
 
 def _look_at_queue(figures, settings):
     if not queue_path(settings).parent.is_dir():
         raise QueueError(f'{queue_path(settings).parent} is not there')
+    if settings.mover.enabled:
+        _look_at_report(figures, 'mover', read_report(mover_report(queue_path(settings))), MOVER_REPORTED)
     with closing(SqliteQueue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
         depth, ages = queue.depth(), queue.oldest()
     figures.counters['queue_dropped'] = depth.pop('dropped')

@@ -1,11 +1,13 @@
-"""What the sidecar tells of itself: one small file in the cache folder, written whole or not at all.
+"""What the sidecar's parts tell of themselves: one small file each, written whole or not at all.
 
-Who writes: the sidecar, every few seconds. Who reads: the filter (`spool_size`), the status app and the
-operator's command. What was counted is not in it, but in the counters of `queues`.
+Who writes: the part, every few seconds; the prefetcher in the cache folder, the mover beside the queue. Who reads:
+the filter (`spool_size`), the status app and the operator's command. What was counted is not in it, but in the
+counters of `queues`.
 """
 import json
 import os
 import time
+from pathlib import Path
 
 from .keeper import Keeper
 
@@ -36,7 +38,15 @@ def write_report(keeper: Keeper, **more) -> None:
         'stuck_entries': len(keeper.holdings.stuck),
         **more,
     }
-    path = keeper.store.layout.report
+    write(keeper.store.layout.report, report)
+
+
+def mover_report(queue_path: Path) -> Path:
+    return queue_path.with_name(queue_path.name + '.mover.json')
+
+
+def write(path: Path, report: dict) -> None:
+    """:raises OSError: where the disk fails"""
     temporary = path.with_name(f'{path.name}.{os.getpid()}')
     # what an earlier process of this number left
     temporary.unlink(missing_ok=True)

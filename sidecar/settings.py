@@ -8,7 +8,7 @@ from io import StringIO
 
 from swift.common.wsgi import ConfigString
 
-from ..conf import PREFETCHER, SIDECAR, STATUS, ConfError, Settings
+from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings
 from ..conf.memcache import conf_files
 
 SECTION = 'sidecar'
@@ -19,8 +19,9 @@ FILTERS = {
     'filter:catch_errors': {'use': 'egg:swift#catch_errors'},
     'filter:proxy-logging': {'use': 'egg:swift#proxy_logging'},
     'filter:cache': {'use': 'egg:swift#memcache'},
-    'filter:symlink': {'use': 'egg:swift#symlink'},
 }
+# of Swift's own filters those that leave objects as they are
+HARMLESS = ('catch_errors', 'proxy_logging', 'memcache', 'healthcheck')
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class SidecarSettings:
     """
     sidecar: Settings
     prefetcher: Settings
+    mover: Settings
     status: Settings
     user: str
     client_conf: str
@@ -51,14 +53,18 @@ def read_settings(path: str) -> SidecarSettings:
     if sidecar.low_water > sidecar.high_water:
         raise ConfError(f'[sidecar] low_water = {sidecar.low_water:g}: must not be above high_water, '
                         f'which is {sidecar.high_water:g}')
-    prefetcher, status = (
+    prefetcher, mover, status = (
         table.read(dict(parser.items(table.section)) if parser.has_section(table.section) else {}, defaults)
-        for table in (PREFETCHER, STATUS))
+        for table in (PREFETCHER, MOVER, STATUS))
+    if mover.processes and mover.process >= mover.processes:
+        raise ConfError(f'[mover] process = {mover.process}: must be less than processes, which is '
+                        f'{mover.processes}')
     if not (status.allow_remote or ipaddress.ip_address(status.bind_ip).is_loopback):
         raise ConfError(f'[status] bind_ip = {status.bind_ip}: must be a loopback address such as 127.0.0.1 or '
                         '::1, unless allow_remote is on')
     _complete(parser, sidecar.swift_dir)
-    return SidecarSettings(sidecar, prefetcher, status, _known_user(sidecar.user) or proxy_user(sidecar.swift_dir),
+    user = _known_user(sidecar.user) or proxy_user(sidecar.swift_dir)
+    return SidecarSettings(sidecar, prefetcher, mover, status, user,
                            _client_conf(parser), dict(parser.items('filter:cache')))
 
 
@@ -108,6 +114,8 @@ def _complete(parser, swift_dir):
     names = parser.get('pipeline:main', 'pipeline', fallback=PIPELINE).split()
     if names[-1] != 'proxy-server' and not parser.has_section(f'app:{names[-1]}'):
         raise ConfError(f'[pipeline:main] pipeline ends with {names[-1]}: must end with proxy-server')
+    for name in names[:-1]:
+        _refuse_acting(parser, name)
     for section, options in FILTERS.items():
         if not parser.has_section(section):
             parser.add_section(section)
@@ -115,6 +123,16 @@ def _complete(parser, swift_dir):
                 parser.set(section, key, value)
     if 'swift_dir' not in parser.defaults():
         parser.set('DEFAULT', 'swift_dir', swift_dir)
+
+
+def _refuse_acting(parser, name):
+    """Filters that would have something else cached and moved than the objects that are stored."""
+    section = f'filter:{name}'
+    use = parser.get(section, 'use', fallback=FILTERS.get(section, {}).get('use', f'egg:swift#{name}'))
+    egg, _, factory = use.partition('#')
+    if egg == 'egg:swiftahead' or egg == 'egg:swift' and factory not in HARMLESS:
+        raise ConfError(f'[pipeline:main] pipeline = ... {name} ...: must not have {use}, which acts on what '
+                        f'passes; {PIPELINE} are all that the sidecar needs')
 
 
 def _client_conf(parser):

@@ -52,7 +52,8 @@ class Calls:
                 self._opened += 1
                 self._files[result] = self._opened
             elif name == 'close':
-                del self._files[first]
+                # a number is another thread's as soon as it is closed
+                self._files.pop(first, None)
             return result
         return wrapper
 

@@ -1,4 +1,5 @@
 """The filter whole, in front of a backend that can be made to misbehave."""
+import traceback
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,10 @@ class Log(ListLogger):
     def error(self, text, *args):
         self.errors.append(text % args)
 
-    warning = exception = error
+    warning = error
+
+    def exception(self, text, *args):
+        self.errors.append(f'{text % args}: {traceback.format_exc()}')
 
 
 class Backend(FakeSwift):

@@ -75,6 +75,14 @@ class QueueContract:
         queue.put(records)
         assert leased(queue, n=4) == records[:4]
 
+    def test_the_newest_come_first_where_they_are_asked_for(self, queue, clock):
+        records = [replace(MISPLACED, object=str(number)) for number in range(5)]
+        queue.put(records)
+        first, = queue.lease(1, 60, ['Misplaced'], newest=True)
+        queue.retry([first.id], clock.now + 10)
+        clock.now += 11
+        assert [item.record for item in queue.lease(3, 60, ['Misplaced'], newest=True)] == records[:1:-1]
+
     def test_all_records_of_a_put_or_none(self, queue):
         with pytest.raises(TypeError):
             queue.put([ACCESS, MISPLACED, replace(ACCESS, object=object())])
@@ -308,6 +316,19 @@ class QueueContract:
         assert [letter.why for letter in letters] == ['broken'] * 5
         assert queue.dead_letters(2) == letters[:2]
         assert queue.dead_letters(10, after=letters[1].id) == letters[2:]
+
+    def test_what_waits_is_listed_by_kind_and_in_pages(self, queue):
+        queue.put([MISPLACED, ACCESS, replace(MISPLACED, object='p'), replace(MISPLACED, object='q')])
+        letters = queue.waiting('Misplaced', 10)
+        assert [json.loads(letter.body)['object'] for letter in letters] == ['o', 'p', 'q']
+        assert queue.waiting('Misplaced', 1, after=letters[0].id) == letters[1:2]
+
+    def test_what_is_leased_is_listed_with_its_end_and_what_is_dead_is_not(self, queue, clock):
+        bury(queue, [MISPLACED])
+        queue.put([MISPLACED, MISPLACED])
+        queue.lease(1, 60, ['Misplaced'])
+        assert [(letter.tries, letter.due) for letter in queue.waiting('Misplaced', 10)] == [
+            (1, clock.now + 60), (0, 0.0)]
 
     def test_a_dead_letter_can_be_revived_once(self, queue, clock):
         letter, = bury(queue, [WARM])

@@ -185,7 +185,7 @@ def work_folder(wanted: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def running(args, **more) -> Iterator[Bench]:
+def running(args, policies=('gold',), **more) -> Iterator[Bench]:
     """A lab with filter and sidecar, and one proxy of its own that is left idle.
 
     :param more: for the `Lab`
@@ -193,5 +193,5 @@ def running(args, **more) -> Iterator[Bench]:
     common.need_programs('memcached', 'rsync')
     with work_folder(args.dir) as folder:
         common.say(f'putting a lab up in {folder}')
-        with Lab(folder, nodes=args.nodes, replicas=min(args.nodes, 3), policies=('gold',), **more) as lab:
+        with Lab(folder, nodes=args.nodes, replicas=min(args.nodes, 3), policies=policies, **more) as lab:
             yield Bench(lab, args.pipeline)

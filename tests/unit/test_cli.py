@@ -12,6 +12,7 @@ from swiftahead.cache import Store
 from swiftahead.cli import main
 from swiftahead.conf.naming import ObjectName
 from swiftahead.queues import Counters, SqliteQueue, Warm, counters_folder
+from swiftahead.sidecar.report import mover_report, write
 
 SECONDS_AGO = 3600
 
@@ -33,6 +34,12 @@ def report(store, **more):
     store.layout.report.write_text(json.dumps({
         'pid': 123, 'at': time.time(), 'entries': 2, 'bytes': 20480, 'cache_size': 107374182400,
         'counts': {'admitted': 2, 'refused': 1}, **more}))
+    movers_report(store)
+
+
+def movers_report(store, **more):
+    write(mover_report(store.layout.cache_dir / 'queue.db'),
+          {'pid': 124, 'at': time.time(), 'under_way': 3, **more})
 
 
 def damage(store, linked):
@@ -48,7 +55,30 @@ def test_status_of_a_sidecar_that_runs(conf, store, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[:3] == ['sidecar    running, pid 123', 'cache      2 entries, 20,480 of 107,374,182,400 bytes',
                         'spool      0 bytes']
-    assert said[3:] == ['queue      dead 0, dropped 0', 'counters   all 0']
+    assert said[3] == 'mover      running, pid 124, 3 objects under way'
+    assert said[4:] == ['queue      dead 0, dropped 0', 'counters   all 0']
+
+
+def test_status_of_a_mover_that_hangs(conf, store, capsys):
+    report(store)
+    movers_report(store, at=time.time() - 100)
+    assert main(['status', '--conf', conf]) == 1
+    assert 'mover      NOT RUNNING' in capsys.readouterr().out
+
+
+def test_status_tells_of_swifts_queue(conf, store, capsys):
+    report(store)
+    movers_report(store, rows=7, rows_age=60.0)
+    assert main(['status', '--conf', conf]) == 0
+    assert "3 objects under way, 7 rows in Swift's queue" in capsys.readouterr().out
+
+
+def test_status_without_a_mover(conf, store, capsys):
+    with open(conf, 'a') as file:
+        file.write('[mover]\nenabled = off\n')
+    report(store)
+    assert main(['status', '--conf', conf]) == 0
+    assert 'mover' not in capsys.readouterr().out
 
 
 def test_status_shows_what_was_counted_by_the_names_of_the_metrics(conf, store, tmp_path, capsys):
@@ -58,7 +88,7 @@ def test_status_shows_what_was_counted_by_the_names_of_the_metrics(conf, store, 
         counters.count(name, by, reason)
     counters.close()
     assert main(['status', '--conf', conf]) == 0
-    assert [line.split() for line in capsys.readouterr().out.splitlines()[5:]] == [
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[6:]] == [
         ['hits', '1,234'], ['bypassed.newest', '2']]
     assert main(['status', '--json', '--conf', conf]) == 0
     told = json.loads(capsys.readouterr().out)['counters']

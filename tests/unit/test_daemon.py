@@ -71,8 +71,8 @@ def counted(worker, *slot):
 # what the daemon is given and makes
 
 @pytest.mark.parametrize('prefetcher, status, parts', [
-    ('', '', ['prefetcher', 'status']), ('', 'enabled = off', ['prefetcher']),
-    ('enabled = off', '', ['status'])])
+    ('', '', ['prefetcher', 'mover', 'status']), ('', 'enabled = off', ['prefetcher', 'mover']),
+    ('enabled = off', '', ['mover', 'status'])])
 def test_there_is_a_worker_for_each_part(make, prefetcher, status, parts):
     assert make(f'{prefetcher}\n[status]\n{status}').get_worker_args() == [{'part': part} for part in parts]
 
@@ -82,7 +82,7 @@ def test_one_pass_needs_no_worker(sidecar):
 
 
 def test_a_daemon_without_parts_needs_no_worker_and_no_folder(make, folder):
-    sidecar = make('enabled = off\n[status]\nenabled = off')
+    sidecar = make('enabled = off\n[mover]\nenabled = off\n[status]\nenabled = off')
     assert sidecar.get_worker_args() == []
     sidecar.run_once()
     assert not (folder / 'cache').exists()

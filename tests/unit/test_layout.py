@@ -19,16 +19,21 @@ def pyproject():
     return tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']
 
 
-def packaged_rooms():
-    """ROOMS as setup.py assigns it, read without running setup()."""
+def packaged_rooms(name='ROOMS'):
+    """ROOMS, or another tuple, as setup.py assigns it, read without running setup()."""
     for node in ast.parse((ROOT / 'setup.py').read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == 'ROOMS':
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
             return set(ast.literal_eval(node.value))
-    raise AssertionError('setup.py has no ROOMS')
+    raise AssertionError(f'setup.py has no {name}')
 
 
 def test_every_room_is_packaged():
     assert packaged_rooms() == ROOMS
+
+
+def test_every_room_within_a_room_is_packaged():
+    inner = {str(path.parent.relative_to(ROOT)) for room in ROOMS for path in ROOT.glob(f'{room}/*/__init__.py')}
+    assert packaged_rooms('INNER') == inner
 
 
 def test_every_room_is_under_the_import_rules():

@@ -6,6 +6,7 @@ import pytest
 from queue_contract import ACCESS, FILL, FORGET, MISPLACED, WARM, QueueContract, accesses, leased
 
 from swiftahead.queues import Access, Fill, QueueError, SqliteQueue, WakeListener, Waker, decode, encode
+from swiftahead.queues.wake import MISPLACED as MISPLACED_KIND
 
 RECORDS = [ACCESS, WARM, FORGET, FILL, MISPLACED, Access('AUTH_a', 'c', 'not utf-8: \udcff', 'client', 1.0)]
 
@@ -129,6 +130,10 @@ def test_a_lease_costs_the_same_whatever_waits(long_queue, kinds):
     assert steps(long_queue, long_queue.lease, 10, 60, kinds) < 20
 
 
+def test_a_lease_of_the_newest_costs_as_little(long_queue):
+    assert steps(long_queue, long_queue.lease, 10, 60, ['Misplaced'], True) < 20
+
+
 def test_to_count_costs_the_same_whatever_waits(long_queue):
     assert steps(long_queue, long_queue.depth) < 5
 
@@ -158,6 +163,17 @@ def test_waking(tmp_path):
     assert not listener.wait(0)
     waker.close()
     listener.close()
+
+
+def test_each_consumer_is_woken_for_its_own_records(tmp_path):
+    path = tmp_path / 'queue.db'
+    waker, prefetcher, mover = Waker(path), WakeListener(path), WakeListener(path, MISPLACED_KIND)
+    waker.wake(['Misplaced'])
+    assert mover.wait(10) and not prefetcher.wait(0)
+    waker.wake(['Access', 'Fill'])
+    assert prefetcher.wait(10) and not mover.wait(0)
+    for each in (waker, prefetcher, mover):
+        each.close()
 
 
 def test_waking_nobody_does_no_harm(tmp_path):

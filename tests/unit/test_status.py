@@ -22,6 +22,7 @@ from swiftahead.queues import Access, Counters, SqliteQueue, Warm, counters_fold
 from swiftahead.sidecar import status as status_module
 from swiftahead.sidecar.figures import REPORT_SECONDS, Figures, gather
 from swiftahead.sidecar.page import as_text
+from swiftahead.sidecar.report import mover_report, write
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.status import Latest, StatusApp, StatusServer
 
@@ -49,7 +50,12 @@ def node(settings):
     """A node on which all is well."""
     store = Store.create(settings.sidecar.cache_dir)
     report(store)
+    movers_report(settings)
     return store
+
+
+def movers_report(settings, **more):
+    write(mover_report(status_module.queue_path(settings)), {'pid': 2, 'at': time.time(), 'under_way': 0, **more})
 
 
 def report(store, **more):
@@ -137,6 +143,23 @@ def test_a_report_of_the_future_is_none(settings, node):
     report(node, at=time.time() + 5)
     figures = gather(settings)
     assert figures.is_healthy and figures.gauges['report_age.prefetcher'] == 0
+
+
+def test_a_mover_that_hangs_is_a_problem(settings, node):
+    movers_report(settings, at=time.time() - REPORT_SECONDS - 5)
+    assert re.fullmatch(r'the mover last reported 3\d s ago', gather(settings).problems[0])
+
+
+def test_what_the_mover_told_is_told(settings, node):
+    movers_report(settings, under_way=3, rows=70, rows_age=12.5)
+    gauges = gather(settings).gauges
+    assert (gauges['moves_under_way'], gauges['swift_queue_rows'], gauges['swift_queue_age']) == (3, 70, 12.5)
+
+
+def test_a_node_without_a_mover_needs_no_report_of_it(make, node):
+    settings = make('bind_port = 0\n[mover]\nenabled = off')
+    mover_report(status_module.queue_path(settings)).unlink()
+    assert gather(settings).is_healthy
 
 
 def test_without_a_cache_folder_the_rest_is_told(settings):

@@ -1,0 +1,186 @@
+"""``swiftahead misplaced scan``: look for misplaced objects on purpose, and have them moved.
+
+Records are put as soon as they are found: a scan that is interrupted leaves those for the mover, and can be made
+again, since a record that is handled twice does no harm.
+"""
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from ..conf import ConfError
+from ..conf.naming import ObjectName
+from ..queues import Misplaced
+from ..queues.wake import Waker
+from ..sidecar.settings import read_settings
+from .local import CONF, LocalError
+from .queue import opened
+
+TOLD_SECONDS = 2.0
+TEXT = """Asks the other storage policies for every object that a container's listing names, and for those that its
+servers have rows of in other policies. An object that lies in a wrong policy and of which no row is left in any
+container server cannot be found so: Swift has no list of it. A read of its name finds it, if the filter
+looks (detect_misplaced)."""
+
+
+def add_parsers(commands) -> None:
+    misplaced = commands.add_parser('misplaced', help='look for objects that lie in a wrong storage policy')
+    actions = misplaced.add_subparsers(metavar='ACTION', required=True)
+    scan = actions.add_parser('scan', help='ask for every object that is listed; what is found is moved',
+                              description=TEXT)
+    scan.add_argument('path', metavar='ACCOUNT[/CONTAINER]', help='not quoted')
+    scan.add_argument('--concurrency', type=int, default=8, metavar='N',
+                      help='objects at a time (default: %(default)s)')
+    scan.add_argument('--reclaim-age', type=float, metavar='SECONDS',
+                      help="the object servers' (default: reclaim_age of [mover] in the conf)")
+    scan.add_argument('--dry-run', action='store_true', help='look only; nothing is recorded')
+    scan.add_argument('--conf', default=CONF, help="the sidecar's conf (default: %(default)s)")
+    scan.add_argument('--json', action='store_true', help='one JSON document on standard output')
+    scan.set_defaults(run=scan_account)
+
+
+class Scan:
+    """What was asked, found and not found out.
+
+    :param look: a `looking.Look`
+    :param record: takes a Misplaced record
+    :param tell: takes the number of objects asked for
+    """
+
+    def __init__(self, look, record: Callable[[Misplaced], None], tell: Callable[[int], None]):
+        self.found: list[Misplaced] = []
+        self.outcomes: Counter[str] = Counter()
+        self.unknown: list[str] = []
+        self._look = look
+        self._record = record
+        self._tell = tell
+
+    def container(self, account: str, container: str, pool) -> None:
+        """:param pool: a GreenPool, whose size is how many objects are asked for at a time"""
+        from .looking import Unknown
+        try:
+            facts = self._look.container(account, container)
+            for name in self._look.names(account, container, facts) if facts else ():
+                pool.spawn_n(self._one, ObjectName(account, container, name), facts)
+        except Unknown as error:
+            self.unknown.append(str(error))
+        pool.waitall()
+
+    def _one(self, name, facts):
+        from .looking import Unknown
+        try:
+            outcome, copies = self._look.find(name, facts)
+        except Unknown as error:
+            self.unknown.append(str(error))
+            outcome, copies = 'unknown', []
+        self.outcomes[outcome] += 1
+        for copy in copies:
+            record = Misplaced(name.account, name.container, name.object, copy.policy_index,
+                               copy.timestamp.internal, at=time.time())
+            self._record(record)
+            self.found.append(record)
+        self._tell(self.outcomes.total())
+
+
+def scan_account(args) -> int:
+    """:returns: 0 where nothing is misplaced; 1 where something is, or where not all could be asked"""
+    account, _, container = args.path.strip('/').partition('/')
+    if not account or args.concurrency < 1:
+        raise LocalError('name an account, and at least one object at a time')
+    with opened(args.conf, needed=True) as queue:
+        settings, client = _client(args.conf)
+        if args.reclaim_age is None:
+            args.reclaim_age = settings.mover.reclaim_age
+        waker = Waker(queue.path)
+
+        def record(found):
+            if not args.dry_run:
+                queue.put([found])
+                waker.wake({type(found).__name__})
+        try:
+            scan = _scan(client, account, container, args, record)
+        finally:
+            waker.close()
+    _print(scan, args)
+    return 1 if scan.found or scan.unknown else 0
+
+
+def _client(conf):
+    """Before anything is loaded that reads swift.conf or the policies, these are."""
+    from swift.common.storage_policy import reload_storage_policies
+    from swift.common.utils import set_swift_dir
+    try:
+        settings = read_settings(conf)
+    except (ConfError, OSError) as error:
+        raise LocalError(f'{conf}: {error}; name the conf with --conf') from None
+    set_swift_dir(settings.sidecar.swift_dir)
+    reload_storage_policies()
+    from ..sidecar.fetcher import make_client
+    return settings, make_client(settings)
+
+
+def _scan(client, account, container, args, record) -> Scan:
+    from swift.common.concurrency import GreenPool
+
+    from .looking import Look
+    containers = dict(_containers(client, account, container))
+    scan = Scan(Look(client, args.reclaim_age), record, Progress(sum(containers.values())))
+    for name in containers:
+        scan.container(account, name, GreenPool(args.concurrency))
+    return scan
+
+
+def _containers(client, account, container) -> Iterator[tuple[str, int]]:
+    """Names, and how many objects they are said to hold."""
+    from swift.common.internal_client import UnexpectedResponse
+    try:
+        if container:
+            found = client.get_container_metadata(account, container)
+            yield container, int(found.get('x-container-object-count', 0))
+        else:
+            for item in client.iter_containers(account):
+                yield item['name'], int(item['count'])
+    except UnexpectedResponse as error:
+        raise LocalError(f'/{account}/{container}: {error}') from None
+
+
+class Progress:
+    """Says on standard error how far it is, and how long it may take.
+
+    :param total: as many as the containers are said to hold; rows of other policies come on top
+    """
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic, out=None):
+        self._total = total
+        self._clock = clock
+        self._out = out or sys.stderr
+        self._begin = self._told = clock()
+
+    def __call__(self, done: int) -> None:
+        now = self._clock()
+        if now - self._told >= TOLD_SECONDS:
+            self._told = now
+            print(self._text(done, now - self._begin), file=self._out, flush=True)
+
+    def _text(self, done, seconds):
+        if done >= self._total:
+            return f'{done:,} objects asked for, more than the {self._total:,} that were announced'
+        left = seconds / done * (self._total - done)
+        return f'{done:,} of {self._total:,} objects asked for, {left // 60:.0f} min {left % 60:.0f} s left'
+
+
+def _print(scan, args):
+    if args.json:
+        print(json.dumps({'found': [vars(one) for one in scan.found], 'recorded': not args.dry_run,
+                          'outcomes': dict(scan.outcomes), 'unknown': scan.unknown}))
+        return
+    for one in scan.found:
+        name = ObjectName(one.account, one.container, one.object)
+        print(f'{name.quoted} in policy {one.policy_index} at {one.timestamp}')
+    for why in scan.unknown:
+        print(f'not known: {ascii(why)}')
+    word = 'found' if args.dry_run else 'found and recorded'
+    refused = {key: scan.outcomes[key] for key in ('deleted', 'old') if scan.outcomes[key]}
+    print(f'{scan.outcomes.total()} objects asked for, {len(scan.found)} {word}'
+          + ''.join(f', {count} left alone ({key})' for key, count in refused.items()))

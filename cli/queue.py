@@ -1,0 +1,188 @@
+"""``swiftahead queue``: the misplaced records that wait on this node, and the records that were given up.
+
+What is read here is never changed by looking: a file that cannot be read is said, not set aside.
+"""
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from ..conf import ConfError
+from ..queues import Letter, Misplaced, QueueError, SqliteQueue
+from ..queues.wake import Waker
+from ..sidecar.settings import read_settings
+from .local import CONF, LocalError
+
+KIND = Misplaced.__name__
+MISPLACED, DEAD = 'misplaced', 'dead'
+PAGE = 1000
+
+
+def add_parsers(commands) -> None:
+    queue = commands.add_parser('queue', help='look at misplaced records and dead letters, retry or drop them')
+    actions = queue.add_subparsers(metavar='ACTION', required=True)
+    listed = _add(actions, 'list', show_list, 'what is there, oldest first')
+    listed.add_argument('--limit', type=int, default=100, metavar='N', help='rows at most (default: %(default)s)')
+    listed.add_argument('--after', type=int, default=0, metavar='ID', help='only what comes after this one')
+    _add(actions, 'show', show_one, 'all of one record').add_argument('id', type=int)
+    for word, handler, text in (('retry', retry, 'have records tried at once'),
+                                ('drop', drop, 'forget records; nothing is done to the objects')):
+        which = _add(actions, word, handler, text).add_mutually_exclusive_group(required=True)
+        which.add_argument('id', type=int, nargs='*', default=[])
+        which.add_argument('--all', action='store_true', help='all that are there')
+
+
+def _add(actions, word, handler, text):
+    parser = actions.add_parser(word, help=text)
+    parser.add_argument('--queue', choices=(MISPLACED, DEAD), default=MISPLACED,
+                        help='misplaced: what waits for the mover; dead: what was given up, of all kinds '
+                             '(default: %(default)s)')
+    parser.add_argument('--conf', default=CONF, help="the sidecar's conf (default: %(default)s)")
+    parser.add_argument('--json', action='store_true', help='one JSON document on standard output')
+    parser.set_defaults(run=handler)
+    return parser
+
+
+@contextmanager
+def opened(conf: str, needed: bool = False) -> Iterator[SqliteQueue]:
+    """The queue that the sidecar's conf names.
+
+    :param needed: whether it has to be there already
+    :raises LocalError: also where the files beside it would become somebody else's
+    """
+    try:
+        queue = SqliteQueue(read_settings(conf).sidecar.queue)
+    except (ConfError, OSError) as error:
+        raise LocalError(f'{conf}: {error}; name the conf with --conf') from None
+    try:
+        if needed and not queue.path.exists():
+            raise LocalError(f'{queue.path} is not there yet; start swiftahead-sidecar')
+        _refuse_others(queue.path)
+        yield queue
+    except QueueError as error:
+        raise LocalError(f'{queue.path}: {error}') from None
+    finally:
+        queue.close()
+
+
+def _refuse_others(path):
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return
+    if owner != os.geteuid():
+        raise LocalError(f'{path}: run this as the user that owns it, uid {owner}')
+
+
+def show_list(args) -> int:
+    with opened(args.conf) as queue:
+        letters = _page(queue, args.queue, max(args.limit, 0), args.after)
+        there = _page(queue, args.queue, 1, letters[-1].id) if letters else []
+    now = time.time()
+    if args.json:
+        print(json.dumps({'queue': args.queue, 'records': [as_json(one) for one in letters],
+                          'more': bool(there)}))
+        return 0
+    for one in letters:
+        print(as_line(one, now))
+    print(f'more with --after {letters[-1].id}' if there else f'{len(letters)} listed')
+    return 0
+
+
+def show_one(args) -> int:
+    """:returns: 1 where there is none of that id in that queue"""
+    with opened(args.conf) as queue:
+        letter = _of(queue, args.queue, args.id)
+    if letter is None:
+        print(json.dumps(None) if args.json else f'no record {args.id} in the queue {args.queue}')
+        return 1
+    found = as_json(letter)
+    if args.json:
+        print(json.dumps(found))
+    else:
+        told = {**found.pop('record'), **found} if isinstance(found['record'], dict) else found
+        for key, value in told.items():
+            print(f'{key:<13} {value}')
+    return 0
+
+
+def retry(args) -> int:
+    """:returns: 1 where an id named none"""
+    return _change(args, 'to be tried', lambda queue, ids: (
+        queue.revive(ids) if args.queue == DEAD else queue.retry(ids, 0)))
+
+
+def drop(args) -> int:
+    """:returns: 1 where an id named none"""
+    return _change(args, 'dropped', lambda queue, ids: (
+        queue.drop(ids) if args.queue == DEAD else queue.done(ids)))
+
+
+def _change(args, word, change) -> int:
+    with opened(args.conf) as queue:
+        letters = list(_all(queue, args.queue) if args.all else _named(queue, args.queue, args.id))
+        if letters:
+            change(queue, [letter.id for letter in letters])
+            waker = Waker(queue.path)
+            waker.wake({letter.kind for letter in letters})
+            waker.close()
+    ids = [letter.id for letter in letters]
+    missing = [number for number in args.id if number not in ids]
+    if args.json:
+        print(json.dumps({'queue': args.queue, 'changed': ids, 'missing': missing}))
+    else:
+        for number in missing:
+            print(f'no record {number} in the queue {args.queue}')
+        print(f'{len(ids)} {word}')
+    return 1 if missing else 0
+
+
+def _page(queue, name, n, after) -> list[Letter]:
+    return queue.dead_letters(n, after) if name == DEAD else queue.waiting(KIND, n, after)
+
+
+def _all(queue, name) -> Iterator[Letter]:
+    page = _page(queue, name, PAGE, 0)
+    while page:
+        yield from page
+        page = _page(queue, name, PAGE, page[-1].id)
+
+
+def _named(queue, name, ids):
+    return (letter for letter in (_of(queue, name, number) for number in dict.fromkeys(ids)) if letter)
+
+
+def _of(queue, name, number) -> Letter | None:
+    # from the pages, not by `show`: that finds the other queue's, too
+    found = _page(queue, name, 1, number - 1)
+    return found[0] if found and found[0].id == number else None
+
+
+def as_json(letter: Letter) -> dict:
+    """The body decoded, where it is whole; else its text."""
+    found = {**vars(letter), 'record': _record(letter)}
+    del found['body']
+    return found
+
+
+def _record(letter):
+    try:
+        return json.loads(letter.body)
+    except ValueError:
+        return letter.body
+
+
+def as_line(letter: Letter, now: float) -> str:
+    """A line for the eye; names quoted, so that none can break it."""
+    record, told = _record(letter), ''
+    if isinstance(record, dict):
+        names = [str(record[key]) for key in ('account', 'container', 'object') if record.get(key)]
+        told = '/' + quote('/'.join(names)) if names else json.dumps(record)
+        if letter.kind == KIND:
+            told = f'{record.get("op")} {told} policy {record.get("policy_index")} {record.get("timestamp")}'
+    held = f', held back for {letter.due - now:.0f} s' if letter.due > now else ''
+    why = f': {letter.why!r}' if letter.why else ''
+    return (f'{letter.id}  {letter.kind}  {told or ascii(letter.body)}  '
+            f'{max(now - letter.put_at, 0):.0f} s old, {letter.tries} tries{held}{why}')

@@ -1,0 +1,272 @@
+"""Split brains: half of a lab's nodes down, then the other half, so that a container gets two policies."""
+import json
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from http.client import HTTPConnection
+from urllib.parse import quote, urlsplit
+
+from swift.common.utils import quorum_size
+
+from .cluster import KEY, USER, Lab
+from .errors import LabError
+from .inside import Answer, Inside
+from .places import Places, Replica
+from .plan import SERVERS, Plan
+
+PASSES = 6
+
+
+class Brain:
+    """A container on a lab that can be split. `left` are the nodes of most of its primaries, `right` the others:
+    either side has enough devices to take writes on its own. Used as a context manager, it leaves all running.
+
+    :param account: of USER, unless `inside` is set
+    :param inside: whether requests are InternalClient's, of any account and any name, and not the proxy's
+    :raises LabError: where an answer is not what was asked for; asked for halves, where there are too few nodes
+    """
+
+    def __init__(self, lab: Lab, container: str, account: str = 'AUTH_test', inside: bool = False):
+        plan = Plan.read(lab.layout.plan)
+        if not plan or not plan.ports:
+            raise LabError(f'the lab in {lab.folder} has not been put up yet')
+        self.lab = lab
+        self.account = account
+        self.container = container
+        self.is_inside = inside
+        self.places = Places(lab.layout)
+        self._plan = plan
+        self._inside = Inside(lab.swift_dir)
+        self._login: str | None = None
+        self._has_account = False
+
+    def __enter__(self) -> 'Brain':
+        return self
+
+    def __exit__(self, *_):
+        self._bring_up(self._names_of(SERVERS))
+        self.close()
+
+    def close(self) -> None:
+        """End its process; whoever goes on using the brain gets another."""
+        self._inside.close()
+
+    # -- halves ----------------------------------------------------------------------------------------
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """Numbers of nodes."""
+        return self._halves[0]
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        return self._halves[1]
+
+    @cached_property
+    def _halves(self):
+        primaries = [one.node for one in self.places.primaries('container', self.account, self.container)]
+        return halves(primaries, self._plan)
+
+    def stop(self, half: str, servers: tuple[str, ...] = SERVERS) -> None:
+        """:param servers: which of each node: account, container, object"""
+        names = self._names(half, servers)
+        if not self._has_account and all(self.lab.pid(name) for name in self._names_of(SERVERS)):
+            self.put_account()
+            self._has_account = True
+        for name in names:
+            self.lab.stop(name)
+
+    def start(self, half: str, servers: tuple[str, ...] = SERVERS) -> None:
+        """Start those of its servers that do not run, and the proxies anew, which hold failures against them."""
+        self._bring_up(self._names(half, servers))
+
+    def _bring_up(self, names):
+        missing = [name for name in names if not self.lab.pid(name)]
+        if missing:
+            self._inside.close()
+            proxies = [name for name in self._plan.proxy_names if self.lab.pid(name)]
+            for name in proxies:
+                self.lab.stop(name)
+            self.lab.start(*missing, *proxies)
+
+    @contextmanager
+    def only(self, half: str, servers: tuple[str, ...] = SERVERS) -> Iterator['Brain']:
+        """The other half is down meanwhile."""
+        kept = self.nodes(half)
+        other = 'right' if kept == self.left else 'left'
+        self.stop(other, servers)
+        try:
+            yield self
+        finally:
+            self.start(other, servers)
+
+    def nodes(self, half: str) -> tuple[int, ...]:
+        if half not in ('left', 'right'):
+            raise LabError(f'half {half!r}: must be left or right')
+        return self.left if half == 'left' else self.right
+
+    def _names(self, half, servers):
+        unknown = set(servers) - set(SERVERS)
+        if unknown:
+            raise LabError(f'servers {", ".join(sorted(unknown))}: must be of {", ".join(SERVERS)}')
+        return self._names_of(servers, self.nodes(half))
+
+    def _names_of(self, servers, nodes=()):
+        return [f'{server}{node}' for node in nodes or self._plan.node_numbers for server in servers]
+
+    # -- requests --------------------------------------------------------------------------------------
+
+    def put_container(self, policy: str = '', container: str = '', **headers: str) -> Answer:
+        """:param policy: its name; '': the default. :param container: another than the brain's"""
+        if policy and policy not in self._plan.policies:
+            raise LabError(f'policy {policy!r}: the lab has {", ".join(self._plan.policies)}')
+        return self.must('PUT', self.path('', container), {
+            **as_headers(headers), **({'X-Storage-Policy': policy} if policy else {})})
+
+    def delete_container(self, container: str = '') -> Answer:
+        return self.must('DELETE', self.path('', container))
+
+    def put_object(self, name: str, body: bytes = b'', container: str = '', query: str = '',
+                   **headers: str) -> Answer:
+        """:param headers: X_Object_Meta_Colour='red', and so on"""
+        return self.must('PUT', self.path(name, container, query), as_headers(headers), body)
+
+    def post_object(self, name: str, container: str = '', **headers: str) -> Answer:
+        return self.must('POST', self.path(name, container), as_headers(headers))
+
+    def delete_object(self, name: str, container: str = '', **headers: str) -> Answer:
+        """Also of an object that this half does not know."""
+        path = self.path(name, container)
+        return _checked(self.request('DELETE', path, as_headers(headers)), 'DELETE', path, also=404)
+
+    def get_object(self, name: str, container: str = '', query: str = '', **headers: str) -> Answer:
+        """Whatever the answer is."""
+        return self.request('GET', self.path(name, container, query), as_headers(headers))
+
+    def listing(self, container: str = '') -> dict[str, dict]:
+        """name -> row"""
+        answer = self.must('GET', self.path('', container, 'format=json'))
+        return {row['name']: row for row in json.loads(answer.body)}
+
+    def path(self, name: str = '', container: str = '', query: str = '') -> str:
+        """Of an object, or without a name of a container; by default the brain's."""
+        parts = '/'.join(quote(part) for part in (self.account, container or self.container, name) if part)
+        return f'/v1/{parts}' + (f'?{query}' if query else '')
+
+    def put_account(self) -> None:
+        """One that a half made for itself would be missing where the other half puts containers."""
+        path = f'/v1/{quote(self.account)}'
+        _checked(self.request('POST', path, body=b''), 'POST', path)
+
+    def must(self, method: str, path: str, headers=None, body: bytes | None = None) -> Answer:
+        """:raises LabError: for anything but success"""
+        return _checked(self.request(method, path, headers, body), method, path)
+
+    def request(self, method: str, path: str, headers=None, body: bytes | None = None) -> Answer:
+        """By the way that the brain has been given."""
+        if self.is_inside:
+            return self._inside.request(method, path, headers or {}, body)
+        return self._by_proxy(method, path, headers or {}, body)
+
+    def _by_proxy(self, method, path, headers, body):
+        if self._login is None:
+            self._login = self._log_in()
+        return self._ask(method, path, {**headers, 'X-Auth-Token': self._login}, body)
+
+    def _log_in(self):
+        answer = self._ask('GET', '/auth/v1.0', {'X-Auth-User': USER, 'X-Auth-Key': KEY}, None)
+        if 'x-auth-token' not in answer.headers:
+            raise LabError(f'{USER} cannot log in: the proxy answers {answer.status}')
+        return answer.headers['x-auth-token']
+
+    def _ask(self, method, path, headers, body):
+        client = HTTPConnection(urlsplit(self.lab.urls[0]).netloc, timeout=60)
+        try:
+            client.request(method, path, body=body, headers=headers)
+            answer = client.getresponse()
+            found = {key.lower(): value for key, value in answer.getheaders()}
+            return Answer(answer.status, found, answer.read())
+        finally:
+            client.close()
+
+    # -- what has become of it -------------------------------------------------------------------------
+
+    def replicas(self, container: str = '') -> list[Replica]:
+        return self.places.replicas(self.account, container or self.container)
+
+    def files(self, policy: int, name: str, container: str = '') -> dict[int, list[str]]:
+        """node -> names of the files of an object in one policy."""
+        return self.places.files(policy, self.account, container or self.container, name)
+
+    def everywhere(self, name: str) -> dict[str, dict[int, list[str]]]:
+        """policy -> node -> names of files; policies where nothing lies are left out."""
+        found = ((policy, self.files(index, name)) for index, policy in enumerate(self._plan.policies))
+        return {policy: files for policy, files in found if files}
+
+    def meet(self, *containers: str) -> None:
+        """Let the halves compare notes: object-updaters bring rows that they could not, container-replicators run
+        until all replicas of the containers have the same policy and rows, and what lies in another policy is
+        queued in ``.misplaced_objects``.
+
+        :raises LabError: where they do not agree after a few passes
+        """
+        names = containers or (self.container,)
+        self.run_everywhere('object-updater')
+        for _ in range(PASSES):
+            self.run_everywhere('container-replicator')
+            if all(self._agree(name) for name in names):
+                # each replica queues what it has only where it knows the policy already
+                self.run_everywhere('container-replicator')
+                return
+        raise LabError(f'replicas of {", ".join(names)} do not agree: '
+                       + '; '.join(str(self.replicas(name)) for name in names))
+
+    def run_everywhere(self, daemon: str) -> None:
+        """One pass on each node, two at a time."""
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda node: self.lab.run_daemon(daemon, node), self._plan.node_numbers))
+
+    def forget(self) -> None:
+        """Empty memcached, where proxies keep the policies of containers for a minute, and tokens too."""
+        host, port = self.lab.memcached.split(':')
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            client.sendall(b'flush_all\r\n')
+            if client.recv(100) != b'OK\r\n':
+                raise LabError(f'memcached on {self.lab.memcached} does not take flush_all')
+        self._login = None
+
+    def _agree(self, container):
+        replicas = self.replicas(container)
+        return len({(one.status, one.policy, one.names) for one in replicas}) == 1
+
+
+def halves(primaries: list[int], plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(left, right) for a container with these primaries.
+
+    Left gets nodes until it has a quorum of the primaries; right gets the others. What a side lacks in primaries
+    it makes up with handoffs, so that each takes writes if it has devices for a quorum.
+    """
+    quorum = quorum_size(plan.replicas)
+    left: list[int] = []
+    held = Counter(primaries)
+    for node, _ in held.most_common():
+        if sum(held[one] for one in left) < quorum:
+            left.append(node)
+    right = [node for node in plan.node_numbers if node not in left]
+    if min(len(left), len(right)) * len(plan.devices) < quorum:
+        raise LabError(f'{plan.nodes} nodes with {plan.replicas} replicas cannot be split: each half needs '
+                       f'{quorum} devices; put the lab up with --nodes {2 * quorum}')
+    return tuple(sorted(left)), tuple(right)
+
+
+def as_headers(keywords: dict[str, str]) -> dict[str, str]:
+    return {key.replace('_', '-'): value for key, value in keywords.items()}
+
+
+def _checked(answer, method, path, also=0):
+    if answer.status // 100 != 2 and answer.status != also:
+        raise LabError(f'{method} {path}: the answer is {answer.status}; {answer.body[:200]!r}')
+    return answer

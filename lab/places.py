@@ -1,0 +1,114 @@
+"""Where a lab's rings put a name, and what lies there, read from the disks themselves."""
+import json
+import struct
+from collections.abc import Iterator
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from hashlib import md5
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import quote
+
+from swift.common.ring.ring import RingData
+
+from .confs import Layout
+from .ports import HOST
+
+
+@dataclass(frozen=True)
+class Primary:
+    """One of the devices where a ring wants a name."""
+    node: int
+    device: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What one primary says of a container.
+
+    :param status: of its answer; 404 for a deleted one too
+    :param names: of the rows listed
+    """
+    node: int
+    status: int
+    policy: int | None
+    names: tuple[str, ...] = ()
+
+
+class Places:
+    """`path` is account, container and object, or the first of these."""
+
+    def __init__(self, layout: Layout):
+        self._layout = layout
+        parser = RawConfigParser()
+        parser.read(layout.etc / 'swift.conf')
+        self._salt = tuple(parser['swift-hash'][f'swift_hash_path_{end}'] for end in ('prefix', 'suffix'))
+        self._rings: dict[str, dict] = {}
+
+    def hash(self, *path: str) -> str:
+        """Swift's own function has the salt of the whole process; labs are several to one."""
+        prefix, suffix = self._salt
+        return md5(f'{prefix}/{"/".join(path)}{suffix}'.encode(), usedforsecurity=False).hexdigest()
+
+    def primaries(self, ring: str, *path: str) -> list[Primary]:
+        """:param ring: account, container, object, or object-1 and so on"""
+        data = self._ring(ring)
+        part = self._part(data, *path)
+        devices = [data['devs'][row[part]] for row in data['replica2part2dev_id']]
+        return [Primary(device['zone'], device['device'], device['port']) for device in devices]
+
+    def _ring(self, name):
+        if name not in self._rings:
+            self._rings[name] = RingData.load(str(self._layout.etc / f'{name}.ring.gz')).to_dict()
+        return self._rings[name]
+
+    def _part(self, data, *path):
+        return struct.unpack_from('>I', bytes.fromhex(self.hash(*path)))[0] >> data['part_shift']
+
+    def urls(self, ring: str, path: tuple[str, ...], *more: str) -> list[str]:
+        """Of a name on each of its primaries. :param more: what follows and has no say in where it lies"""
+        part = self._part(self._ring(ring), *path)
+        ending = quote('/'.join((*path, *more)))
+        return [f'http://{HOST}:{one.port}/{one.device}/{part}/{ending}' for one in self.primaries(ring, *path)]
+
+    def files(self, policy: int, *path: str) -> dict[int, list[str]]:
+        """node -> names of the files of an object in one policy, on primaries and handoffs alike."""
+        found: dict[int, list[str]] = {}
+        for folder in self._folders(policy, *path):
+            number = int(folder.relative_to(self._layout.folder).parts[0].removeprefix('node'))
+            names = [file.name for file in folder.iterdir()]
+            if names:
+                found.setdefault(number, []).extend(sorted(names))
+        return found
+
+    def _folders(self, policy, *path) -> Iterator[Path]:
+        name = self.hash(*path)
+        part = self._part(self._ring(ring_name(policy)), *path)
+        kind = 'objects' + (f'-{policy}' if policy else '')
+        return self._layout.folder.glob(f'node*/d*/{kind}/{part}/{name[-3:]}/{name}')
+
+    def replicas(self, *path: str) -> list[Replica]:
+        """A container as each of its primaries has it; one that does not run is left out."""
+        part = self._part(self._ring('container'), *path)
+        asked = (self._ask(one, part, path) for one in self.primaries('container', *path))
+        return [replica for replica in asked if replica]
+
+    def _ask(self, primary, part, path):
+        client = HTTPConnection(HOST, primary.port, timeout=20)
+        try:
+            client.request('GET', quote(f'/{primary.device}/{part}/{"/".join(path)}') + '?format=json',
+                           headers={'X-Backend-Allow-Reserved-Names': 'true'})
+            answer = client.getresponse()
+            rows = json.loads(answer.read() or '[]') if answer.status == 200 else []
+            policy = answer.getheader('X-Backend-Storage-Policy-Index')
+            return Replica(primary.node, answer.status, None if policy is None else int(policy),
+                           tuple(row['name'] for row in rows))
+        except ConnectionRefusedError:
+            return None
+        finally:
+            client.close()
+
+
+def ring_name(policy: int) -> str:
+    return 'object' + (f'-{policy}' if policy else '')

@@ -1,0 +1,135 @@
+"""The local queue's Misplaced records: each is leased, handled beside others, and gone when its object lies right.
+
+Who writes them: the filter and the operator's command. Who leases them: processes of this kind, however many; a
+lease is renewed while a move is under way. What holds after a crash: leases run out, records are another's to
+take, and a move that is made twice does no harm.
+"""
+import random
+import time
+from collections.abc import Callable
+
+from swift.common.concurrency import Semaphore, sleep, spawn, spawn_n, tpool
+
+from ...queues import Forget, Leased, QueueError, SqliteQueue, Waker
+from .task import Outcome, Task
+
+KINDS = ('Misplaced',)
+# renewed while a move is under way: who was killed does not keep others from it for long
+LEASE_SECONDS, RENEW_SECONDS = 30.0, 10.0
+LONGEST_WAIT = 3600.0
+
+
+class Backoff:
+    """:param first: seconds after which what failed is tried again; doubled each time"""
+
+    def __init__(self, first: float):
+        self._first = first
+
+    def __call__(self, tries: int) -> float:
+        """Seconds, somewhat apart for those that failed together. :param tries: how often it had failed before"""
+        wait = min(self._first * 2 ** min(tries, 20), LONGEST_WAIT)
+        # nobody gains by foreseeing it
+        return wait * random.uniform(0.8, 1.2)  # nosec B311
+
+
+class LocalRecords:
+    """
+    :param handle: moves a task or hands it over
+    :param concurrency: records that are handled at the same time
+    """
+
+    def __init__(self, queue: SqliteQueue, handle: Callable[[Task], Outcome], concurrency: int, backoff: Backoff,
+                 logger):
+        self._queue = queue
+        self._handle = handle
+        self._backoff = backoff
+        self._logger = logger
+        self._waker = Waker(queue.path)
+        # it is one thread's at a time
+        self._turn = Semaphore()
+        self._concurrency = concurrency
+        self._places = Semaphore(concurrency)
+        self._under_way: set[int] = set()
+        self._renewing = spawn(self._renew)
+
+    @property
+    def under_way(self) -> int:
+        return len(self._under_way)
+
+    def take(self) -> int:
+        """Lease as many as there is place for, and begin with them, the newest first: what was seen just now is
+        likely to be read again. Waits until there is place for one; tells how many there were.
+
+        :raises QueueError:
+        """
+        self._places.acquire()
+        most = 1
+        while self._places.acquire(blocking=False):
+            most += 1
+        found: list[Leased] = []
+        try:
+            found = self._call(self._queue.lease, most, LEASE_SECONDS, KINDS, True)
+        finally:
+            for _ in range(most - len(found)):
+                self._places.release()
+        for leased in found:
+            self._under_way.add(leased.id)
+            spawn_n(self._in_place, leased)
+        return len(found)
+
+    def finish(self) -> None:
+        """Wait for what is under way, and let go."""
+        for _ in range(self._concurrency):
+            self._places.acquire()
+        self._renewing.kill()
+        self._waker.close()
+        self._queue.close()
+
+    def forget(self, task: Task) -> None:
+        """This node's entry of the object is to go."""
+        record = Forget(task.account, task.container, object=task.object, at=time.time())
+        try:
+            self._call(self._queue.put, [record])
+        except QueueError as error:
+            self._logger.error('entry of %s not dropped: %s', task.name.quoted, error)
+        self._waker.wake()
+
+    def _renew(self):
+        while True:
+            sleep(RENEW_SECONDS)
+            if self._under_way:
+                self._end(self._queue.retry, list(self._under_way), time.time() + LEASE_SECONDS)
+
+    def _in_place(self, leased: Leased):
+        try:
+            self._handle_leased(leased)
+        finally:
+            self._under_way.discard(leased.id)
+            self._places.release()
+
+    def _handle_leased(self, leased):
+        try:
+            task = Task.of(leased.record)
+        except ValueError as error:
+            self._end(self._queue.dead, [leased.id], str(error))
+            return
+        outcome = self._handle(task)
+        # not to be renewed any more, whatever becomes of it now
+        self._under_way.discard(leased.id)
+        if outcome.is_lost:
+            self._end(self._queue.dead, [leased.id], 'lost_source: it is in no policy any more')
+        elif outcome.is_done:
+            self._end(self._queue.done, [leased.id])
+        else:
+            self._end(self._queue.retry, [leased.id], time.time() + self._backoff(leased.tries))
+
+    def _call(self, call, *args):
+        with self._turn:
+            return tpool.execute(call, *args)
+
+    def _end(self, call, *args):
+        try:
+            self._call(call, *args)
+        except QueueError as error:
+            # its lease runs out, and it is moved again, which finds it moved
+            self._logger.error('a misplaced record is handled, and stays in the queue: %s', error)

@@ -1,0 +1,203 @@
+"""The mover's process: works off both queues, with many moves under way at once, and tells how it goes.
+
+Who writes: this process alone writes its report, `<queue>.mover.json`, whole or not at all. Who reads: the status
+app and the operator's command.
+"""
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
+from swift.common.internal_client import InternalClient
+from swift.common.utils import EventletRateLimiter
+from swift.common.wsgi import loadapp
+
+from ...cache import Token, TokenRing, TokensUnreachable
+from ...conf.memcache import memcache_conf
+from ...queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
+from ...queues.wake import MISPLACED
+from ..listening import listen
+from ..report import mover_report, write
+from ..settings import SidecarSettings, client_config
+from .local import Backoff, LocalRecords
+from .move import Mover, Terms
+from .places import Places
+from .swiftqueue import Part, Row, SwiftQueue
+from .task import Outcome, Task
+
+AGENT = 'swiftahead-mover'
+# where no wake-up came, and for records whose time to be tried again has come
+POLL_SECONDS = 1.0
+REPORT_SECONDS = 5.0
+STATS_SECONDS = 60.0
+POP_SECONDS = 1.0
+
+
+class MoverPart:
+    """To be made after the fork. :param logger: one of Swift's"""
+
+    def __init__(self, settings: SidecarSettings, logger):
+        own = settings.mover
+        self._settings = own
+        self._logger = logger
+        queue = SqliteQueue(settings.sidecar.queue, logger=logger)
+        self._path = queue.path
+        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        self._tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': settings.sidecar.swift_dir}),
+                                 logger)
+        app = loadapp(client_config(settings), {'log_name': f'{AGENT}-ic'}, allow_modify_pipeline=False)
+        swift = InternalClient(None, AGENT, own.request_tries, use_replication_network=True, app=app)
+        places = Places(swift.container_ring, settings.sidecar.swift_dir, own.ring_check_interval)
+        terms = Terms(own.reclaim_age, own.dry_run, self._paced)
+        self._mover = Mover(swift, places, logger, terms, self._moved)
+        backoff = Backoff(own.retry_backoff)
+        self._rows = SwiftQueue(swift, logger, own.reclaim_age, Part(own.process, own.processes), backoff,
+                                on_invalid=lambda: self._met('invalid_record'))
+        self._rate = EventletRateLimiter(own.bytes_per_second)
+        handle = self._hand_over if own.hand_over else self._move
+        self._local = LocalRecords(queue, handle, own.concurrency, backoff, logger)
+        # a record of the local queue waits for no row of Swift's
+        self._row_pool = GreenPool(own.concurrency)
+        self._rows_under_way: set[tuple[str, str]] = set()
+        self._stats: Counter[str] = Counter()
+        self._stats_at = time.monotonic() + STATS_SECONDS
+
+    def run(self, is_over) -> None:
+        """Until it is over; what is under way is finished then."""
+        listener = listen(self._path, MISPLACED, self._logger)
+        loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._settings.swift_queue else [])
+        others = [spawn(loop) for loop in loops]
+        failing = ''
+        while not is_over():
+            try:
+                found, error = self._local.take(), ''
+            except QueueError as caught:
+                found, error = 0, str(caught)
+                if error != failing:
+                    self._logger.error('misplaced records cannot be read, tried again: %s', error)
+            failing = error
+            if not found:
+                listener.wait(POLL_SECONDS)
+        listener.close()
+        for other in others:
+            other.kill()
+        self.close()
+
+    def once(self) -> None:
+        """One whole pass over both queues. :raises QueueError: where the local one cannot be read"""
+        try:
+            if self._settings.swift_queue:
+                self._pass()
+            while self._local.take():
+                pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self._row_pool.waitall()
+        self._pop()
+        self._local.finish()
+        self._tell_stats()
+        self.metrics.close()
+        self._tokens.close()
+
+    # Swift's queue
+
+    def _pass_often(self):
+        while True:
+            ends = time.monotonic() + self._settings.interval
+            self._pass()
+            sleep(max(ends - time.monotonic(), 0))
+
+    def _pass(self):
+        try:
+            for row in self._rows.rows():
+                # one that takes long is met again by the next pass, which does not wait for it
+                if row.key not in self._rows_under_way:
+                    self._rows_under_way.add(row.key)
+                    self._row_pool.spawn_n(self._handle_row, row)
+        except (Exception, Timeout):
+            self._logger.exception('the pass over .misplaced_objects ends early')
+
+    def _handle_row(self, row: Row):
+        try:
+            outcome = self._move(row.task)
+            if outcome.is_done or outcome.is_lost:
+                # under way until it is taken away
+                self._rows.pop(row)
+                return
+            self._rows.retry(row)
+        except (Exception, Timeout):
+            self._logger.exception('row %s of %s stays', row.name, row.queue_container)
+        self._rows_under_way.discard(row.key)
+
+    def _pop(self):
+        self._rows_under_way.difference_update(self._rows.flush())
+
+    def _pop_often(self):
+        while True:
+            sleep(POP_SECONDS)
+            self._pop()
+
+    def _hand_over(self, task: Task) -> Outcome:
+        """A local record becomes a row of Swift's queue."""
+        try:
+            is_done = self._rows.put(task)
+        except (Exception, Timeout):
+            self._logger.exception('%s not handed over', task.name.quoted)
+            is_done = False
+        self._met(what := 'handed_over' if is_done else 'hand_over_failed')
+        return Outcome(is_done, what)
+
+    # moves
+
+    def _move(self, task: Task) -> Outcome:
+        outcome = self._mover.move(task)
+        self._met(outcome.what)
+        return outcome
+
+    def _met(self, what: str):
+        self._stats[what] += 1
+        self.metrics.count('moves', reason=what.replace('_', '-'))
+
+    def _paced(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in body:
+            self._rate.wait(incr_by=len(chunk))
+            yield chunk
+
+    def _moved(self, task: Task):
+        """Proxies that hold it must ask again, and this node's entry has another policy."""
+        try:
+            self._tokens.set(task.name, Token.new())
+        except TokensUnreachable:
+            self.metrics.count('move_tokens_unreachable')
+        self._local.forget(task)
+
+    # what it tells
+
+    def _tell_often(self):
+        while True:
+            self.metrics.flush()
+            self._report()
+            if time.monotonic() >= self._stats_at:
+                self._tell_stats()
+            sleep(REPORT_SECONDS)
+
+    def _report(self):
+        under_way = self._local.under_way + len(self._rows_under_way)
+        report = {'pid': os.getpid(), 'at': time.time(), 'under_way': under_way}
+        if self._settings.swift_queue and self._rows.seen is not None:
+            report |= {'rows': self._rows.seen.rows, 'rows_age': self._rows.seen.age}
+        try:
+            tpool.execute(write, mover_report(self._path), report)
+        except OSError as error:
+            self._logger.error('report of the mover: %s', error)
+
+    def _tell_stats(self):
+        """As upstream's daemon does, at most once a minute; its names of what happened."""
+        self._stats_at = time.monotonic() + STATS_SECONDS
+        if self._stats:
+            self._logger.info('Mover Stats: %s', json.dumps(dict(sorted(self._stats.items()))))
+            self._stats.clear()
