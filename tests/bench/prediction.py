@@ -3,9 +3,9 @@
 
     python tests/bench/prediction.py --sequence FILE --crowd FILE [--rst] [--json FILE]
 
---sequence: one client that reads the same sequence again and again; --crowd: many clients of a web server. Both are
-traces as `swiftahead plan` reads them (`offset_ms[,client],object,bytes`). The cache is 10 % of the footprint unless
-said.
+--sequence: one client that reads the same sequence again and again; --crowd: many clients of a web server. Both
+are traces as `swiftahead plan` reads them (`offset_ms[,client],object,bytes`). The cache is 10 % of the footprint
+unless said.
 """
 import sys
 import time
@@ -31,8 +31,8 @@ from swiftahead.predict.replay import Counts, Replay, Request, Settings
 DECISION_MICROSECONDS, TRANSITION_BYTES = 50.0, 200.0
 NOTES = (
     'Hits are of objects. Precision: prefetched and used / prefetched. What is made of the trace for "disturbed", '
-    '"four clients" and "listing" is in tests/bench/worlds.py, seeded. A decision is one call of the learner, which '
-    'takes note of a read and predicts; process time over all reads of a trace. Bytes are those of all that the '
+    '"four clients" and "listing" is in tests/bench/worlds.py, seeded. A decision is one call of the learner, '
+    'which takes note of a read and predicts; process time over all reads of a trace. Bytes are those of all that the '
     'learner holds at the end, divided by the transitions that it knows.',
 )
 
