@@ -32,8 +32,8 @@ DECISION_MICROSECONDS, TRANSITION_BYTES = 50.0, 200.0
 NOTES = (
     'Hits are of objects. Precision: prefetched and used / prefetched. What is made of the trace for "disturbed", '
     '"four clients" and "listing" is in tests/bench/worlds.py, seeded. A decision is one call of the learner, '
-    'which takes note of a read and predicts; process time over all reads of a trace. Bytes are those of all that the '
-    'learner holds at the end, divided by the transitions that it knows.',
+    'which takes note of a read and predicts; process time over all reads of a trace. Bytes are those of all that '
+    'the learner holds at the end, divided by the transitions that it knows.',
 )
 
 

@@ -1,5 +1,5 @@
-"""Reads made of a trace: several readers of one sequence, a sequence that is followed badly, a listing of which half
-is never read. Seeded, so that each run makes the same."""
+"""Reads made of a trace: several readers of one sequence, a sequence that is followed badly, a listing of which
+half is never read. Seeded, so that each run makes the same."""
 from collections.abc import Sequence
 from random import Random
 
