@@ -1,7 +1,7 @@
 """The disk cache: entry files, the folder they lie in, their accounting, and freshness tokens."""
 from .entry import EntryMeta, Stamp
 from .errors import CacheError, Damaged, NoRoom, Unavailable
-from .lru import Index
+from .index import Index
 from .reader import Entry
 from .store import Store, read_report
 from .tokens import UNKNOWN, Announced, Asked, Known, Token, TokenRing, TokensUnreachable

@@ -7,7 +7,7 @@ could not be.
 from collections.abc import Callable
 
 from .entry import rounded
-from .lru import Index
+from .index import Index
 from .scan import Scan
 
 Item = tuple[str, int]
@@ -18,10 +18,11 @@ class Holdings:
     :param size: bytes on disk of all entries
     :param scan: of what an earlier process left
     :param on_evict: is called with name and bytes where the index had to make room by itself
+    :param eviction: what goes first
     """
 
-    def __init__(self, size: int, scan: Scan, on_evict: Callable[[str, int], object]):
-        self.index = Index(size, on_evict)
+    def __init__(self, size: int, scan: Scan, on_evict: Callable[[str, int], object], eviction: str = 'lru'):
+        self.index = Index(size, on_evict, eviction)
         self.scan: Scan | None = scan
         self.stuck: dict[str, int] = {}
         self._leaving: dict[str, int] = {}
@@ -74,10 +75,10 @@ class Holdings:
             self.scan.touch(entry_name)
 
     def take(self, wanted: float, most: int) -> list[Item]:
-        """The oldest, until they make `wanted` bytes or are `most`; they leave."""
+        """What goes first, until it makes `wanted` bytes or is `most` entries; it leaves."""
         batch: list[Item] = []
         while wanted > 0 and len(batch) < most:
-            # what the index has was used after all that is still in the scan
+            # what the index has was used after all that is still in the scan; how often that was, nobody knows
             item = (self.scan.pop_oldest() if self.scan else None) or self.index.take_oldest()
             if item is None:
                 break
@@ -93,16 +94,22 @@ class Holdings:
 
     def left(self, item: Item) -> None:
         """Unlinked."""
-        self._leaving_bytes -= self._leaving.pop(item[0])
-        self._read_again.discard(item[0])
+        self._end_leaving(item[0])
+        self.index.let_go(item[0])
+
+    def _end_leaving(self, name):
+        self._leaving_bytes -= self._leaving.pop(name)
+        self._read_again.discard(name)
 
     def keep(self, items: list[Item]) -> None:
         """They stay after all, in the place that they had."""
         for name, taken in reversed(items):
-            put = self.index.put if name in self._read_again else self.index.put_oldest
-            self.left((name, taken))
-            if not put(name, taken):
+            was_read = name in self._read_again
+            self._end_leaving(name)
+            if not self.index.put_oldest(name, taken):
                 self.hold_back(name, taken)
+            elif was_read:
+                self.index.touch(name)
 
     def hold(self, item: Item) -> None:
         """It could not be unlinked."""

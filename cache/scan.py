@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..conf.naming import CONTAINER_DIGITS, FOLDERS
 from .entry import rounded
-from .lru import packed
+from .index import packed
 from .reader import disk_bytes
 
 NAME_BYTES = 24

@@ -159,16 +159,26 @@ class Store:
         """
         return Candidate(self.layout.spool / os.path.basename(spool_name), self.layout, self.naming)
 
-    def spooled_entry(self, spool_name: str) -> str:
-        """The entry name that a spool file will have; '' where that cannot be told."""
+    def discard(self, spool_name: str) -> None:
+        """Remove a spool file; what cannot be removed is swept when it is old."""
+        with suppress(OSError):
+            (self.layout.spool / os.path.basename(spool_name)).unlink(missing_ok=True)
+
+    def spooled_meta(self, spool_name: str) -> EntryMeta | None:
+        """What a spool file says it is; None where that cannot be told."""
         try:
             entry = Entry.open(self.layout.spool / os.path.basename(spool_name))
         except (Damaged, OSError, TypeError):
-            return ''
+            return None
         if entry is None:
-            return ''
+            return None
         with entry:
-            return self.naming.entry(entry.meta.name)
+            return entry.meta
+
+    def spooled_entry(self, spool_name: str) -> str:
+        """The entry name that a spool file will have; '' where that cannot be told."""
+        meta = self.spooled_meta(spool_name)
+        return self.naming.entry(meta.name) if meta else ''
 
     def drop(self, entry_name: str, identity: str | None = None) -> bool:
         """Unlink an entry; with `identity` only if it is still that file. Tells whether it did."""

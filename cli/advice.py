@@ -1,6 +1,6 @@
 """Which of the settings that were tried is worth its bytes, and why."""
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 
 from .cells import EVICTIONS, Cell
@@ -21,9 +21,11 @@ SIMPLEST_FIRST = tuple(EVICTIONS)
 class Advice:
     """
     :param cell: the setting; None where none is worth it
+    :param admit: which misses are kept
     """
     cell: Cell | None
     reason: str
+    admit: str = 'all'
 
 
 def advise(cells: Sequence[Cell]) -> Advice:
@@ -41,6 +43,15 @@ def advise(cells: Sequence[Cell]) -> Advice:
                             + percent(top.bound.object_hit_ratio))
     chosen = best[knee(best)]
     return Advice(chosen, '; '.join([*_setting(chosen, by_size[chosen.cache_bytes]), *_size(chosen, best)]))
+
+
+def with_admission(advice: Advice, cell: Cell, ratio: float) -> Advice:
+    """:param ratio: the object hit ratio of the cell with `admit = second_hit`"""
+    gained = ratio - cell.object_hit_ratio
+    if gained < WORTHWHILE:
+        return advice
+    return replace(advice, admit='second_hit', reason=f'{advice.reason}; keeping what is read a second time alone '
+                   f'gains another {gained * 100:.1f} points')
 
 
 def best_of(cells: Sequence[Cell]) -> Cell:

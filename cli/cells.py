@@ -1,9 +1,9 @@
 """The cells of a plan's table: a trace replayed with one cache size, one eviction, with or without prefetching."""
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from ..cache.policies import EVICTIONS
+from ..cache.policies import ADMISSIONS, EVICTIONS
 from ..predict import Ahead, Learner
 from ..predict.replay import Counts, Replay, Request, Settings
 from .accesslog import Read
@@ -77,17 +77,18 @@ class Question:
 
     :param most: reads that are learned from at most
     :param listing: names that exist, read or not; None: nothing is known of them
+    :param admit: which misses are kept
     """
     cache_bytes: Sequence[int]
     evictions: Sequence[str]
     passes: int
     most: int
     listing: dict[Key, int] | None
+    admit: str = 'all'
 
 
 def cells(trace: Trace, question: Question, tell: Callable[[str], object]) -> Iterator[Cell]:
-    is_whole = len(trace.reads) <= question.most
-    parts = [] if is_whole else parts_of(trace.reads, question.most)
+    parts = _parts(trace, question)
     for number, size in enumerate(question.cache_bytes, start=1):
         place = f'{trace.name}: cache {number} of {len(question.cache_bytes)}: '
         tell(f'{place}the bound')
@@ -96,11 +97,26 @@ def cells(trace: Trace, question: Question, tell: Callable[[str], object]) -> It
         for eviction in question.evictions:
             run = Run(trace.reads, question, size, eviction, partial(_tell, tell, f'{place}{eviction}'))
             plain = run(None, '')
-            learned = run.sampled(plain, parts) if parts else [(counts, 0.0) for counts in run(Ahead)]
+            learned = run.learned(plain, parts)
             for prefetch, passes in ((False, [(counts, 0.0) for counts in plain]), (True, learned)):
                 for index, (counts, error) in enumerate(passes):
                     yield Cell(trace.name, size, eviction, prefetch, index + 1, counts, bounds[min(index, 1)],
                                error)
+
+
+def second_hit_ratio(trace: Trace, question: Question, cell: Cell, tell: Callable[[str], object]) -> float:
+    """The object hit ratio of a cell's last pass, were each miss kept from its second read on only."""
+    run = Run(trace.reads, replace(question, admit='second_hit'), cell.cache_bytes, cell.eviction,
+              partial(_tell, tell, f'{trace.name}: admit = second_hit'))
+    counts = run(None, '')
+    if cell.prefetch:
+        counts = [found for found, _ in run.learned(counts, _parts(trace, question))]
+    return counts[-1].hits / counts[-1].requests
+
+
+def _parts(trace, question):
+    """Of the reads that are learned from; none where all are."""
+    return parts_of(trace.reads, question.most) if len(trace.reads) > question.most else []
 
 
 def _tell(tell, *words):
@@ -115,16 +131,19 @@ class Run:
         self._question = question
         self._size = size
         self._eviction = EVICTIONS[eviction]
+        self._admission = ADMISSIONS[question.admit] if question.admit != 'all' else None
         self._tell = tell
 
     def __call__(self, learner: Callable[..., Learner] | None, what: str = ', prefetching') -> list[Counts]:
         """The counts of each pass."""
-        replay = Replay(Settings(self._size, self._eviction, learner, fetch_seconds),
+        replay = Replay(Settings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission),
                         self._question.listing if learner else None)
         return [replay.run(self._told(number, what)) for number in range(self._question.passes)]
 
-    def sampled(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, float]]:
-        """Counts and error of each pass, from parts of the reads."""
+    def learned(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, float]]:
+        """Counts and error of each pass with prefetching, from parts of the reads where there are any."""
+        if not parts:
+            return [(counts, 0.0) for counts in self(Ahead)]
         found = [self(partial(_learner_of, part)) for part in parts]
         return [estimate(counts, of_parts, parts) for counts, *of_parts in zip(plain, *found, strict=True)]
 

@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..cache.entry import expected_disk_bytes
+from ..conf import SIDECAR
 from ..conf.casts import size
 from . import plot
-from .advice import Advice, advise
-from .cells import EVICTIONS, Cell, Question, cells
+from .advice import Advice, advise, with_admission
+from .cells import EVICTIONS, Cell, Question, cells, second_hit_ratio
 from .listing import Listing, sizes
 from .shown import in_units, table
 from .traces import COLUMNS, LogError, Trace, read_all
 
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 400_000
-# what the sidecar evicts by; the others are shown beside it
-AVAILABLE = ('lru',)
+# of cache_size what is in use on average, between the water marks, where they are not changed
+KEPT = sum(float(option.default) for option in SIDECAR.options if option.name.endswith('_water')) / 200
 # between two lines that tell how far it is, while one goes on
 SECONDS = 1.0
 
@@ -120,8 +121,10 @@ def _answer(args, trace, listing, tell) -> Answer:
     question = Question(wanted, args.eviction or list(EVICTIONS), args.passes, args.sample, listing)
     found = list(cells(trace, question, tell))
     notes = [*trace.notes, *_error(trace, question, found)]
-    usable = [cell for cell in found if cell.eviction in AVAILABLE]
-    return Answer(trace, whole, found, advise(usable or found), notes)
+    advice = advise(found)
+    if advice.cell is not None:
+        advice = with_admission(advice, advice.cell, second_hit_ratio(trace, question, advice.cell, tell))
+    return Answer(trace, whole, found, advice, notes)
 
 
 def _error(trace, question, found) -> Iterator[str]:
@@ -176,9 +179,8 @@ def _conf(answer, known):
         return 'no cache'
     # what is replayed is the objects' own bytes; on disk each entry has a header as well
     on_disk = sum(map(expected_disk_bytes, known.values())) / max(1, answer.footprint)
-    setting = f'cache_size = {in_units(cell.cache_bytes * on_disk)}, learn = {"on" if cell.prefetch else "off"}'
-    return setting if cell.eviction in AVAILABLE else (
-        f'{setting}, evicting by {cell.eviction}, which the sidecar cannot do')
+    return (f'cache_size = {in_units(cell.cache_bytes * on_disk / KEPT)}, eviction = {cell.eviction}, '
+            f'admit = {answer.advice.admit}, learn = {"on" if cell.prefetch else "off"}')
 
 
 def _draw(path, found):

@@ -103,6 +103,7 @@ SIDECAR_COUNTERS = (
     _counter('move_tokens_unreachable', 'freshness tokens of moved objects that memcached did not take'),
     _counter('admitted', 'files checked and linked into the cache'),
     _counter('refused', 'files that were not linked: damaged, older than what is there, or no room'),
+    _counter('first_reads', 'captured misses not kept, since admit = second_hit and nobody had read them lately'),
     _counter('evicted', 'entries evicted for others, or for free space'),
     _counter('evicted_bytes', 'bytes on disk of evicted entries', 'bytes'),
     _counter('evicted_unused', 'of the evicted, those fetched ahead and never read'),

@@ -68,6 +68,11 @@ SIDECAR = Table('sidecar', (
            'percent of cache_size at which eviction ends'),
     Option('free_space', number(float, 0, 90, 'percent'), '5',
            'percent of the file system that is kept free'),
+    Option('eviction', choice('lru', 'lfu', 'gdsf', 's3fifo'), 'lru',
+           'what leaves first: what was read longest ago; least often; least often for the room it takes, with '
+           'ageing; or what is new and was not read again'),
+    Option('admit', choice('all', 'second_hit'), 'all',
+           'which captured misses are kept: all, or those of objects that were read before, not long ago'),
     Option('spool_age', seconds(1), '3600',
            'seconds after which a spool file that nobody admitted is removed'),
 ), foreign=(*LOGGING, 'daemonize', 'nice_priority', 'ionice_class', 'ionice_priority', 'eventlet_debug',

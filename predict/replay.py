@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .idle import IDLE_LEAST, LOOKED_AT, idle_for
 from .learner import Learner, ObjectKey, Prediction, Read
 from .schedule import Schedule
 from .worth import Worth
@@ -23,16 +24,19 @@ class Request(NamedTuple):
 @dataclass(frozen=True)
 class Settings:
     """
-    :param eviction: makes a cachetools cache of maxsize and getsizeof
+    :param eviction: makes a cachetools cache of maxsize and getsizeof, that lets one `take` what goes first, and
+        then `let_go` or `put_back`
     :param learner: makes a learner, of `names` where there is a listing; None: nothing is prefetched
     :param fetch_seconds: bytes -> how long the backend takes
     :param concurrency: fetches at the same time
+    :param admission: makes what tells, asked at each read, whether a miss is kept; None: each is
     """
     cache_bytes: int
     eviction: Callable[..., Any]
     learner: Callable[..., Learner] | None
     fetch_seconds: Callable[[int], float]
     concurrency: int = 16
+    admission: Callable[[], Callable[[object], bool]] | None = None
 
 
 @dataclass
@@ -96,7 +100,10 @@ class Replay:
         self._sizes: dict[tuple, int] = dict(listing or {})
         self._now = float('-inf')
         self._coming: dict[tuple, Counts] = {}
-        self._ends: list[tuple[float, tuple]] = []
+        # with the seconds for which what goes for it must not have been read
+        self._ends: list[tuple[float, tuple, float]] = []
+        self._used_at: dict[tuple, float] = {}
+        self._admits = settings.admission() if settings.admission else None
         # prefetched and not read yet -> where it was counted
         self._unused: dict[tuple, Counts] = {}
 
@@ -118,6 +125,8 @@ class Replay:
         counts.requests += 1
         counts.bytes += size
         self._sizes[key] = size
+        self._used_at[key] = request.at
+        is_kept = self._admits is None or self._admits(key)
         # a lookup that counts for the eviction
         if self._cache.get(key) is not None:
             self._worth.read(key[0], key[1:], True)
@@ -132,7 +141,8 @@ class Replay:
         else:
             self._worth.read(key[0], key[1:], False)
             counts.backend_gets += 1
-            self._store(key, size)
+            if is_kept:
+                self._store(key, size)
 
     def _use(self, key, size):
         by = self._unused.pop(key, None)
@@ -183,23 +193,45 @@ class Replay:
         for prediction in self._schedule.due(now, 1):
             if not self._is_wanted(prediction):
                 continue
-            key = (prediction.account, *prediction.key)
+            key, idle = (prediction.account, *prediction.key), idle_for(prediction, now) or IDLE_LEAST
+            if not self._makes_room(1, now - idle, False):
+                continue
             self._worth.fetched(prediction.account, prediction.key)
             counts.prefetched += 1
             counts.prefetched_bytes += self._sizes[key]
             counts.backend_gets += 1
             self._coming[key] = counts
-            heapq.heappush(self._ends, (now + self._settings.fetch_seconds(self._sizes[key]), key))
+            heapq.heappush(self._ends, (now + self._settings.fetch_seconds(self._sizes[key]), key, idle))
 
     def _end(self):
-        _, key = heapq.heappop(self._ends)
+        now, key, idle = heapq.heappop(self._ends)
         by = self._coming.pop(key, None)
         # None: it was late, and is there already
         if by is not None:
             size = self._sizes[key]
             self._schedule.fetched(self._settings.fetch_seconds(size))
-            self._store(key, size)
-            self._unused[key] = by
+            if self._makes_room(size, now - idle):
+                self._store(key, size)
+                self._used_at[key] = now
+                self._unused[key] = by
+
+    def _makes_room(self, size, before, evict=True):
+        """Whether there is room, or what nobody read after that time makes some; then that goes, if it is to."""
+        cache, kept = self._cache, []
+        lacking = cache.currsize + size - cache.maxsize
+        while lacking > 0 and cache and len(kept) < LOOKED_AT:
+            item = cache.take()
+            if self._used_at[item[0]] > before:
+                kept.append(item)
+            elif evict:
+                lacking -= item[1]
+                cache.let_go(item)
+            else:
+                lacking = 0
+                kept.append(item)
+        for item in reversed(kept):
+            cache.put_back(item)
+        return lacking <= 0
 
 
 def replay(requests: Iterable[Request], settings: Settings,

@@ -152,8 +152,8 @@ class Worker:
         queue = SqliteQueue(own.queue, logger=logger)
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         count = self.metrics.count
-        self.keeper = Keeper(store, Limits(own.cache_size, own.high_water, own.low_water, own.free_space), logger,
-                             Tools(tpool.execute, count), prefetcher.window)
+        limits = Limits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction, own.admit)
+        self.keeper = Keeper(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
         self._spool = SpoolWatch(store, spool_size(own.cache_size), own.spool_age, logger)
         tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': own.swift_dir}), logger)
         fetcher = Fetcher(make_client(settings), store, tokens,

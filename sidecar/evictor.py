@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..cache import Store
 from ..cache.holdings import Holdings, Item
 from ..cache.store import CLOCK_SLACK
+from ..predict.idle import LOOKED_AT
 from .uses import Uses
 
 EVICT_AT_A_TIME = 64
@@ -25,11 +26,15 @@ class Limits:
     :param size: bytes on disk of all entries
     :param high, low: percent of it at which eviction begins and ends
     :param floor: percent of the file system to keep free
+    :param eviction: what goes first, of `cache.orders`
+    :param admit: which captured misses are kept, of `cache.policies`
     """
     size: int
     high: float = 95.0
     low: float = 90.0
     floor: float = 5.0
+    eviction: str = 'lru'
+    admit: str = 'all'
 
     @property
     def high_bytes(self) -> float:
@@ -74,7 +79,7 @@ class Evictor:
         self.uses = Uses()
 
     def evict(self, holdings: Holdings, wanted: float) -> int:
-        """Unlink the oldest until `wanted` bytes went; tells how many did. Ends where nothing can be unlinked."""
+        """Unlink what goes first until `wanted` bytes went; tells how many did. Ends where nothing goes."""
         gone = 0
         while gone < wanted:
             part = self._unlink(holdings, holdings.take(wanted - gone, EVICT_AT_A_TIME))
@@ -84,35 +89,48 @@ class Evictor:
         return gone
 
     def evict_idle(self, holdings: Holdings, wanted: float, before: float) -> int:
-        """The same, as far as the oldest were not used after that time."""
+        """The same, of what was not used after that time; what was stays, and so many of it are passed by."""
         gone = 0
-        while gone < wanted:
-            batch = holdings.take(wanted - gone, EVICT_AT_A_TIME)
-            idle = self._tools.execute(self._count_idle, batch, before)
-            holdings.keep(batch[idle:])
-            part = self._unlink(holdings, batch[:idle])
-            gone += part
-            if not part or idle < len(batch):
-                break
+        kept: list[Item] = []
+        try:
+            while gone < wanted and len(kept) < LOOKED_AT:
+                batch = holdings.take(wanted - gone, LOOKED_AT - len(kept))
+                idle = self._idle_of(batch, before, kept)
+                part = self._unlink(holdings, idle)
+                gone += part
+                if not batch or (idle and not part):
+                    break
+        finally:
+            holdings.keep(kept)
         return gone
 
-    def is_oldest_idle(self, holdings: Holdings, before: float) -> bool:
-        """Whether the one to go next was not used after that time."""
-        batch = holdings.take(1, 1)
-        idle = self._count_idle(batch, before)
-        holdings.keep(batch)
-        return bool(batch) and idle > 0
+    def _idle_of(self, batch, before, kept):
+        """Those of a batch; the others, or all where that cannot be told, are added to what is kept."""
+        idle: list[Item] = []
+        try:
+            idle = self._tools.execute(lambda: [item for item in batch if self._is_idle(item, before)])
+        finally:
+            kept += [item for item in batch if item not in idle]
+        return idle
 
-    def _count_idle(self, batch, before):
-        for number, (name, _) in enumerate(batch):
-            try:
-                used_at = self.uses.last(name) or os.lstat(self._store.layout.entry_path(name)).st_mtime
-            except OSError:
-                continue
-            # one from the future was set by a clock that went wrong: its place among the oldest says more
-            if before < used_at <= self._tools.clock() + CLOCK_SLACK:
-                return number
-        return len(batch)
+    def is_any_idle(self, holdings: Holdings, before: float) -> bool:
+        """Whether of the next to go one was not used after that time."""
+        looked_at: list[Item] = []
+        found = False
+        while not found and len(looked_at) < LOOKED_AT and (batch := holdings.take(1, 1)):
+            looked_at += batch
+            found = self._is_idle(batch[0], before)
+        holdings.keep(looked_at)
+        return found
+
+    def _is_idle(self, item, before):
+        name, _ = item
+        try:
+            used_at = self.uses.last(name) or os.lstat(self._store.layout.entry_path(name)).st_mtime
+        except OSError:
+            return True
+        # one from the future was set by a clock that went wrong: its place among the oldest says more
+        return not before < used_at <= self._tools.clock() + CLOCK_SLACK
 
     def cannot(self, holdings: Holdings, item: Item, error: OSError) -> None:
         """An entry that is to go could not be unlinked."""

@@ -7,16 +7,13 @@ from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
 from ..conf.naming import ObjectName
 from ..predict import Prediction, Schedule, Worth
+from ..predict.idle import idle_for
 from .fetcher import BackendFailed, Fetcher, NotFetched
 from .keeper import Keeper, Stopped
 from .pace import Pace
 
 # a prediction whose time is so long past comes too late
 LATE_SECONDS = 30.0
-# An entry that was not read for so many times as long as a prediction still has to wait will hardly be read
-# before it; less than a second is no measure
-IDLE_FACTOR = 2.0
-IDLE_LEAST = 1.0
 # what was read in part is fetched whole though nobody guessed that it will be read again
 NOBODYS_GUESS = 0.0
 PREFETCH, WHOLE = 'prefetch', 'whole'
@@ -214,10 +211,3 @@ def name_of(prediction: Prediction) -> ObjectName:
 
 def origin_for(prediction: Prediction) -> str:
     return PREFETCH if prediction.probability else WHOLE
-
-
-def idle_for(prediction: Prediction, now: float) -> float | None:
-    """Seconds without a read after which an entry is colder than what is predicted; None: the keeper's own."""
-    if not prediction.probability:
-        return None
-    return max(IDLE_FACTOR * (prediction.at - now) / prediction.probability, IDLE_LEAST)

@@ -11,7 +11,6 @@ unless that was larger before; then they do not grow.
 What cannot be unlinked stays counted, and is tried again by `upkeep`.
 """
 import os
-from contextlib import suppress
 
 from swift.common.concurrency import Semaphore, sleep
 
@@ -21,6 +20,7 @@ from ..cache.holdings import Holdings
 from ..cache.ledger import Ledger
 from ..cache.scan import Scan, read_folder
 from ..queues import Forget
+from .admission import Admission
 from .evictor import Evictor, Limits, Tools
 from .forgetter import Forgetter
 
@@ -53,7 +53,8 @@ class Keeper:
         self._ledger = Ledger(store.layout.objects.with_name('linked'), limits.size)
         self._evictor = Evictor(store, limits, tools, logger)
         self.holdings = Holdings(limits.size, Scan(store.layout.objects, self._ledger.bound, limits.high_bytes),
-                                 self._evict_one)
+                                 self._evict_one, limits.eviction)
+        self._admission = Admission(limits.admit, store, self.has, self._execute)
         self._turn = Semaphore()
         self._forgetter = Forgetter(store, self.holdings, self._evictor, self._turn, tools)
         self._scan_turn = Semaphore()
@@ -72,6 +73,7 @@ class Keeper:
     def touch(self, entry_name: str) -> bool:
         """It was read. Tells whether that was the first time since it had been fetched ahead."""
         self.holdings.touch(entry_name)
+        self._admission.read(entry_name)
         self._evictor.uses.note(entry_name, self._clock())
         return self._evictor.forget_unread(entry_name)
 
@@ -145,14 +147,14 @@ class Keeper:
             return self._evictor.make_free(self.holdings)
 
     def may_prefetch(self, needed: int = 1, idle: float | None = None) -> bool:
-        """Whether so many bytes are worth being fetched ahead: there is room, or the oldest are idle.
+        """Whether so many bytes are worth being fetched ahead: there is room, or of the next to go some are idle.
 
         :param idle: seconds for which they must be
         """
         holdings = self.holdings
         if holdings.total + needed <= self.limits.high_bytes:
             return True
-        return holdings.scan is None and self._evictor.is_oldest_idle(holdings, self._idle_since(idle))
+        return holdings.scan is None and self._evictor.is_any_idle(holdings, self._idle_since(idle))
 
     def _idle_since(self, idle):
         return self._clock() - (self._idle if idle is None else idle)
@@ -167,18 +169,21 @@ class Keeper:
     def admit(self, spool_name: str, idle: float | None = None) -> bool:
         """Check a spool file and link it. What is refused is removed; tells whether it was linked.
 
-        What was read may evict all that was used less lately. What was fetched ahead evicts only what nobody
+        What was read may evict all that goes before it. What was fetched ahead evicts only what nobody
         has read for `idle` seconds: what was read since is hotter than a guess. What was warmed evicts nothing.
 
         :raises Stopped: where the keeper was closed meanwhile; the file is left
         """
+        if self._admission.refuses(spool_name):
+            self._count('first_reads')
+            return False
         admitted = self._admit(spool_name, idle)
         self._count('admitted' if admitted else 'refused')
         return admitted
 
     def _admit(self, spool_name, idle):
         if not self.keep_free():
-            self._execute(self._discard, spool_name)
+            self._execute(self.store.discard, spool_name)
             return False
         try:
             candidate = self._execute(self.store.verified, spool_name)
@@ -196,10 +201,6 @@ class Keeper:
                 # what was captured has a record, and comes again; nobody asks for what was fetched
                 self._execute(candidate.close, self._closed and candidate.origin == 'read')
 
-    def _discard(self, spool_name):
-        with suppress(OSError):
-            (self.store.layout.spool / os.path.basename(spool_name)).unlink(missing_ok=True)
-
     def _link(self, candidate, idle):
         needed = rounded(candidate.disk_bytes)
         if self.holdings.total + needed > self.limits.high_bytes:
@@ -216,6 +217,7 @@ class Keeper:
         replaced = self._execute(self._place, candidate, self.holdings.total + needed)
         self.holdings.linked(candidate.entry_name, needed, replaced)
         self._evictor.forget_unread(candidate.entry_name)
+        self._evictor.uses.forget(candidate.entry_name)
         if candidate.origin == 'prefetch':
             self._evictor.unread.add(bytes.fromhex(candidate.entry_name))
         return True

@@ -23,6 +23,10 @@ class Uses:
         if len(self._at) > self._most:
             self._at.popitem(last=False)
 
+    def forget(self, entry_name: str) -> None:
+        """Another came in its place, whose file says when."""
+        self._at.pop(bytes.fromhex(entry_name), None)
+
     def last(self, entry_name: str) -> float | None:
         """None where it was not read lately, or before this process began."""
         return self._at.get(bytes.fromhex(entry_name))

@@ -34,7 +34,8 @@ def disk_bytes(store):
     return sum(item.disk_bytes for item in store.linked())
 
 
-def make_keeper(store, size=10 * UNIT, high=90, low=50, floor=0, **tools):
-    return Keeper(store, Limits(size, high, low, floor), ListLogger(), Tools(**tools))
+def make_keeper(store, size=10 * UNIT, high=90, low=50, floor=0, *, rules=('lru', 'all'), **tools):
+    """:param rules: eviction, and which captured misses are kept"""
+    return Keeper(store, Limits(size, high, low, floor, *rules), ListLogger(), Tools(**tools))
 
 

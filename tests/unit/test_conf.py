@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from swiftahead.cache.orders import ORDERS
+from swiftahead.cache.policies import ADMISSIONS
 from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, STATUS, ConfError
 from swiftahead.conf.casts import size
 from swiftahead.conf.memcache import memcache_conf
@@ -95,6 +97,8 @@ def test_what_the_pipeline_says_is_kept(tmp_path):
     (MINIMAL + '[status]\nbind_ip = 0.0.0.0\n', r'bind_ip = 0.0.0.0: must be a loopback address'),
     (MINIMAL + '[status]\nbind_ip = ::\n', r'bind_ip = ::: must be a loopback address'),
     (MINIMAL + '[status]\nbind_port = 65536\n', r'bind_port = 65536: must be a whole number'),
+    (MINIMAL + 'eviction = mru\n', r'\[sidecar\] eviction = mru: must be one of lru, lfu, gdsf, s3fifo'),
+    (MINIMAL + 'admit = some\n', r'\[sidecar\] admit = some: must be one of all, second_hit'),
     (MINIMAL + '[pipeline:main]\npipeline = cache\n', 'must end with proxy-server'),
     ('rubbish', 'no section headers')])
 def test_a_wrong_sidecar_conf_is_said(tmp_path, text, said):
@@ -105,6 +109,13 @@ def test_a_wrong_sidecar_conf_is_said(tmp_path, text, said):
 @pytest.mark.parametrize('lines', ['bind_ip = 127.9.9.9', 'bind_ip = ::1', 'bind_ip = 0.0.0.0\nallow_remote = on'])
 def test_the_status_app_may_listen_there(tmp_path, lines):
     assert read_settings(write(tmp_path, MINIMAL + f'[status]\n{lines}\n')).status.bind_ip in lines
+
+
+@pytest.mark.parametrize('key, known', [('eviction', ORDERS), ('admit', ADMISSIONS)])
+def test_what_goes_first_and_what_is_kept_may_be_whatever_the_cache_knows(tmp_path, key, known):
+    for name in known:
+        settings = read_settings(write(tmp_path, MINIMAL + f'{key} = {name}\n'))
+        assert getattr(settings.sidecar, key) == name
 
 
 def test_a_folder_of_confs_is_one_conf(tmp_path):

@@ -8,6 +8,7 @@ from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
 from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store
+from swiftahead.conf.naming import ObjectName
 from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
 from swiftahead.sidecar.daemon import Sidecar, Worker
 from swiftahead.sidecar.main import main
@@ -132,6 +133,18 @@ def test_a_worker_takes_over_what_an_earlier_one_left(sidecar):
         worker.rebuilding.wait()
     assert len(worker.keeper.index) == 1
     assert logger.said[-1].startswith('1 entries of 8192 bytes in ')
+    worker.close()
+
+
+def test_what_goes_first_and_what_is_kept_is_what_the_conf_says(make):
+    sidecar = make('[sidecar]\neviction = gdsf\nadmit = second_hit')
+    worker = Worker(sidecar.settings, ListLogger())
+    worker.finish_index()
+    keeper, large = worker.keeper, ObjectName('AUTH_test', 'c', 'large')
+    assert [keeper.admit(spool(keeper.store, b'abc')) for _ in range(2)] == [False, True]
+    assert keeper.admit(spool(keeper.store, bytes(100_000), name=large, origin='prefetch'))
+    assert keeper.index.popitem()[0] == keeper.store.naming.entry(large)
+    assert counted(worker, 'first_reads') == 1
     worker.close()
 
 

@@ -13,6 +13,7 @@ from keepers import BODY, UNIT, admit, cached, disk_bytes, entry_of, make_keeper
 from swift.common.concurrency import Event, GreenPool, tpool
 
 from swiftahead.cache import Store
+from swiftahead.cache.orders import ORDERS
 from swiftahead.cache.scan import FOLDERS, read_folder
 from swiftahead.queues import Forget
 from swiftahead.sidecar.keeper import IDLE_SECONDS, Stopped
@@ -278,6 +279,52 @@ def test_what_was_fetched_ahead_evicts_as_far_as_is_idle(make, store):
     assert evicted_in_order(keeper) == list(range(2, 10))
 
 
+@pytest.mark.parametrize('eviction', ORDERS)
+def test_what_was_fetched_ahead_evicts_what_is_idle_though_what_goes_first_is_not(make, store, eviction):
+    now = [1000.0]
+    keeper = fill(lambda: make(rules=(eviction, 'all'), clock=lambda: now[0]), store, used_at=1000)
+    for number in range(3):
+        keeper.touch(entry_of(store, number))
+    now[0] += LONG_AGO
+    for number in range(3, 9):
+        used(store, number, now[0])
+    assert keeper.may_prefetch(UNIT) and admit(keeper, 9, origin='prefetch')
+    assert cached(store) == list(range(3, 10))
+
+
+@pytest.mark.parametrize('eviction', ORDERS)
+def test_the_marks_hold_in_any_order(make, store, eviction):
+    keeper = make(rules=(eviction, 'all'))
+    for number in range(30):
+        assert admit(keeper, number)
+        assert keeper.holdings.total == disk_bytes(store) <= keeper.limits.high_bytes
+    assert 29 in cached(store, 30)
+
+
+def test_a_use_of_what_was_evicted_is_none_of_what_came_in_its_place(make, store):
+    now = [1000.0]
+    keeper = fill(lambda: make(clock=lambda: now[0]), store, used_at=1000)
+    for number in range(9):
+        keeper.touch(entry_of(store, number))
+    for _ in range(9):
+        keeper.index.popitem()
+    now[0] = time.time()
+    for number in range(9):
+        admit(keeper, number)
+    assert not keeper.may_prefetch(UNIT)
+
+
+def test_what_cannot_be_looked_at_stays_counted(make, store):
+    def execute(call, *args):
+        if call.__name__ == '<lambda>':
+            raise OSError('broken')
+        return call(*args)
+
+    keeper = fill(lambda: make(execute=execute), store, used_at=1000)
+    admit(keeper, 9, origin='prefetch')
+    assert cached(store) == list(range(9)) and keeper.holdings.total == 9 * UNIT
+
+
 def test_what_was_warmed_evicts_nothing(make, store):
     keeper = fill(make, store, used_at=1000)
     assert not admit(keeper, 9, origin='warm')
@@ -499,15 +546,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.store = Store.create(self.folder.name)
         self.keeper = self.make()
 
-    def make(self):
-        return make_keeper(self.store, 12 * UNIT, 80, 40)
+    def make(self, eviction='lru'):
+        return make_keeper(self.store, 12 * UNIT, 80, 40, rules=(eviction, 'all'))
 
     def teardown(self):
         self.folder.cleanup()
 
-    @rule(number=NUMBERS, container=CONTAINERS, length=st.integers(0, 150_000), second=st.integers(0, 9))
-    def admit(self, number, container, length, second):
-        admit(self.keeper, number, bytes(length), container, timestamp=f'179999999{second}.00000')
+    @rule(number=NUMBERS, container=CONTAINERS, length=st.integers(0, 150_000), second=st.integers(0, 9),
+          origin=st.sampled_from(['read', 'read', 'prefetch']))
+    def admit(self, number, container, length, second, origin):
+        admit(self.keeper, number, bytes(length), container, timestamp=f'179999999{second}.00000', origin=origin)
 
     @rule(number=NUMBERS, container=CONTAINERS)
     def refuse(self, number, container):
@@ -527,9 +575,9 @@ class AnyOrder(RuleBasedStateMachine):
     def touch(self, number, container):
         self.keeper.index.touch(self.store.naming.entry(name_of(number, container)))
 
-    @rule()
-    def restart(self):
-        self.keeper = self.make()
+    @rule(eviction=st.sampled_from(list(ORDERS)))
+    def restart(self, eviction):
+        self.keeper = self.make(eviction)
         self.keeper.load()
 
     @invariant()

@@ -146,13 +146,23 @@ def test_one_setting_is_recommended_with_the_reason(capsys, write):
     assert ', learn = on\n  because ' in said
 
 
+def test_admission_is_recommended_where_most_is_read_once(capsys, write):
+    # twenty that are read every minute, and two between any two of them that nobody reads again
+    reads = [(second, '', f'o{second // 3 % 20}' if second % 3 == 0 else f'once{second}', 100)
+             for second in range(1200)]
+    said = run(capsys, write(reads), '--cache-size', '4%', '--eviction', 'lru')
+    assert 'eviction = lru, admit = second_hit, ' in said and 'read a second time alone gains another' in said
+
+
 def test_where_all_fits_the_simplest_is_recommended(capsys, write):
     assert ', learn = off\n' in run(capsys, write(LOOP), '--cache-size', '100%')
 
 
 def test_what_is_not_worth_its_bytes_is_not_recommended(capsys, write):
     said = run(capsys, write(LOOP), '--cache-size', '100%', '--cache-size', '1GiB', '--eviction', 'lru')
-    assert 'recommended: cache_size = 80 KiB' in said and '1.07e+06 times the cache would gain 0.0 points' in said
+    # ten entries of two pages, of which the water marks keep 92.5 % on average
+    assert 'recommended: cache_size = 86.49 KiB, eviction = lru, admit = all, learn = off\n' in said
+    assert '1.07e+06 times the cache would gain 0.0 points' in said
 
 
 def test_broken_lines_are_shown_with_the_result(capsys, write):

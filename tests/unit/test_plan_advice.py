@@ -2,9 +2,10 @@
 import pytest
 
 from swiftahead.cli.accesslog import Read
-from swiftahead.cli.advice import advise, best_of
+from swiftahead.cli.advice import advise, best_of, with_admission
 from swiftahead.cli.bound import Bound
-from swiftahead.cli.cells import Cell, requests
+from swiftahead.cli.cells import Cell, Question, cells, requests, second_hit_ratio
+from swiftahead.cli.traces import Trace
 from swiftahead.predict.replay import Counts
 
 
@@ -58,6 +59,27 @@ def test_the_reason_has_the_figures():
         '80.0 % of the reads are hits; without prefetching 70.0 %, and for each read that is a hit by it '
         '0.50 objects are fetched in vain; lru without prefetching has 50.0 %; 4 times the cache would '
         'gain 0.1 points more')
+
+
+@pytest.mark.parametrize('ratio, admit', [(0.504, 'all'), (0.506, 'second_hit'), (0.4, 'all')])
+def test_admission_is_recommended_where_it_gains_something(ratio, admit):
+    found = with_admission(advise([cell(500)]), cell(500), ratio)
+    assert found.admit == admit
+    assert ('alone gains another 0.6 points' in found.reason) is (admit == 'second_hit')
+
+
+def test_admission_is_tried_with_prefetching_where_that_is_recommended():
+    reads = [Read(second, '', '', '', f'o{second % 10}', 100) for second in range(300)]
+    question = Question([500], ['lru'], 1, 1000, None)
+    plain, learned = list(cells(Trace('t', reads, False), question, str))
+    ratios = [second_hit_ratio(Trace('t', reads, False), question, found, str) for found in (plain, learned)]
+    assert ratios[0] < 0.1 and ratios[1] > 0.5
+
+
+@pytest.mark.parametrize('eviction', ['lfu', 'gdsf', 's3fifo'])
+def test_each_eviction_may_be_recommended(eviction):
+    found = advise([cell(500), cell(600, eviction)])
+    assert found.cell == cell(600, eviction) and 'lru without prefetching has 50.0 %' in found.reason
 
 
 def test_a_pass_begins_when_the_one_before_has_ended():

@@ -1,5 +1,6 @@
 """What leaves the cache first, and what is let in: one contract, and what each policy is for."""
 import random
+import tracemalloc
 
 import pytest
 
@@ -45,6 +46,17 @@ class TestContract:
         cache['a'] = 7
         assert (cache['a'], cache.currsize, len(cache)) == (7, 7, 1)
 
+    def test_what_took_the_place_of_another_goes_once(self, make):
+        cache = make(10)
+        cache['a'] = 2
+        for _ in range(3):
+            assert cache['a'] == 2
+        cache['a'], cache['b'] = 7, 1
+        assert sorted(cache.popitem() for _ in range(2)) == [('a', 7), ('b', 1)]
+        for name in 'cdefgh':
+            cache[name] = 1
+        assert sorted(cache.popitem()[0] for _ in range(6)) == list('cdefgh')
+
     def test_a_value_that_grows_makes_room_for_itself(self, make):
         cache = make(10)
         cache['a'], cache['b'] = 4, 4
@@ -66,6 +78,22 @@ class TestContract:
         for number in range(200):
             cache[f'once{number}'] = 2
             assert cache.get('hot') == 2, number
+
+    def test_what_is_taken_and_put_back_has_the_place_that_it_had(self, make):
+        cache, again = make(200), make(200)
+        for one in (cache, again):
+            one.update(SIZES)
+        for item in reversed([again.take() for _ in range(3)]):
+            again.put_back(item)
+        assert again.currsize == cache.currsize
+        assert [again.popitem() for _ in SIZES] == [cache.popitem() for _ in SIZES]
+
+    def test_what_is_taken_and_let_go_is_gone(self, make):
+        cache = make(200)
+        cache.update(SIZES)
+        item = cache.take()
+        cache.let_go(item)
+        assert item[0] not in cache and cache.currsize == sum(SIZES.values()) - item[1]
 
     def test_a_clear_leaves_nothing(self, make):
         cache = make(50)
@@ -135,11 +163,22 @@ def test_the_second_time_is_let_in():
 
 
 def test_a_second_time_long_after_the_first_is_a_first_one():
-    admit = SecondHit(100)
-    admit('a')
-    for number in range(500):
+    admit = SecondHit(1000)
+    for number in range(6000):
         admit(f'x{number}')
-    assert not admit('a')
+    # of the first thousand: one in fifty by mistake
+    assert sum(admit(f'x{number}') for number in range(500)) < 50
+
+
+def test_the_sketch_takes_five_bytes_at_most_for_each_name():
+    tracemalloc.start()
+    try:
+        admit = SecondHit(10_000)
+        for number in range(20_000):
+            admit(number)
+        assert tracemalloc.get_traced_memory()[0] < 50_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_few_are_let_in_by_mistake():

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from swiftahead.cache.policies import EVICTIONS
+from swiftahead.cache.policies import EVICTIONS, SecondHit
 from swiftahead.predict import Ahead, Prediction, Schedule, Worth
 from swiftahead.predict.replay import Replay, Request, Settings, replay
 
@@ -21,14 +21,15 @@ def reads(names, start=0.0, gap=1.0, size=100, client='x'):
 class Told:
     """A learner that always expects the same, a second later."""
 
-    def __init__(self, *names, probability=1.0):
-        self.names, self.probability = names, probability
+    def __init__(self, *names, probability=1.0, wait=1.0):
+        self.names, self.probability, self.wait = names, probability, wait
 
-    def __call__(self):
+    def __call__(self, **_):
         return self
 
     def observe(self, read):
-        return [Prediction(read.account, ('c', name), self.probability, read.at + 1.0) for name in self.names]
+        at = read.at + self.wait
+        return [Prediction(read.account, ('c', name), self.probability, at) for name in self.names]
 
 
 def test_without_a_learner_it_is_the_cache_alone():
@@ -38,25 +39,51 @@ def test_without_a_learner_it_is_the_cache_alone():
 
 
 def test_what_is_prefetched_and_read_is_a_hit():
-    run = Replay(settings(100, Told('b')))
+    run = Replay(settings(100, Told('b', wait=10.0)))
     run.run(reads('b'))
-    counts = run.run(reads('ab', start=10))
+    counts = run.run(reads('ab', start=10, gap=10.0))
     assert (counts.hits, counts.prefetched, counts.used, counts.late, counts.backend_gets) == (1, 1, 1, 0, 2)
     assert counts.wasted_bytes == 0
 
 
 def test_what_is_read_while_it_is_on_its_way_is_late_and_not_fetched_twice():
-    run = Replay(settings(100, Told('b'), seconds=5.0))
+    run = Replay(settings(100, Told('b', wait=10.0), seconds=5.0))
     run.run(reads('b'))
-    counts = run.run(reads('ab', start=10))
+    counts = run.run(reads('ab', start=10, gap=10.0))
     assert (counts.hits, counts.prefetched, counts.used, counts.late, counts.backend_gets) == (0, 1, 0, 1, 2)
 
 
 def test_what_is_prefetched_and_not_read_is_wasted():
-    run = Replay(settings(100, Told('b')))
+    run = Replay(settings(100, Told('b', wait=10.0)))
     run.run(reads('b'))
-    counts = run.run([*reads('ac', start=10)])
+    counts = run.run([*reads('ac', start=10, gap=10.0)])
     assert (counts.prefetched, counts.used, counts.wasted_bytes) == (1, 0, 100)
+
+
+@pytest.mark.parametrize('gap, prefetched', [(1.0, 0), (10.0, 1)])
+def test_what_is_hotter_than_what_is_expected_is_not_evicted_for_it(gap, prefetched):
+    run = Replay(settings(100, Told('b', wait=gap)))
+    run.run(reads('b'))
+    assert run.run(reads('ac', start=20, gap=gap)).prefetched == prefetched
+
+
+def test_what_became_hot_while_a_prefetch_was_on_its_way_stays():
+    run = Replay(settings(100, Told('b', wait=10.0), seconds=5.0))
+    run.run(reads('b'))
+    # c comes at 20 s; the fetch of b begins at 19.2 s, when a was idle, and ends at 24.2 s
+    counts = run.run([*reads('a', start=10), *reads('ccc', start=20, gap=2.0), *reads('c', start=25)])
+    assert (counts.prefetched, counts.hits, counts.used) == (1, 3, 0)
+
+
+@pytest.mark.parametrize('admission, hits', [(None, 3), (SecondHit, 2)])
+def test_what_is_not_let_in_at_its_first_read_is_at_its_second(admission, hits):
+    counts = replay(reads('abaaa'), settings(1000, None, admission=admission))
+    assert (counts.hits, counts.backend_gets) == (hits, 5 - hits)
+
+
+def test_what_is_prefetched_is_let_in_at_once():
+    run = Replay(settings(1000, Told('b'), admission=SecondHit), {('a', 'c', 'b'): 100})
+    assert run.run(reads('ab', gap=5.0)).used == 1
 
 
 def test_no_more_is_fetched_at_a_time_than_is_allowed():

@@ -1,6 +1,6 @@
 """What was read lately, for who is about to evict."""
 from swiftahead.predict import Prediction
-from swiftahead.sidecar.fetches import IDLE_LEAST, idle_for
+from swiftahead.predict.idle import IDLE_LEAST, idle_for
 from swiftahead.sidecar.uses import Uses
 
 NAMES = [f'{number:048x}' for number in range(5)]
@@ -11,6 +11,14 @@ def test_the_last_use_counts():
     uses.note(NAMES[0], 1.0)
     uses.note(NAMES[0], 2.0)
     assert (uses.last(NAMES[0]), uses.last(NAMES[1])) == (2.0, None)
+
+
+def test_what_another_took_the_place_of_has_no_last_use():
+    uses = Uses()
+    uses.note(NAMES[0], 1.0)
+    uses.forget(NAMES[0])
+    uses.forget(NAMES[1])
+    assert (uses.last(NAMES[0]), len(uses)) == (None, 0)
 
 
 def test_no_more_are_kept_than_were_asked_for_and_the_oldest_go():
@@ -28,6 +36,10 @@ def expected(at, probability=1.0):
 def test_what_is_expected_later_or_less_surely_evicts_only_what_is_colder():
     assert idle_for(expected(10.0), now=0.0) == 20.0
     assert idle_for(expected(10.0, 0.5), now=0.0) == 40.0
+
+
+def test_what_nobody_predicted_has_no_time_of_its_own():
+    assert idle_for(expected(10.0, 0.0), now=0.0) is None
 
 
 def test_what_is_expected_at_once_evicts_nothing_of_this_moment():

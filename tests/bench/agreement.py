@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Whether the sidecar's cache hits as often as `swiftahead plan` says: one trace through both.
+
+    python tests/bench/agreement.py TRACE [--cache-size 10] [--passes 10] [--json FILE] [--rst]
+
+The one side is the replay of `plan`; the other a cache folder with the sidecar's own keeper, into which each miss
+is written, checked and linked, and out of which files are evicted. Bodies are as large as the trace says, divided
+by --scale.
+"""
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from hashlib import md5
+from pathlib import Path
+
+if __name__ == '__main__':
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from helpers import ListLogger
+
+from bench import common
+from bench.common import Table
+from swiftahead.cache import EntryMeta, Stamp, Store
+from swiftahead.cache.entry import expected_disk_bytes
+from swiftahead.cache.orders import ORDERS
+from swiftahead.cache.policies import ADMISSIONS, EVICTIONS
+from swiftahead.cli.accesslog import Read
+from swiftahead.cli.cells import requests
+from swiftahead.cli.plan import KEPT
+from swiftahead.cli.traces import read_all
+from swiftahead.conf.naming import ObjectName
+from swiftahead.predict.replay import Request, Settings, replay
+from swiftahead.sidecar.evictor import Limits, Tools
+from swiftahead.sidecar.keeper import Keeper
+
+# in points of the object hit ratio
+MOST = 1.0
+NOTES = (
+    'The cache size is percent of what all objects take on disk. The second column of the keeper has the default '
+    'water marks, 95 and 90 percent, and the cache_size that plan recommends for that, with the marks in mind.',
+)
+
+
+def arguments(argv=None):
+    parser = common.parser(__doc__)
+    parser.add_argument('trace', help='CSV with the header offset_ms[,client],object,bytes, or an access log')
+    parser.add_argument('--cache-size', type=float, default=10, metavar='PERCENT', help='(%(default)s)')
+    parser.add_argument('--passes', type=int, default=10, help='(%(default)s)')
+    parser.add_argument('--scale', type=int, default=1, help='sizes are divided by it (%(default)s)')
+    return parser.parse_args(argv)
+
+
+class Cache:
+    """The sidecar's part of a read, and of the filter's what it needs: is it there, and if not, here it is."""
+
+    def __init__(self, folder: Path, limits: Limits):
+        self.store = Store.create(folder)
+        self.now = 0.0
+        self.keeper = Keeper(self.store, limits, ListLogger(), Tools(clock=lambda: self.now))
+        self.keeper.load()
+
+    def read(self, request: Request) -> bool:
+        """Whether it was a hit."""
+        self.now, name = request.at, name_of(request)
+        is_hit = self.store.has(name)
+        if is_hit:
+            self.keeper.touch(self.store.naming.entry(name))
+        else:
+            self._admit(name, request.bytes, 'read')
+        return is_hit
+
+    def prefetch(self, request: Request, idle: float) -> bool:
+        """Fetched ahead, if what must go for it was idle for so many seconds; whether it was."""
+        self.now, name = request.at, name_of(request)
+        return (not self.store.has(name) and self.keeper.may_prefetch(idle=idle)
+                and self._admit(name, request.bytes, 'prefetch', idle))
+
+    def _admit(self, name, size, origin, idle=None):
+        admitted = self.keeper.admit(self._spooled(name, size, origin), idle)
+        if admitted:
+            os.utime(self.store.layout.entry(self.store.naming.entry(name)), (self.now, self.now))
+        return admitted
+
+    def _spooled(self, name, size, origin):
+        body = b'x' * size
+        headers = (('Content-Length', str(size)), ('Etag', md5(body, usedforsecurity=False).hexdigest()),
+                   ('X-Backend-Timestamp', '1700000000.00000'))
+        meta = EntryMeta(name, 0, headers, size, origin, self.now)
+        writer = self.store.writer(meta)
+        try:
+            writer.write(body)
+            writer.finish(Stamp('token', self.now))
+        finally:
+            writer.close()
+        return writer.name
+
+
+def name_of(request: Request) -> ObjectName:
+    return ObjectName(request.account or 'AUTH_a', request.container or 'c', request.object)
+
+
+def kept_hits(reads: Sequence[Request], limits: Limits, folder: Path) -> int:
+    """Hits of a real cache folder, which at the end holds what its index says."""
+    cache = Cache(folder, limits)
+    hits = sum(cache.read(request) for request in reads)
+    held = {item.entry_name: item.disk_bytes for item in cache.store.linked()}
+    assert sum(held.values()) == cache.keeper.holdings.total <= limits.size
+    assert held == {name: cache.keeper.holdings.size_of(name) for name in held}
+    return hits
+
+
+def planned_hits(reads: Sequence[Request], limits: Limits) -> int:
+    """Hits of plan's replay, of entries as large as they are on disk."""
+    return replay(on_disk(reads), settings(limits)).hits
+
+
+def settings(limits: Limits) -> Settings:
+    return Settings(limits.size, EVICTIONS[limits.eviction], None, lambda size: 0.0,
+                    admission=ADMISSIONS[limits.admit])
+
+
+def on_disk(reads: Sequence[Request]) -> list[Request]:
+    return [read._replace(bytes=expected_disk_bytes(read.bytes)) for read in reads]
+
+
+def footprint(reads: Sequence[Read] | Sequence[Request]) -> int:
+    """Bytes on disk of all objects."""
+    return sum({read[2:5]: expected_disk_bytes(read.bytes) for read in reads}.values())
+
+
+def rows(reads: Sequence[Request], size: int, admit: str) -> Iterator[tuple]:
+    whole = partial(Limits, size, 100, 100, 0, admit=admit)
+    marks = partial(Limits, int(size / KEPT), 95, 90, 0, admit=admit)
+    for eviction in ORDERS:
+        planned = planned_hits(reads, whole(eviction=eviction)) / len(reads) * 100
+        kept = []
+        for make in (whole, marks):
+            with tempfile.TemporaryDirectory(prefix='swiftahead-') as folder:
+                kept.append(kept_hits(reads, make(eviction=eviction), Path(folder) / 'cache') / len(reads) * 100)
+        common.say(f'  {eviction}, {admit}: {planned:.2f} {kept[0]:.2f} {kept[1]:.2f}')
+        yield eviction, admit, planned, *(cell for one in kept for cell in (
+            one, common.judged(abs(one - planned), most=MOST)))
+
+
+def main(argv=None) -> None:
+    args = arguments(argv)
+    facts = common.machine()
+    trace, = read_all([args.trace], common.say)
+    scaled = [read._replace(bytes=read.bytes // args.scale) for read in trace.reads]
+    reads = [request for number in range(args.passes) for request in requests(scaled, number)]
+    size = int(footprint(scaled) * args.cache_size / 100)
+    table = Table(f'{len(reads):,} reads of {Path(args.trace).name}, {size:,} bytes: hits in percent',
+                  ('eviction', 'admit', 'plan', 'keeper', 'points off', 'with water marks', 'points off'),
+                  [row for admit in ADMISSIONS for row in rows(reads, size, admit)])
+    common.show(args, facts, [table], notes=NOTES)
+
+
+if __name__ == '__main__':
+    sys.exit(common.run(main))

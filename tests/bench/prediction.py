@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""What prediction reaches on two traces, by the replay of `swiftahead plan`: one table, as in doc/prediction.rst.
+
+    python tests/bench/prediction.py --sequence FILE --crowd FILE [--rst] [--json FILE]
+
+--sequence: one client that reads the same sequence again and again; --crowd: many clients of a web server. Both
+are traces as `swiftahead plan` reads them (`offset_ms[,client],object,bytes`). The cache is 10 % of the footprint
+unless said.
+"""
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+if __name__ == '__main__':
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from bench import common, worlds
+from bench.common import Table
+from swiftahead.cache.policies import EVICTIONS
+from swiftahead.cli.accesslog import Read
+from swiftahead.cli.cells import fetch_seconds
+from swiftahead.cli.listing import sizes
+from swiftahead.cli.traces import LogError, read_all
+from swiftahead.predict import Ahead
+from swiftahead.predict import Read as Seen
+from swiftahead.predict.replay import Counts, Replay, Request, Settings
+
+DECISION_MICROSECONDS, TRANSITION_BYTES = 50.0, 200.0
+NOTES = (
+    'Hits are of objects. Precision: prefetched and used / prefetched. What is made of the trace for "disturbed", '
+    '"four clients" and "listing" is in tests/bench/worlds.py, seeded. A decision is one call of the learner, '
+    'which takes note of a read and predicts; process time over all reads of a trace. Bytes are those of all that '
+    'the learner holds at the end, divided by the transitions that it knows.',
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """None: nothing is wanted of it."""
+    hits: float | None = None
+    bytes: float | None = None
+    precision: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """
+    :param passes: reads of each pass; the last one counts
+    :param percent: of the footprint
+    """
+    name: str
+    passes: Sequence[Sequence[Read]]
+    eviction: str
+    wanted: Wanted
+    percent: int = 10
+    listing: dict | None = None
+
+    def counts(self) -> Counts:
+        size = sum(sizes(self.passes[0]).values()) * self.percent // 100
+        replay = Replay(Settings(size, EVICTIONS[self.eviction], Ahead, fetch_seconds), self.listing)
+        return [replay.run(one) for one in after_each_other(self.passes)][-1]
+
+
+def after_each_other(passes) -> Iterator[Iterator[Request]]:
+    begin = 0.0
+    for reads in passes:
+        yield (Request(begin + read.at - reads[0].at, *read[1:]) for read in reads)
+        begin += reads[-1].at - reads[0].at + 1
+
+
+def lines(sequence: Sequence[Read], crowd: Sequence[Read]) -> Iterator[Line]:
+    yield Line('sequence, pass 1', [sequence], 'lru', Wanted(0.555, None, 0.6))
+    yield Line('sequence, pass 1', [sequence], 'gdsf', Wanted(0.62))
+    yield Line('sequence, pass 1, listing', [sequence], 'gdsf', Wanted(0.68, None, 0.35),
+               listing=worlds.listing(sequence))
+    yield Line('sequence, pass 2', [sequence] * 2, 'lru', Wanted(0.955, 0.84, 0.9))
+    yield Line('sequence, pass 2', [sequence] * 2, 'gdsf', Wanted(0.975, 0.84, 0.9))
+    for eviction in ('lru', 'gdsf'):
+        yield Line('four clients, pass 2', [worlds.interleaved(sequence)] * 2, eviction, Wanted(0.96))
+    for share, said in ((worlds.FEW, 'a thirtieth each'), (worlds.MANY, 'a tenth each')):
+        for eviction in ('lru', 'gdsf'):
+            yield Line(f'pass 2 disturbed, {said}', [sequence, worlds.disturbed(sequence, share)], eviction,
+                       Wanted(0.92, None, 0.65))
+    for percent, hits in ((10, 0.9), (2, 0.83), (1, 0.76)):
+        for eviction in ('lru', 'gdsf', 's3fifo', 'lfu'):
+            yield Line(f'crowd, cache {percent} %', [crowd], eviction, Wanted(hits, None, 0.5), percent)
+
+
+def row(line: Line, counts: Counts) -> tuple:
+    precision = counts.used / counts.prefetched if counts.prefetched else None
+    found = (counts.hits / counts.requests, counts.hit_bytes / counts.bytes, precision)
+    wanted = (line.wanted.hits, line.wanted.bytes, line.wanted.precision)
+    told = [cell for value, least in zip(found, wanted, strict=True)
+            for cell in (value and f'{value:.3f}', common.judged(value, least))]
+    return line.name, line.eviction, *told, counts.prefetched, counts.late
+
+
+def costs(name: str, reads: Sequence[Read]) -> tuple:
+    seen = [Seen(read.account, read.client, (read.container, read.object), read.at, read.bytes) for read in reads]
+    learner = Ahead()
+    begin = time.process_time()
+    for one in seen:
+        learner.observe(one)
+    microseconds = (time.process_time() - begin) / len(seen) * 1e6
+    held = bytes_held(seen) / transitions(learner)
+    return (name, microseconds, common.judged(microseconds, most=DECISION_MICROSECONDS), held,
+            common.judged(held, most=TRANSITION_BYTES))
+
+
+def bytes_held(seen: Sequence[Seen]) -> int:
+    tracemalloc.start()
+    learner = Ahead()
+    try:
+        for one in seen:
+            # names of its own, as they come from the queue
+            learner.observe(replace(one, key=(one.key[0], f'{one.key[1]} '[:-1])))
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def transitions(learner: Ahead) -> int:
+    return sum(len(followers) for _, account in learner.accounts for followers in account.followers.values())
+
+
+def arguments(argv=None):
+    parser = common.parser(__doc__)
+    parser.add_argument('--sequence', metavar='FILE', required=True, help='one client, the same sequence again')
+    parser.add_argument('--crowd', metavar='FILE', required=True, help='many clients of a web server')
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> None:
+    args = arguments(argv)
+    facts = common.machine()
+    try:
+        sequence, crowd = (trace.reads for trace in read_all([args.sequence, args.crowd], lambda text: None))
+    except LogError as error:
+        raise common.BenchError(str(error)) from None
+    rows = []
+    for line in lines(sequence, crowd):
+        rows.append(row(line, line.counts()))
+        common.say('  ' + ', '.join(common.cell(one) for one in rows[-1]))
+    tables = [
+        Table('Hits and precision with prefetching',
+              ('reads', 'eviction', 'hits', 'wanted', 'bytes', 'wanted', 'precision', 'wanted', 'prefetched',
+               'late'), rows),
+        Table('What a decision costs',
+              ('reads', 'us each', 'wanted', 'bytes for each transition', 'wanted'),
+              [costs('sequence, twice', [*sequence, *sequence]), costs('crowd', crowd)])]
+    common.show(args, facts, tables, (), NOTES)
+
+
+if __name__ == '__main__':
+    sys.exit(common.run(main))

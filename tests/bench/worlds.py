@@ -1,0 +1,47 @@
+"""Reads made of a trace: several readers of one sequence, a sequence that is followed badly, a listing of which
+half is never read. Seeded, so that each run makes the same."""
+from collections.abc import Sequence
+from random import Random
+
+from swiftahead.cli.accesslog import Read
+from swiftahead.cli.listing import sizes
+
+FEW, MANY = 0.1 / 3, 0.1
+
+
+def interleaved(reads: Sequence[Read], clients: int = 4) -> list[Read]:
+    """Each client reads the whole sequence, one read a second, and begins where another is a part of the way."""
+    count = len(reads)
+    return [reads[(number + client * count // clients) % count]._replace(at=number + client / clients,
+                                                                         client=str(client))
+            for number in range(count) for client in range(clients)]
+
+
+def disturbed(reads: Sequence[Read], share: float, seed: int = 7) -> list[Read]:
+    """That share of the reads is left out, as many are put in from elsewhere in the trace, and as many are swapped
+    with the next; one read a second."""
+    chance, left, made = Random(seed), list(reads), []
+    number = 0
+    while number < len(left):
+        if chance.random() < share:
+            number += 1
+            continue
+        if chance.random() < share:
+            made.append(chance.choice(left))
+        if chance.random() < share and number + 1 < len(left):
+            made += left[number + 1], left[number]
+            number += 2
+            continue
+        made.append(left[number])
+        number += 1
+    return [read._replace(at=float(at)) for at, read in enumerate(made)]
+
+
+def listing(reads: Sequence[Read], seed: int = 1) -> dict[tuple, int]:
+    """All names that are read, and as many that nobody reads, at random places in the order."""
+    chance, found = Random(seed), sizes(reads)
+    names, known = sorted(found), list(found.values())
+    for number in range(len(names)):
+        account, container, name = chance.choice(names)
+        found[account, container, f'{name}~{number}'] = chance.choice(known)
+    return found
