@@ -50,7 +50,7 @@ class Followers:
     """
     :param key: the object
     """
-    __slots__ = ('key', 'reads', 'size_code', '_usual', '_rows', '_tallies', '_near', '_near_tallies')
+    __slots__ = ('key', 'reads', 'size_code', '_usual', '_asked', '_rows', '_tallies', '_near', '_near_tallies')
 
     def __init__(self, key: ObjectKey):
         self.key = key
@@ -60,6 +60,8 @@ class Followers:
         self.size_code = 0
         # the best of order one, until something is added
         self._usual: Next | None = None
+        # what `best` was asked for last and its answer, until something is added: in a crowd it is asked again
+        self._asked: tuple[ObjectKey | None, ObjectKey | None, bool, list[Next]] | None = None
         # what came, what was read before, and before that
         self._rows: list[ObjectKey | None] = []
         # count and gap of each
@@ -75,7 +77,7 @@ class Followers:
 
     def add(self, key: ObjectKey, before: ObjectKey | None, before_that: ObjectKey | None, gap: float) -> None:
         rows, tallies, code = self._rows, self._tallies, to_code(gap)
-        self._usual = None
+        self._usual = self._asked = None
         for place in range(0, len(rows), 3):
             if rows[place] == key and rows[place + 1] == before and rows[place + 2] == before_that:
                 at = place // 3 * 2
@@ -109,12 +111,18 @@ class Followers:
 
         :param all_orders: False: not order two, where there is order three
         """
-        rows = self._rows
+        rows, asked = self._rows, self._asked
         if not rows:
             return []
         if len(rows) == 3:
             order = 1 + (rows[1] is before) * (1 + (rows[2] is before_that))
             return [self._most_often((0,), order)]
+        if asked is None or asked[0] is not before or asked[1] is not before_that or asked[2] is not all_orders:
+            asked = self._asked = before, before_that, all_orders, self._best(before, before_that, all_orders)
+        return asked[3]
+
+    def _best(self, before, before_that, all_orders):
+        rows = self._rows
         if self._usual is None:
             self._usual = self._most_often(range(len(rows) // 3), 1)
         found = [self._usual]
@@ -135,13 +143,12 @@ class Followers:
             place, = places
             return Next(rows[3 * place], order, tallies[2 * place], 0, SECONDS[tallies[2 * place + 1]])
         counts: dict = {}
-        gaps = {}
         for place in places:
             key = rows[3 * place]
             counts[key] = counts.get(key, 0) + tallies[2 * place]
-            gaps[key] = tallies[2 * place + 1]
-        key = max(counts, key=counts.__getitem__)
-        return Next(key, order, counts[key], sum(counts.values()) - counts[key], SECONDS[gaps[key]])
+        key = max(counts, key=counts.__getitem__) if len(counts) > 1 else rows[3 * places[0]]
+        latest = next(place for place in reversed(places) if rows[3 * place] is key)
+        return Next(key, order, counts[key], sum(counts.values()) - counts[key], SECONDS[tallies[2 * latest + 1]])
 
     # what came soon
 
@@ -197,4 +204,4 @@ class Followers:
             raise ValueError('not as many as there should be')
         self._rows, self._near = keys[:3 * rows], [key for key in keys[3 * rows:] if key is not None]
         self._tallies, self._near_tallies = bytearray(tallies[:2 * rows]), bytearray(tallies[2 * rows:])
-        self._usual = None
+        self._usual = self._asked = None

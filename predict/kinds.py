@@ -25,8 +25,10 @@ USUAL_OTHERS = (0, 1, 2, 3, 6, 12)
 
 
 def next_kind(order: int, count: int, others: int) -> int:
-    count, others = min(count, COUNTS), FEW[others] if others < len(FEW) else OTHERS - 1
-    return ((order - 1) * COUNTS + count - 1) * OTHERS + others
+    # it is called several times for each read, and a comparison is quicker than min()
+    if count > COUNTS:
+        count = COUNTS
+    return ((order - 1) * COUNTS + count - 1) * OTHERS + (FEW[others] if others < len(FEW) else OTHERS - 1)
 
 
 def path_kind(step: int, chance: float) -> int:
