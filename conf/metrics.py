@@ -96,6 +96,8 @@ SIDECAR_COUNTERS = (
     _counter('no_room', 'fetches that were not begun because the disk is too full'),
     _counter('throttled', 'predictions not acted upon, since too little of what was fetched for their account was '
              'read'),
+    _counter('listings', 'containers whose listing was asked for names next to what is read',
+             values=('read', 'failed')),
     _counter('manifests', 'manifests of large objects that were read to fetch segments ahead'),
     _counter('manifests_failed', 'manifests that could not be had, or are none'),
     _counter('warmed', 'objects fetched because someone asked for their container'),

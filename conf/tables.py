@@ -91,6 +91,9 @@ PREFETCHER = Table('prefetcher', (
            'least probability at which an object of the usual size is fetched ahead'),
     Option('window', seconds(0.001), '60', 'seconds within which one read counts as following another'),
     Option('look_ahead', number(int, 1, 64), '8', 'steps that are looked ahead at most'),
+    Option('neighbours', boolean, 'on',
+           'whether objects are fetched ahead that nobody has read, since they stand next to those that are in '
+           'the listing of their container'),
     Option('max_object_size', size, '1 GiB', 'objects above this size are not fetched ahead'),
     Option('poll_interval', seconds(0.01, 5), '1',
            'seconds between two looks at the queue when no wake-up came'),

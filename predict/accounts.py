@@ -59,7 +59,7 @@ class Accounts:
     def of(self, name: str) -> Account:
         account = self._accounts.get(name)
         if account is None:
-            neighbours = Neighbours(self._names, self._neighbour_threshold) if self._names else None
+            neighbours = None if self._names is None else Neighbours(self._names, self._neighbour_threshold)
             account = self._accounts[name] = Account(neighbours)
             if len(self._accounts) > max(1, self._max_contexts // CONTEXTS_OF_ACCOUNT):
                 self._forget_oldest()

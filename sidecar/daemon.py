@@ -21,6 +21,7 @@ from .keeper import Keeper
 from .learned import Learned
 from .listening import listen
 from .mover import MoverPart
+from .names import Names
 from .pace import Pace
 from .prefetcher import Parts, Prefetcher
 from .report import spool_size, write_report
@@ -158,11 +159,12 @@ class Worker:
         tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': own.swift_dir}), logger)
         fetcher = Fetcher(make_client(settings), store, tokens,
                           FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
-        learner = Ahead(prefetcher.threshold, prefetcher.window, prefetcher.look_ahead,
-                        prefetcher.max_contexts) if prefetcher.learn else None
-        self._learned = Learned(store.layout.objects.parent, learner, logger) if learner else None
         self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
                          lambda: count('backoffs'))
+        names = Names(fetcher, prefetcher.max_contexts, lambda: not self.pace.is_stopped, count, logger)
+        learner = Ahead(prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
+                        names if prefetcher.neighbours else None) if prefetcher.learn else None
+        self._learned = Learned(store.layout.objects.parent, learner, logger) if learner else None
         parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
                       look_ahead=prefetcher.look_ahead)
         self.prefetcher = Prefetcher(parts, prefetcher.concurrency, logger)

@@ -1,7 +1,9 @@
 """Fetching objects ahead, through one InternalClient for the process."""
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from cachetools import TTLCache
 from swift.common.concurrency import sleep
@@ -21,8 +23,8 @@ CONTAINER_SECONDS = 60
 CONTAINERS = 10_000
 # never read by a pipeline that has the filter, but told to whoever looks at the requests
 NO_PREFETCH = {'X-No-Prefetch': 'true'}
-
-
+# an InternalClient sees these names, unless it is told otherwise in just these letters
+ALLOW_RESERVED = 'x-backend-allow-reserved-names'
 # a client that sends nothing for long is one that Swift's servers hang up on
 MOST_SLEEP = 5.0
 # what a backend answers that is down, full or has too much to do
@@ -196,6 +198,20 @@ class Fetcher:
                 yield ObjectName(account, container, item['name']), int(item['bytes'])
         except UnexpectedResponse as error:
             raise _failure(error, 'listing: ') from None
+
+    def page(self, name: ObjectName, limit: int, reverse: bool = False) -> list[tuple[str, int]]:
+        """Names and lengths of the objects after that one in its container's listing, or before it, the nearest
+        first; at most so many, and no reserved ones.
+
+        :raises NotFetched: where it cannot be listed
+        """
+        query = {'format': 'json', 'limit': limit, 'marker': name.object, 'reverse': str(reverse).lower()}
+        path = f'{self._client.make_path(name.account, name.container)}?{urlencode(query)}'
+        try:
+            resp = self._client.make_request('GET', path, {ALLOW_RESERVED: 'false'}, (2,))
+        except UnexpectedResponse as error:
+            raise _failure(error, 'listing: ') from None
+        return [(item['name'], int(item['bytes'])) for item in json.loads(resp.body or '[]')]
 
 
 def _at_most(body, length):

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 import labs
+from prometheus_client.parser import text_string_to_metric_families
 
 from swiftahead.lab import Lab
 
@@ -175,3 +177,28 @@ def flush_memcached(lab: Lab) -> None:
         connected.sendall(b'flush_all\r\n')
         assert connected.recv(100) == b'OK\r\n'
     _token.cache_clear()
+
+
+# what the sidecar tells of itself
+
+def port(lab):
+    conf = ConfigParser()
+    conf.read(lab.conf_path('sidecar'))
+    return conf.getint('status', 'bind_port')
+
+
+def ask(lab, path, method='GET'):
+    with closing(http.client.HTTPConnection('127.0.0.1', port(lab), timeout=30)) as client:
+        client.request(method, path)
+        response = client.getresponse()
+        return response.status, response.read().decode()
+
+
+def metrics(lab):
+    """{name, or name and value of the label: number}; empty where nobody answers."""
+    try:
+        _, text = ask(lab, '/metrics')
+    except OSError:
+        return {}
+    return {' '.join((sample.name.removeprefix('swiftahead_'), *sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(text) for sample in family.samples}

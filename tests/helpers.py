@@ -213,10 +213,14 @@ class FakeCluster:
 
     def _listing(self, env, path):
         asked = dict(parse_qsl(env['QUERY_STRING']))
+        marker, reverse = asked.get('marker', ''), asked.get('reverse') == 'true'
         found = [{'name': key[len(path) + 1:], 'bytes': int(dict(headers)['Content-Length'])}
-                 for key, (headers, _) in sorted(self.objects.items()) if key.startswith(path + '/')]
-        return json.dumps([item for item in found if item['name'] > asked.get('marker', '')
-                           and item['name'].startswith(asked.get('prefix', ''))]).encode()
+                 for key, (headers, _) in sorted(self.objects.items(), reverse=reverse)
+                 if key.startswith(path + '/')]
+        shown = [item for item in found
+                 if not marker or (item['name'] < marker if reverse else item['name'] > marker)
+                 if item['name'].startswith(asked.get('prefix', ''))]
+        return json.dumps(shown[:int(asked.get('limit', 10000))]).encode()
 
 
 def make_swift_dir(folder: Path, monkeypatch) -> None:

@@ -1,16 +1,13 @@
 """The numbers of a real node: exact, and not gone back whatever is killed."""
-import http.client
 import json
 import os
 import signal
 import uuid
-from configparser import ConfigParser
-from contextlib import closing
 
 import clients
 import pytest
+from clients import ask, metrics, port
 from processes import children, listening, sockets, workers
-from prometheus_client.parser import text_string_to_metric_families
 
 from swiftahead.lab import Lab
 from swiftahead.sidecar.daemon import PARTS
@@ -40,35 +37,12 @@ def container(lab):
     return path
 
 
-def port(lab):
-    conf = ConfigParser()
-    conf.read(lab.conf_path('sidecar'))
-    return conf.getint('status', 'bind_port')
-
-
-def ask(lab, path, method='GET'):
-    with closing(http.client.HTTPConnection('127.0.0.1', port(lab), timeout=30)) as client:
-        client.request(method, path)
-        response = client.getresponse()
-        return response.status, response.read().decode()
-
-
 def health(lab):
     """Status 0 where nobody answers."""
     try:
         return ask(lab, '/healthz')
     except OSError:
         return 0, ''
-
-
-def metrics(lab):
-    """{name, or name and value of the label: number}; empty where nobody answers."""
-    try:
-        _, text = ask(lab, '/metrics')
-    except OSError:
-        return {}
-    return {' '.join((sample.name.removeprefix('swiftahead_'), *sample.labels.values())): sample.value
-            for family in text_string_to_metric_families(text) for sample in family.samples}
 
 
 class Reader:

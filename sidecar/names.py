@@ -1,0 +1,143 @@
+"""The names around those that are read, from their containers' listings: asked for sparingly, in the background.
+
+A container is asked once a few of its objects were read, for a page around the last one: a few hundred names
+before it and after it. Who reads on within the page, which is so where names have an order that readers follow,
+asks for no more. What is not here yet is not waited for. What is asked for is bounded thrice: one page at a time
+for the whole process, so many in a second, and for an account no more than one in so many of its reads.
+"""
+import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+from swift.common.concurrency import Timeout, spawn_n
+
+from ..conf.naming import ObjectName
+from ..predict import ObjectKey
+from .fetcher import Fetcher, NotFetched
+
+# reads of a container before it is asked for a page
+FEW_READS = 3
+# reads of an account for each page
+READS_FOR_A_PAGE = 20
+# seconds between two pages, of the process
+PAUSE = 1.0
+# names of a page before the one that is read, and after it: readers go on rather than back
+BEFORE, AFTER = 200, 800
+# seconds after which a page is asked for anew where it is of use, and where it could not be had
+FRESH_SECONDS, FAILED_SECONDS = 3600.0, 300.0
+CONTAINERS = 10_000
+
+Sides = tuple[Sequence[tuple[str, int]], Sequence[tuple[str, int]]]
+NOTHING: Sides = ((), ())
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    :param names: in the order of the listing
+    :param sizes: bytes of each
+    :param is_first: whether nothing is before them
+    :param is_last: whether nothing is after them
+    :param until: when it is no longer believed, in seconds of the clock
+    """
+    names: list[str]
+    sizes: array
+    is_first: bool
+    is_last: bool
+    until: float
+
+    def sides(self, name: str, reach: int) -> tuple[Sides, bool]:
+        """What is before and after the name, the nearest first; and whether that is all there is to know."""
+        names, count = self.names, len(self.names)
+        place = bisect_left(names, name)
+        after = place + (place < count and names[place] == name)
+        if after == place and (place == 0 and not self.is_first or place == count and not self.is_last):
+            # outside: what is between the page and the name, nobody knows
+            return NOTHING, False
+        before, behind = slice(max(0, place - reach), place), slice(after, after + reach)
+        is_whole = (place >= reach or self.is_first) and (after + reach <= count or self.is_last)
+        return (self._items(before)[::-1], self._items(behind)), is_whole
+
+    def _items(self, part: slice) -> list[tuple[str, int]]:
+        return list(zip(self.names[part], self.sizes[part], strict=True))
+
+
+class Names:
+    """As `predict.neighbours.Names` wants it; never waits.
+
+    :param most: names that are remembered
+    :param may_ask: whether the backend is well enough for it
+    :param count: counts a metric: name, by, reason
+    """
+
+    def __init__(self, fetcher: Fetcher, most: int, may_ask: Callable[[], bool], count: Callable, logger,
+                 clock: Callable[[], float] = time.monotonic):
+        self._fetcher = fetcher
+        self._may_ask = may_ask
+        self._count = count
+        self._logger = logger
+        self._clock = clock
+        # a page of each container, those used longest ago go first
+        self._pages: LRUCache[tuple[str, str], Page] = LRUCache(most, _weight)
+        self._reads: LRUCache[tuple[str, str], int] = LRUCache(CONTAINERS)
+        self._credit: LRUCache[str, int] = LRUCache(CONTAINERS)
+        self._is_asking = False
+        self._asked_at = float('-inf')
+
+    def __len__(self):
+        return sum(len(page.names) for page in self._pages.values())
+
+    def __call__(self, account: str, key: ObjectKey, reach: int) -> Sides:
+        """(name, bytes) before and after the object, the nearest first; what is known."""
+        container, name = key
+        place = account, container
+        self._credit[account] = min(self._credit.get(account, READS_FOR_A_PAGE) + 1, READS_FOR_A_PAGE)
+        self._reads[place] = min(self._reads.get(place, 0) + 1, FEW_READS)
+        page = self._pages.get(place)
+        sides, is_whole = page.sides(name, reach) if page else (NOTHING, False)
+        if page is None or self._clock() >= page.until or not is_whole:
+            self._ask(ObjectName(account, container, name))
+        return sides
+
+    def _ask(self, name):
+        """Have the page around it fetched, if that is not too much."""
+        now = self._clock()
+        if (self._is_asking or now - self._asked_at < PAUSE or not self._may_ask()
+                or self._reads[name.account, name.container] < FEW_READS
+                or self._credit[name.account] < READS_FOR_A_PAGE):
+            return
+        self._is_asking, self._asked_at, self._credit[name.account] = True, now, 0
+        spawn_n(self._fetch, name)
+
+    def _fetch(self, name):
+        """Runs in a green thread of its own, and raises nothing."""
+        page, outcome = Page([], array('Q'), True, True, self._clock() + FAILED_SECONDS), 'failed'
+        try:
+            page, outcome = self._around(name), 'read'
+        except (NotFetched, ValueError, KeyError) as error:
+            self._logger.debug('no names around %s: %s', name.quoted, error)
+        except (Exception, Timeout) as error:  # noqa: BLE001 - whatever one container meets, the others go on
+            self._logger.warning('no names around %s: %r', name.quoted, error)
+        finally:
+            self._is_asking = False
+        self._count('listings', reason=outcome)
+        if _weight(page) <= self._pages.maxsize:
+            self._pages[name.account, name.container] = page
+
+    def _around(self, name) -> Page:
+        if self._fetcher.container(name.account, name.container).opted_out:
+            raise NotFetched('the container has opted out')
+        before = self._fetcher.page(name, BEFORE, reverse=True)
+        # with the name itself, unless it is gone
+        marker = before[0][0] if before else ''
+        after = self._fetcher.page(ObjectName(name.account, name.container, marker), AFTER)
+        items = before[::-1] + after
+        return Page([item[0] for item in items], array('Q', [item[1] for item in items]),
+                    len(before) < BEFORE, len(after) < AFTER, self._clock() + FRESH_SECONDS)
+
+
+def _weight(page: Page) -> int:
+    return len(page.names) + 1
