@@ -15,7 +15,8 @@ from demo.main import heed_signals
 from swiftahead.lab import LabError
 
 BENCH = Path(__file__).resolve().parent
-DEBIAN_PACKAGES = {'wrk': 'wrk', 'nginx': 'nginx-light', 'memcached': 'memcached', 'rsync': 'rsync'}
+DEBIAN_PACKAGES = {'haproxy': 'haproxy', 'memcached': 'memcached', 'nginx': 'nginx-light', 'rsync': 'rsync',
+                   'wrk': 'wrk'}
 
 
 class BenchError(Exception):

@@ -87,6 +87,8 @@ def lines(sequence: Sequence[Read], crowd: Sequence[Read]) -> Iterator[Line]:
     for percent, hits in ((10, 0.9), (2, 0.83), (1, 0.76)):
         for eviction in ('lru', 'gdsf', 's3fifo', 'lfu'):
             yield Line(f'crowd, cache {percent} %', [crowd], eviction, Wanted(hits, None, 0.5), percent)
+        yield Line(f'crowd, cache {percent} %, listing', [crowd], 'gdsf', Wanted(hits, None, 0.5), percent,
+                   worlds.listing(crowd))
 
 
 def row(line: Line, counts: Counts) -> tuple:
