@@ -171,6 +171,8 @@ def _print(answer, stream, with_table):
         print(file=stream)
     print(f'recommended: {_conf(answer, known)}', file=stream)
     print(f'  because {answer.advice.reason}', file=stream)
+    if answer.advice.cell is not None:
+        print("  (in the sidecar's conf: learn belongs into [prefetcher], the others into [sidecar])", file=stream)
 
 
 def _conf(answer, known):

@@ -10,7 +10,7 @@ gives each request to the next proxy, or all of a client to the same one.
 """
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -53,11 +53,13 @@ class System:
     eviction: str = ''
     learns: bool = True
     balance: str = ''
+    admit: str = 'all'
 
     def confs(self, cache_bytes: int) -> dict:
         return {'filter': bool(self.eviction), 'sidecar': bool(self.eviction),
                 'proxies': 2 if self.balance else 1,
-                'sidecar_conf': {'sidecar': {'cache_size': str(cache_bytes), 'eviction': self.eviction},
+                'sidecar_conf': {'sidecar': {'cache_size': str(cache_bytes), 'eviction': self.eviction,
+                                             'admit': self.admit},
                                  'prefetcher': {'learn': 'on' if self.learns else 'off'}} if self.eviction else {}}
 
 
@@ -67,6 +69,7 @@ class Work:
     plan: dict[str, list[tracefile.Step]]
     bodies: dict[str, systems.Body]
     cache_bytes: int
+    passes: int = PASSES
 
 
 @dataclass
@@ -132,10 +135,13 @@ class Runs:
         self._work = work
         self._folder = folder
         self._together = threading.Barrier(len(chosen))
+        self._labs: list[Lab] = []
         self.results = [Result(system) for system in chosen]
 
-    def run(self) -> list[Result]:
-        """:raises BenchError: what went wrong"""
+    def run(self, then: Callable[[Lab], None] = lambda lab: None) -> list[Result]:
+        """:param then: is told of each lab when all was read, and before it is taken down
+        :raises BenchError: what went wrong
+        """
         threads = [threading.Thread(target=self._one, args=(number, result), name=result.system.name)
                    for number, result in enumerate(self.results)]
         # labs are put up one after the other, since they look for free ports
@@ -145,6 +151,8 @@ class Runs:
                 thread.start()
             for thread in threads:
                 thread.join()
+            for lab in self._labs:
+                then(lab)
         errors = [f'{one.system.name}: {one.error!r}' for one in self.results if one.error]
         if errors:
             raise common.BenchError('; '.join(errors))
@@ -155,6 +163,7 @@ class Runs:
         lab = stack.enter_context(Lab(
             self._folder / str(number), nodes=self._args.nodes, replicas=min(3, self._args.nodes),
             policies=('gold',), latency_ms=self._args.latency_ms, **system.confs(self._work.cache_bytes)))
+        self._labs.append(lab)
         url = stack.enter_context(front(lab, system))
         account = systems.log_in(f'{url}/auth/v1.0')
         # Swift names the proxy that was asked, not the balancer
@@ -164,7 +173,7 @@ class Runs:
     def _one(self, number, result):
         account, digests = self._accounts[number]
         try:
-            for _ in range(PASSES):
+            for _ in range(self._work.passes):
                 self._together.wait()
                 result.passes.append(Pass(account, self._work.plan, digests).run())
                 common.say(f'  {result.system.name}, pass {len(result.passes)}: '

@@ -37,6 +37,28 @@ def disturbed(reads: Sequence[Read], share: float, seed: int = 7) -> list[Read]:
     return [read._replace(at=float(at)) for at, read in enumerate(made)]
 
 
+def mixed(count: int, clients: int = 6, gap: float = 0.4, seed: int = 5) -> list[tuple[float, str, str, int]]:
+    """(seconds, client, object, bytes) of clients that go through sequences, some more often than others, read
+    what everybody reads, and sometimes what nobody reads again."""
+    chance, sizes = Random(seed), {}
+    sequences = [[f'sequence-{one:02}/{number:02}' for number in range(chance.randrange(8, 25))]
+                 for one in range(16)]
+    left: dict[int, list[str]] = {client: [] for client in range(clients)}
+    made = []
+    for number in range(count):
+        client = number % clients
+        if not left[client]:
+            left[client] = list(sequences[int(len(sequences) * chance.random() ** 2)])
+        kind = chance.random()
+        if kind < 0.75:
+            name = left[client].pop(0)
+        else:
+            name = f'popular/{int(60 * chance.random() ** 3):02}' if kind < 0.93 else f'once/{number:05}'
+        size = sizes.setdefault(name, min(400_000, int(chance.lognormvariate(10.3, 1.0))))
+        made.append((number // clients * gap + client * gap / clients, str(client), name, size))
+    return made
+
+
 def listing(reads: Sequence[Read], seed: int = 1) -> dict[tuple, int]:
     """All names that are read, and as many that nobody reads, at random places in the order."""
     chance, found = Random(seed), sizes(reads)
