@@ -24,8 +24,8 @@ FILTER = Table('filter:prefetch', (
            'objects up to this size are fetched whole by the sidecar when a part of them was asked for and they '
            'are not cached; 0: none'),
     Option('fetch_wait', seconds(0, 60), '0.25',
-           'seconds for which a GET waits for a fetch of the same object by the sidecar, before it goes its own '
-           'way'),
+           'seconds for which a GET waits at most for a fetch of the same object by the sidecar; never much '
+           'longer than Swift itself takes to answer'),
     Option('spool_size', size, None,
            'bytes that captured misses may occupy before the sidecar has admitted them; 5 percent of the '
            "sidecar's cache_size when not given, and at least 1 GiB"),

@@ -1,4 +1,5 @@
 """Captured misses: what the app answers is kept for the next reader, if it may be kept."""
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 
@@ -36,7 +37,9 @@ def ask(exchange: Exchange, flight: Flight, status: str) -> tuple[Iterable[bytes
     def keep_start(status_line, headers, exc_info=None):
         begun[:] = [status_line, headers, exc_info]
 
+    asked_at = time.monotonic()
     body = exchange.send(keep_start)
+    exchange.runtime.patience.answered(time.monotonic() - asked_at)
     status_line, headers, exc_info = begun
     meta = keepable(exchange, flight, status_line, headers)
     if meta is not None and meta.body_length <= BLOCK:

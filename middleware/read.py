@@ -85,7 +85,7 @@ def find_later(exchange: Exchange) -> Entry | None:
 
 def has_been_fetched(exchange: Exchange) -> bool:
     """Wait for the end of a fetch; False where that takes too long."""
-    deadline = time.monotonic() + exchange.settings.fetch_wait
+    deadline = time.monotonic() + exchange.runtime.patience.seconds
     while time.monotonic() < deadline:
         sleep(LOOK_SECONDS)
         if not exchange.store.is_fetching(exchange.name):

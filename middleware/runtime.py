@@ -12,6 +12,7 @@ from ..queues import Forget, SqliteQueue
 from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from .flights import Flights
 from .misplaced import Detector
+from .patience import Patience
 from .recorder import Recorder
 
 LOOK_SECONDS = 1.0
@@ -49,6 +50,7 @@ class Runtime:
         # HEADs that others may wait for: what is known of which file of which object -> when it is told
         self.validations: dict[tuple[ObjectName, str, Known], Event] = {}
         self.captured: LRUCache = LRUCache(CAPTURED)
+        self.patience = Patience(settings.fetch_wait)
         # objects whose fetch by the sidecar took longer than is waited for
         self.waited_in_vain: TTLCache = TTLCache(CAPTURED, VAIN_SECONDS)
         self.tokens = TokenRing(conf, logger) if settings.freshness == 'coherent' else None

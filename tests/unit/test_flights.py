@@ -359,6 +359,21 @@ def test_a_fetch_that_takes_long_is_waited_for_once_and_not_for_long(make, store
         assert NAME in proxy.runtime.waited_in_vain
 
 
+def test_each_answer_of_swift_tells_how_long_to_wait(make, store):
+    proxy = make(fetch_wait='60')
+    proxy.swift.gate.send()
+    proxy.request()
+    assert proxy.runtime.patience.seconds < 60
+
+
+def test_nobody_waits_much_longer_than_swift_takes_to_answer(make, store):
+    proxy = make(fetch_wait='60')
+    proxy.swift.gate.send()
+    proxy.runtime.patience.answered(0.01)
+    with store.fetching(NAME), Timeout(30):
+        assert word(proxy.request()) == 'fwd=miss; stored'
+
+
 @pytest.mark.parametrize('method, headers', [('HEAD', {})])
 def test_a_head_does_not_wait(make, store, method, headers):
     proxy = make(fetch_wait='60')
