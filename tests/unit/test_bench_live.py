@@ -1,5 +1,6 @@
 """What the replay on clusters computes, and the balancer's conf; nothing is timed here."""
 import subprocess
+from pathlib import Path
 
 import pytest
 from bench import apart, live
@@ -67,6 +68,14 @@ def test_two_proxies_are_compared_with_one():
     rows = live.tables([result(system, 10, 10 + number) for number, system in enumerate(systems)])[1].rows
     assert [(name, round(ratio, 2)) for name, _, ratio in rows] == [
         (live.ONE, 1.0), (live.SPLIT, 1.09), (live.HASHED, 1.18)]
+
+
+def test_the_manual_has_the_conf_that_was_run():
+    told = (Path(__file__).parents[2] / 'doc/deployment.rst').read_text().partition('With HAProxy::')[2]
+    ran = apart.conf_text(1, apart.HASHED, [])
+    lines = [line.strip() for line in told.partition('\n- ')[0].splitlines()]
+    assert {line.strip() for line in ran.splitlines()} - set(lines) == {
+        'global', 'maxconn 1000', 'frontend swift', 'bind 127.0.0.1:1', 'default_backend proxies'}
 
 
 @pytest.mark.skipif(not find_program('haproxy'), reason='haproxy is not installed')
