@@ -9,6 +9,7 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cachetools import LRUCache
@@ -124,7 +125,8 @@ class Names:
         finally:
             self._is_asking = False
         self._count('listings', reason=outcome)
-        if _weight(page) <= self._pages.maxsize:
+        # it may be larger than all that there may be
+        with suppress(ValueError):
             self._pages[name.account, name.container] = page
 
     def _around(self, name) -> Page:

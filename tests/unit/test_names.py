@@ -116,6 +116,14 @@ def test_names_before_the_page_are_not_taken_for_the_first(bench):
     assert bench.read('000001') == ((), ())
 
 
+def test_who_comes_to_the_beginning_of_the_page_gets_another(bench):
+    bench.put(*numbered(BEFORE + 100))
+    bench.known(f'{BEFORE + 50:06}')
+    bench.now += PAUSE
+    bench.read('000051', READS_FOR_A_PAGE)
+    assert only(bench.read('000051')[0]) == ['000050', '000049']
+
+
 def test_an_account_gets_a_page_for_so_many_reads(bench):
     bench.put(*numbered(5 * AFTER))
     bench.known('000000')
