@@ -1,4 +1,5 @@
 """What was learned, as bytes, and what is made of bytes that are damaged."""
+import multiprocessing
 import random
 
 import pytest
@@ -122,3 +123,24 @@ def test_it_is_written_from_time_to_time(tmp_path):
     for now[0], there in ((599.0, False), (601.0, True)):
         writer.write_if_due()
         assert (tmp_path / FILE).exists() == there
+
+
+def write_over_and_over(folder, ahead):
+    kept, _ = learned(folder, ahead)
+    while True:
+        kept.write()
+
+
+def test_whoever_is_killed_while_writing_leaves_what_was_there_before(taught, tmp_path):
+    learned(tmp_path, taught)[0].write()
+    whole, rng, interrupted = (tmp_path / FILE).read_bytes(), random.Random(), 0
+    for _ in range(12):
+        writer = multiprocessing.get_context('fork').Process(target=write_over_and_over, args=(tmp_path, taught))
+        writer.start()
+        # some are killed before they write, some in the middle, some between two
+        writer.join(rng.uniform(0, 0.2))
+        writer.kill()
+        writer.join()
+        assert (tmp_path / FILE).read_bytes() == whole
+        interrupted += (tmp_path / f'{FILE}.tmp').exists()
+    assert interrupted

@@ -51,6 +51,22 @@ def test_nothing_is_fetched_ahead_without_a_learner(make):
     assert bench.waiting() == 0
 
 
+def test_where_it_does_not_pay_little_is_fetched_and_that_is_counted(learning):
+    worth = learning.prefetcher.fetches.worth
+    for number in range(1000):
+        worth.fetched('AUTH_test', ('c', f'in vain {number}'))
+    learning.run(read('a', 20), at=29.5)
+    assert learning.fetched() == [] and learning.counts['throttled'] == 1
+
+
+def test_what_does_not_pay_for_one_account_is_no_matter_to_others(learning):
+    worth = learning.prefetcher.fetches.worth
+    for number in range(1000):
+        worth.fetched('AUTH_other', ('c', f'in vain {number}'))
+    learning.run(read('a', 20), at=29.5)
+    assert learning.fetched() == ['b'] and 'throttled' not in learning.counts
+
+
 def test_a_stale_read_is_not_acted_on(learning):
     learning.run(read('a', 20), at=20 + STALE_SECONDS + 0.1)
     assert learning.fetched() == [] and len(learning.schedule) == 0
