@@ -1,8 +1,9 @@
 """``swiftahead plan``: what a cache would gain, from the operator's own logs, before the SSD is bought."""
 import argparse
 import json
+import shutil
 import sys
-import time
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,15 +14,15 @@ from . import plot
 from .advice import Advice, advise, with_admission
 from .cells import EVICTIONS, Cell, Question, cells, second_hit_ratio
 from .listing import Listing, sizes
-from .shown import in_units, table
+from .shown import KEY, in_units, table
 from .traces import COLUMNS, LogError, Trace, read_all
 
 SIZES = ('1%', '5%', '10%', '25%')
-SAMPLE = 400_000
+SAMPLE = 250_000
 # of cache_size what is in use on average, between the water marks, where they are not changed
 KEPT = sum(float(option.default) for option in SIDECAR.options if option.name.endswith('_water')) / 200
-# between two lines that tell how far it is, while one goes on
-SECONDS = 1.0
+# columns of text that is printed
+WIDTH = 98
 
 
 class PlanError(Exception):
@@ -137,20 +138,18 @@ def _error(trace, question, found) -> Iterator[str]:
 # -- what is shown -----------------------------------------------------------------------------------------
 
 class Teller:
-    """Tells how far it is: on a terminal in one line that is written over, else in a line from time to time."""
+    """Tells on a terminal how far it is, in one line that is written over; nothing elsewhere."""
 
     def __init__(self, stream):
         self._stream = stream
         self._is_terminal = stream.isatty()
-        self._told_at = 0.0
 
     def __call__(self, text: str) -> None:
-        now = time.monotonic()
         if self._is_terminal:
+            # a line that the terminal would break could not be written over
+            most = shutil.get_terminal_size().columns - 1
+            text = text if len(text) <= most else f'...{text[3 - most:]}'
             print(f'\r\x1b[K{text}', end='', file=self._stream, flush=True)
-        elif now - self._told_at >= SECONDS:
-            self._told_at = now
-            print(text, file=self._stream, flush=True)
 
     def end(self) -> None:
         if self._is_terminal:
@@ -160,29 +159,39 @@ class Teller:
 def _print(answer, stream, with_table):
     trace, known = answer.trace, sizes(answer.trace.reads)
     clients = len({read.client for read in trace.reads})
-    print(f'{trace.name}: {len(trace.reads):,} reads of {len(known):,} objects by {clients:,} clients, '
-          f'{in_units(answer.footprint)} altogether', file=stream)
+    lines = _wrapped(f'{trace.name}: {_counted(len(trace.reads), "read")} of {_counted(len(known), "object")} '
+                     f'by {_counted(clients, "client")}, {in_units(answer.footprint)} altogether', '')
     for note in answer.notes:
-        print(f'  {note}', file=stream)
+        lines += _wrapped(note, '  ')
     if with_table:
-        print(file=stream)
-        for line in table(answer.cells, answer.footprint):
-            print(line, file=stream)
-        print(file=stream)
-    print(f'recommended: {_conf(answer, known)}', file=stream)
-    print(f'  because {answer.advice.reason}', file=stream)
-    if answer.advice.cell is not None:
-        print("  (in the sidecar's conf: learn belongs into [prefetcher], the others into [sidecar])", file=stream)
+        lines += ['', *table(answer.cells, answer.footprint), '', *KEY, '']
+    lines += [*_conf(answer, known), *_wrapped(f'because {answer.advice.reason}', '')]
+    print('\n'.join(lines), file=stream)
 
 
-def _conf(answer, known):
+def _counted(number, what):
+    return f'{number:,} {what}{"" if number == 1 else "s"}'
+
+
+def _wrapped(text, indent):
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + '  ',
+                         break_long_words=False, break_on_hyphens=False)
+
+
+def _conf(answer, known) -> list[str]:
+    """What to put where."""
     cell = answer.advice.cell
     if cell is None:
-        return 'no cache'
+        return ['recommended: no cache']
     # what is replayed is the objects' own bytes; on disk each entry has a header as well
-    on_disk = sum(map(expected_disk_bytes, known.values())) / max(1, answer.footprint)
-    return (f'cache_size = {in_units(cell.cache_bytes * on_disk / KEPT)}, eviction = {cell.eviction}, '
-            f'admit = {answer.advice.admit}, learn = {"on" if cell.prefetch else "off"}')
+    disk = sum(map(expected_disk_bytes, known.values()))
+    room = disk * cell.cache_bytes / answer.footprint if answer.footprint else disk
+    learn = 'on' if cell.prefetch else 'off'
+    row = f'{in_units(cell.cache_bytes)}, {cell.eviction}, prefetch {learn}'
+    return [f'recommended: {row}; in swiftahead-sidecar.conf,', 'with the room for headers and water marks:', '',
+            '    [sidecar]', f'    cache_size = {in_units(room / KEPT)}', f'    eviction = {cell.eviction}',
+            f'    admit = {answer.advice.admit}', '',
+            '    [prefetcher]', f'    learn = {learn}', '']
 
 
 def _draw(path, found):

@@ -9,6 +9,9 @@ from .shown import in_units
 SUFFIXES = ('.png', '.svg')
 PANELS = {'object_hit_ratio': 'reads answered from the cache', 'byte_hit_ratio': 'bytes answered from the cache'}
 
+# letters of a trace's name
+LONGEST = 60
+
 
 def what_is_missing(path: str) -> str:
     """Why that file cannot be drawn, in a sentence; '' where it can."""
@@ -28,13 +31,21 @@ def draw(path: str, cells: Sequence[Cell]) -> None:
 
     traces = list(dict.fromkeys(cell.trace for cell in cells))
     last = max(cell.number for cell in cells)
-    figure = Figure(figsize=(13, 5 * len(traces)), layout='constrained')
+    figure = Figure(figsize=(15, 5 * len(traces)), layout='constrained')
     grid = figure.subplots(len(traces), len(PANELS), squeeze=False)
     for trace, row in zip(traces, grid, strict=True):
-        for (ratio, title), axes in zip(PANELS.items(), row, strict=True):
+        for ratio, axes in zip(PANELS, row, strict=True):
             _panel(axes, [cell for cell in cells if cell.trace == trace and cell.number == last], ratio)
-            axes.set_title(f'{Path(trace).name}: {title}' + (f', pass {last}' if last > 1 else ''))
+            axes.set_title(_shortened(Path(trace).name) + (f', pass {last}' if last > 1 else ''))
+    # beside the panels, since curves may be anywhere in them
+    figure.legend(*grid[0][0].get_legend_handles_labels(), loc='outside right upper', fontsize='small')
     figure.savefig(path)
+
+
+def _shortened(name):
+    name = name if len(name) <= LONGEST else f'{name[:LONGEST - 3]}...'
+    # else a formula begins
+    return name.replace('$', r'\$')
 
 
 def _panel(axes, cells, ratio):
@@ -46,14 +57,16 @@ def _panel(axes, cells, ratio):
                   f'{eviction}{", prefetching" if prefetch else ""}', color=f'C{number}', marker='o',
                   linestyle='-' if prefetch else '--')
     _line(axes, [(cell.cache_bytes, getattr(cell.bound, ratio)) for cell in cells],
-          'bound without prefetching', color='black', linestyle=':')
+          'bound without prefetching', color='black', linestyle=':', marker='x')
     sizes = sorted({cell.cache_bytes for cell in cells})
     axes.set_xscale('log' if sizes[0] else 'linear')
-    axes.set_xticks(sizes, [in_units(size) for size in sizes])
+    # slanted: sizes may be close to each other
+    axes.set_xticks(sizes, [in_units(size) for size in sizes], rotation=45, ha='right',
+                    fontsize='small')
     axes.set_xticks([], minor=True)
-    axes.set(xlabel='cache', ylim=(0, 1.02))
+    axes.set(xlabel='cache size (bytes of objects)', ylabel=PANELS[ratio], ylim=(0, 1.02))
+    axes.yaxis.set_major_formatter('{x:.0%}')
     axes.grid(alpha=0.3)
-    axes.legend(fontsize='small', loc='lower right')
 
 
 def _line(axes, points, label, **style):

@@ -5,6 +5,13 @@ from .cells import Cell
 
 HEADINGS = ('cache', '', 'pass', 'eviction', 'prefetch', 'hits', 'bytes', 'used', 'in vain', 'late', 'GETs saved')
 
+KEY = (
+    'hits, bytes  of the reads, and of their bytes, what the cache answers',
+    'used         of the prefetched objects, those that were read; in vain: bytes of the others',
+    'late         prefetched objects that were read while they were still on their way',
+    'GETs saved   of the reads, by how many the backend has fewer GETs to answer',
+    'bound        what no cache can pass that does not prefetch')
+
 
 def table(cells: list[Cell], footprint: int) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [HEADINGS]

@@ -18,6 +18,8 @@ GZIP = b'\x1f\x8b'
 COLUMNS = 'offset_ms[,client],object,bytes'
 # of a line that is shown
 SHOWN = 200
+# logs that are named one by one where they are one trace
+NAMED = 3
 # lines between two calls of `progress`
 STEP = 100_000
 
@@ -44,13 +46,36 @@ def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Tr
 
     :raises LogError:
     """
+    names = list(names)
+    _refuse_twice(names)
     files = [_File(name, progress) for name in names]
     logs = [file for file in files if not file.is_trace]
     traces = [_trace(file.name, file.rows, [file]) for file in files if file.is_trace]
     if logs:
         lines = (line for file in logs for line in file.rows)
-        traces.append(_trace(', '.join(file.name for file in logs), accesslog.reads(lines), logs))
+        traces.append(_trace(_together([file.name for file in logs]), accesslog.reads(lines), logs))
     return traces
+
+
+def _refuse_twice(names):
+    """Reads that are counted twice would all be repeated."""
+    seen = set()
+    for name in names:
+        path = name if name == STDIN else os.path.realpath(name)
+        if path in seen:
+            raise LogError(f'{_called(name)} is given twice')
+        seen.add(path)
+
+
+def _called(name):
+    # a file's name need not be text, but what is printed must be
+    return 'standard input' if name == STDIN else name.encode('utf-8', 'replace').decode()
+
+
+def _together(names):
+    if len(names) <= NAMED:
+        return ', '.join(names)
+    return f'{names[0]}, {names[1]} and {len(names) - 2} more'
 
 
 def _trace(name, reads, files):
@@ -71,7 +96,7 @@ class _File:
     """One file's rows, and what of it could not be read."""
 
     def __init__(self, name: str, progress: Callable[[str], object]):
-        self.name = 'standard input' if name == STDIN else name
+        self.name = _called(name)
         self.is_trace = False
         self.rows: list = []
         self._lines = 0
@@ -80,8 +105,11 @@ class _File:
         try:
             with opened(name) as file:
                 self._read(file, progress)
-        except (OSError, EOFError, zlib.error) as error:
-            raise LogError(f'{self.name}: {getattr(error, "strerror", None) or error}') from None
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise LogError(f'{self.name}: no whole gzip file, broken after {self._lines:,} lines: '
+                           f'{error}') from None
+        except OSError as error:
+            raise LogError(f'{self.name}: {error.strerror or error}') from None
         if self._broken == self._lines:
             raise LogError(self._unknown())
 

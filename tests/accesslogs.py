@@ -1,4 +1,4 @@
-"""Access logs for tests: the lines that Swift's own proxy-logging writes."""
+"""Access logs for tests, the lines that Swift's own proxy-logging writes; and traces."""
 from swift.common.middleware.proxy_logging import ProxyLoggingMiddleware
 from swift.common.swob import Request, Response
 
@@ -23,15 +23,19 @@ class Lines(list):
 
 
 class Swift:
-    """A pipeline with proxy-logging at both ends of `middle`, and objects for its backend."""
+    """A pipeline with proxy-logging at both ends of `middle`, and objects for its backend.
 
-    def __init__(self, objects, *middle):
+    :param template: fields of another `log_msg_template` than the default
+    """
+
+    def __init__(self, objects, *middle, template=()):
         self.lines = Lines()
         self.objects = objects
-        app = ProxyLoggingMiddleware(self._answer, {}, logger=self.lines)
+        conf = {'log_msg_template': ' '.join(template)} if template else {}
+        app = ProxyLoggingMiddleware(self._answer, conf, logger=self.lines)
         for factory in reversed(middle):
             app = factory(app)
-        self.app = ProxyLoggingMiddleware(app, {}, logger=self.lines)
+        self.app = ProxyLoggingMiddleware(app, conf, logger=self.lines)
 
     def _answer(self, env, start_response):
         body, headers = self.objects.get(env['PATH_INFO'], (None, {}))
@@ -56,3 +60,14 @@ def read_one(*names):
     """The one trace that these files make."""
     [trace] = read_all(names, lambda text: None)
     return trace
+
+
+# (second, client, object, bytes): ten objects in a row again and again; none keeps all in half of their room
+LOOP = [(second, '', f'o{second % 10}', 100) for second in range(300)]
+
+
+def write_trace(folder, reads, name='t.csv'):
+    path = folder / name
+    path.write_text('offset_ms,client,object,bytes\n' + ''.join(
+        f'{at * 1000},{client},{name},{size}\n' for at, client, name, size in reads))
+    return str(path)

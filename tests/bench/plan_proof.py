@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `swiftahead plan` recommends from a cluster's own log, and what then proves best on such a cluster.
 
-    python tests/bench/plan_proof.py [--reads 1500] [--trace FILE] [--latency-ms 20]
+    python tests/bench/plan_proof.py [--reads 1500] [--trace FILE] [--latency-ms 20] [--rounds 1]
 
 The reads are made on a lab without the filter; plan is given its proxy's log. Then labs with each setting of the
 recommended size get the same reads. Ends with 1 unless the recommended setting is among the best.
@@ -20,18 +20,21 @@ if __name__ == '__main__':
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from bench import common, live, worlds
-from bench.common import Table
+from bench.common import Spread, Table, figure
 from bench.live import Result, Runs, System, Work, figures
 from demo import systems, tracefile
 from demo.main import folders_with_xattrs
 from swiftahead.cache.policies import EVICTIONS
+from swiftahead.cli.shown import in_units
 from swiftahead.conf.casts import size
 
 # share of the reads, and of the mean, within which one setting is as good as another
 HITS_WITHIN, MEAN_WITHIN = 0.02, 1.1
 AT_ONCE = 3
-RECOMMENDED = re.compile(r'^recommended: cache_size = (.+?), eviction = (\w+), admit = (\w+), learn = (on|off)$',
-                         re.MULTILINE)
+FIGURES = ('hits', 'mean', 'p95')
+# of the table a row's size, and then as a conf file has it, whatever the indent
+RECOMMENDED = re.compile(r'^recommended: (.+?), (?:.|\n)*?cache_size = (.+)\s+eviction = (\w+)\s+admit = (\w+)\s+'
+                         r'\[prefetcher\]\s+learn = (on|off)$', re.MULTILINE)
 NOTES = (
     'Foretold: by swiftahead plan, from the log of the lab without the filter. Hits are of objects, from an empty '
     'cache; milliseconds until the last byte, at the client.',
@@ -48,7 +51,7 @@ class Plan:
 
 
 def arguments(argv=None):
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, rounds=1)
     parser.add_argument('--trace', type=Path, help='offset_ms[,client],object,bytes; else reads are made up')
     parser.add_argument('--speed', type=float, default=1, help='divides the waits between reads (%(default)s)')
     parser.add_argument('--reads', type=int, default=1500, help='how many (%(default)s)')
@@ -84,23 +87,20 @@ def understood(rows: Sequence[dict], told: str) -> Plan:
     found = RECOMMENDED.search(told)
     if found is None:
         raise common.BenchError(f'plan recommends nothing that could be proved: {told[-2000:]}')
-    cache_size, eviction, admit, learn = found.groups()
-    # the recommended size is of what they take on disk; the rows' is the nearest below
-    body_bytes = max((row['cache_bytes'] for row in rows if row['cache_bytes'] <= size(cache_size)), default=0)
+    body_size, cache_size, eviction, admit, learn = found.groups()
     hits = {(row['eviction'], row['prefetch']): row['object_hit_ratio'] for row in rows
-            if row['cache_bytes'] == body_bytes}
+            if in_units(row['cache_bytes']) == body_size}
     return Plan(cache_size, size(cache_size), System('recommended', eviction, learn == 'on', admit=admit), hits)
 
 
 # -- the proof ---------------------------------------------------------------------------------------------
 
 def settings(plan: Plan) -> list[System]:
-    """Each eviction, with learning and without; the recommended one has its `admit`."""
+    """Each eviction, with learning and without, and of the recommended one both kinds of `admit`."""
     found = [System(f'{eviction}, learning {"on" if learns else "off"}', eviction, learns)
              for eviction in EVICTIONS for learns in (False, True)]
-    if plan.recommended.admit != 'all':
-        found.append(plan.recommended)
-    return found
+    best = plan.recommended
+    return [*found, System(f'{best.eviction}, second_hit', best.eviction, best.learns, admit='second_hit')]
 
 
 def is_recommended(system: System, plan: Plan) -> bool:
@@ -116,18 +116,32 @@ def groups(systems: Iterable[System]) -> Iterable[list[System]]:
 
 def tables(plan: Plan, results: Sequence[Result]) -> list[Table]:
     rows = []
-    for result in results:
-        found, system = figures(result.passes[0]), result.system
-        foretold = plan.hits.get((system.eviction, system.learns)) if system.eviction else None
-        rows.append((system.name, foretold and f'{foretold:.3f}', f'{found["hits"]:.3f}', found['mean'],
-                     found['p95'], 'recommended' if is_recommended(system, plan) else ''))
+    for system, found in by_system(results).items():
+        # plan shows the table of admit = all
+        foretold = plan.hits.get((system.eviction, system.learns)) if system.admit == 'all' else None
+        rows.append((system.name, foretold and f'{foretold:.3f}', *(shown(found[key]) for key in FIGURES),
+                     'recommended' if is_recommended(system, plan) else ''))
     return [Table(f'Each setting with cache_size = {plan.cache_size}',
                   ('system', 'hits, foretold', 'hits', 'mean ms', 'p95', ''), rows)]
 
 
+def by_system(results: Iterable[Result]) -> dict[System, dict[str, Spread]]:
+    """Of all rounds."""
+    rounds: dict[System, list[dict[str, float]]] = {}
+    for result in results:
+        rounds.setdefault(result.system, []).append(figures(result.passes[0]))
+    return {system: {key: spread for key in FIGURES if (spread := Spread.of(one[key] for one in found))}
+            for system, found in rounds.items()}
+
+
+def shown(spread: Spread) -> str:
+    return str(spread) if spread.count > 1 else figure(spread.median)
+
+
 def failures(plan: Plan, results: Sequence[Result]) -> list[str]:
     """Why the recommended setting is not among the best; nothing where it is."""
-    found = {result.system: figures(result.passes[0]) for result in results if result.system.eviction}
+    found = {system: {key: spread.median for key, spread in spreads.items()}
+             for system, spreads in by_system(results).items() if system.eviction}
     ours = next(values for system, values in found.items() if is_recommended(system, plan))
     hits, mean = max(one['hits'] for one in found.values()), min(one['mean'] for one in found.values())
     said = []
@@ -149,8 +163,9 @@ def main(argv=None) -> None:
         plan, = plans
         common.say(f'  recommended: {plan.recommended}, cache_size = {plan.cache_size}')
         task = Work(task.plan, task.bodies, plan.cache_bytes, 1)
-        for number, group in enumerate(groups(settings(plan))):
-            results += Runs(args, task, Path(folder) / str(number), group).run()
+        for number in range(args.rounds):
+            for place, group in enumerate(groups(settings(plan))):
+                results += Runs(args, task, Path(folder) / f'{number}-{place}', group).run()
     if wrong := live.wrong(results):
         raise common.BenchError(f'{wrong} answers were not what had been uploaded')
     common.show(args, facts, tables(plan, results), (), NOTES)

@@ -86,7 +86,8 @@ def test_broken_lines_of_a_trace(write, broken):
 
 
 @pytest.mark.parametrize('change', [
-    lambda fields: [*fields[:18], 'nan', *fields[19:]], lambda fields: [*fields[:18], '-', *fields[19:]],
+    lambda fields: [*fields[:18], 'nan', *fields[19:]], lambda fields: [*fields[:19], 'nan', *fields[20:]],
+    lambda fields: [*fields[:18], '-', *fields[19:]],
     lambda fields: [*fields[:6], 'OK', *fields[7:]], lambda fields: [*fields[:11], '-5', *fields[12:]],
     lambda fields: fields[:15]])
 def test_broken_fields_of_an_access_log(swift, write, change):
@@ -104,7 +105,12 @@ def test_bytes_that_are_no_text_break_one_line(swift, write):
 
 @pytest.mark.parametrize('line', [
     '127.0.0.1 - - [10/Oct/2026:13:55:36 +0000] "GET /x HTTP/1.0" 200 2326',
-    '{"method": "GET", "path": "/v1/a/c/o"}', 'time,object\n1,x', '\x1b]0;x\x07'])
+    '10.0.0.1 - - [10/Oct/2026:13:55:36 +0000] "GET /v1/AUTH_a/c/o HTTP/1.1" 200 612 "-" "curl/8.0"',
+    'Feb  6 12:14:14 node haproxy[9]: 10.0.1.2:33317 [06/Feb/2026:12:14:14.655] in static/s 10/0/30/69/109 200 27'
+    ' - - ---- 1/1/1/1/0 0/0 {} "GET /v1/AUTH_a/c/o HTTP/1.1"',
+    'Nov 23 09:43:38 n object-server: 10.0.0.1 - - [23/Nov/2026:09:43:38 +0000] "GET /sda1/1/AUTH_a/c/o" 200 10',
+    '{"method": "GET", "path": "/v1/a/c/o"}', 'time,object\n1,x', '0.0,c,o,10', 'offset_ms;object;bytes',
+    '\x1b]0;x\x07', '\x7fELF\x02\x01\x01\x00\x00'])
 def test_another_format_is_said_in_one_sentence_with_its_first_line(write, line):
     with pytest.raises(LogError) as raised:
         read_one(write(f'{line}\n' * 3))
@@ -125,7 +131,8 @@ def test_a_long_first_line_is_cut(write):
     ('offset_ms,name,bytes\n1,x,1\n', 'the header has no object; it must be offset_ms'),
     ('offset_ms\n1\n', 'the header has no object and no bytes'),
     ('offset_ms,object,bytes\nx\ny\n', 'no line fits the header .*; the first is line 2: .x.'),
-    (gzip.compress(b'offset_ms,object,bytes\n0,x,1\n' * 1000)[:-20], 'end-of-stream'),
+    (gzip.compress(b'offset_ms,object,bytes\n0,x,1\n' * 1000)[:-20], 'no whole gzip file, .* end-of-stream'),
+    (gzip.compress(b'offset_ms,object,bytes\n0,x,1\n') + b'rubbish', 'broken after 1 lines: Not a g'),
     (gzip.compress(b'offset_ms')[:10] + b'\xff' * 99, 'Error -3 while decompressing'),
     (b'\x1f\x8brubbish' * 9, 'Unknown compression method')])
 def test_a_file_that_is_of_no_use(write, text, rule):
@@ -143,6 +150,34 @@ def test_a_log_without_reads(swift, write):
 def test_a_file_that_cannot_be_opened(tmp_path, name, rule):
     with pytest.raises(LogError, match=f'{tmp_path}/?{name.strip(".")}: {rule}'):
         read_one(str(tmp_path / name))
+
+
+@pytest.mark.parametrize('fill', [b'', bytes(512)])
+def test_gzip_files_one_behind_the_other_are_one(write, fill):
+    whole = gzip.compress(b'offset_ms,object,bytes\n0,x,1\n') + gzip.compress(b'1,y,1\n') + fill
+    assert [read.object for read in read_one(write(whole)).reads] == ['x', 'y']
+
+
+@pytest.mark.parametrize('other', ['{}', '{}/../access.log', 'link'])
+def test_a_file_that_is_given_twice_is_refused(write, tmp_path, monkeypatch, other):
+    monkeypatch.chdir(tmp_path)
+    path = write('offset_ms,object,bytes\n0,x,1\n')
+    (tmp_path / 'link').symlink_to(path)
+    (tmp_path / 'd').mkdir()
+    again = other.format(path if other == '{}' else tmp_path / 'd')
+    with pytest.raises(LogError, match=f'{again} is given twice'):
+        read_all([path, again], lambda text: None)
+
+
+def test_standard_input_is_there_once():
+    with pytest.raises(LogError, match='standard input is given twice'):
+        read_all(['-', '-'], lambda text: None)
+
+
+def test_many_logs_have_a_short_name(swift, write):
+    swift.get('/v1/AUTH_a/c/one')
+    trace = read_one(*(write(swift.log, f'{number}.log') for number in range(30)))
+    assert trace.name.endswith('1.log and 28 more') and len(trace.reads) == 30
 
 
 def test_progress_is_told_while_a_long_file_is_read(write):

@@ -8,6 +8,8 @@ from accesslogs import Swift, read_one
 from helpers import close_logs
 from swift.common.middleware import slo, symlink
 
+from swiftahead.cli.traces import LogError
+
 
 @pytest.fixture(autouse=True)
 def logs_closed():
@@ -142,6 +144,27 @@ def test_lines_of_older_versions_have_fewer_fields(swift, write, fields):
     line = swift.lines[0].split(' ')
     assert len(line) == 22
     assert len(read_one(write(' '.join(line[:fields]))).reads) == 1
+
+
+FIELDS = [f'{{{name}}}' for name in (
+    'client_ip', 'remote_addr', 'end_time.datetime', 'method', 'path', 'protocol', 'status_int', 'referer',
+    'user_agent', 'auth_token', 'bytes_recvd', 'bytes_sent', 'client_etag', 'transaction_id', 'headers',
+    'request_time', 'source', 'log_info', 'start_time', 'end_time', 'policy_index')]
+
+
+def test_fields_that_are_added_at_the_end_do_not_matter(write):
+    swift = Swift({'/v1/AUTH_a/c/one': (b'x' * 10, {})}, template=[*FIELDS, '{access_user_id}', '{ttfb}', 'end'])
+    swift.get('/v1/AUTH_a/c/one', user='u')
+    assert seen(write(swift.log)) == [('10.0.0.1 u', 'AUTH_a', 'c', 'one', 10)]
+
+
+@pytest.mark.parametrize('lacks', range(len(FIELDS) - 1))
+def test_a_template_that_lacks_a_field_is_another_format(write, lacks):
+    swift = Swift({'/v1/AUTH_a/c/one': (b'x' * 10, {'X-Backend-Storage-Policy-Index': '0'})},
+                  template=[*FIELDS[:lacks], *FIELDS[lacks + 1:]])
+    swift.get('/v1/AUTH_a/c/one')
+    with pytest.raises(LogError, match='in its default format'):
+        read_one(write(swift.log))
 
 
 def test_logs_of_several_files_are_one_in_the_order_of_time(swift, write):

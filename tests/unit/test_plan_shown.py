@@ -1,0 +1,168 @@
+"""What `swiftahead plan` shows: the table, the recommendation, progress and pictures."""
+import sys
+from configparser import ConfigParser
+from functools import partial
+from io import StringIO
+from textwrap import dedent
+
+import pytest
+from accesslogs import LOOP, read_one, write_trace
+
+from swiftahead.cli import main
+from swiftahead.cli import plan as plan_command
+from swiftahead.cli.cells import Question, cells
+from swiftahead.cli.traces import read_all
+from swiftahead.conf import PREFETCHER, SIDECAR
+
+
+@pytest.fixture
+def write(tmp_path):
+    return partial(write_trace, tmp_path)
+
+
+def run(capsys, *arguments):
+    assert main(['plan', *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def in_one_line(text):
+    return ' '.join(text.split())
+
+
+def refused(capsys, *arguments):
+    assert main(['plan', *arguments]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    return said.err
+
+
+# the table
+
+def test_the_table_shows_the_bound_beside_what_was_reached(capsys, write):
+    said = run(capsys, write(LOOP), '--cache-size', '500', '--eviction', 'lru')
+    lines = [line.split() for line in said.splitlines()]
+    assert ['500', 'B', '50.0', '%', '1', 'bound', 'off'] in [line[:7] for line in lines]
+    assert ['500', 'B', '50.0', '%', '1', 'lru', 'off', '0.0', '%'] in [line[:9] for line in lines]
+
+
+def test_one_setting_is_recommended_with_the_reason(capsys, write):
+    said = run(capsys, write(LOOP), '--cache-size', '50%', '--eviction', 'lru')
+    assert said.count('recommended: 500 B, lru, prefetch on; ') == said.count('recommended') == 1
+    assert 'learn = on\n\nbecause ' in said
+
+
+@pytest.mark.parametrize('share', ['50%', '73.3%', '100%'])
+def test_what_is_recommended_is_a_conf_of_the_sidecar(capsys, write, share):
+    said = run(capsys, write(LOOP), '--cache-size', share, '--eviction', 'gdsf')
+    conf = ConfigParser()
+    conf.read_string(dedent(said.partition('water marks:')[2].partition('because')[0]))
+    required = {'cache_dir': '/x', 'queue': 'sqlite:/x/q'}
+    assert SIDECAR.read({**conf['sidecar'], **required}).eviction == 'gdsf'
+    assert PREFETCHER.read(conf['prefetcher']).learn in (True, False)
+
+
+def test_what_is_printed_fits_a_narrow_window(capsys, write, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    reads = [(second, f'c{second % 50}', f'o{second % 1009}', 10**9 + second) for second in range(5000)]
+    write([*reads, (0, '', 'x', 'rubbish')])
+    said = run(capsys, 't.csv', '--sample', '3000', '--cache-size', '10%')
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def test_admission_is_recommended_where_most_is_read_once(capsys, write):
+    # twenty that are read every minute, and two between any two of them that nobody reads again
+    reads = [(second, '', f'o{second // 3 % 20}' if second % 3 == 0 else f'once{second}', 100)
+             for second in range(1200)]
+    said = run(capsys, write(reads), '--cache-size', '4%', '--eviction', 'lru')
+    assert 'admit = second_hit\n' in said and 'read a second time alone gains another' in in_one_line(said)
+
+
+def test_where_all_fits_the_simplest_is_recommended(capsys, write):
+    assert ' learn = off\n' in run(capsys, write(LOOP), '--cache-size', '100%')
+
+
+def test_what_is_not_worth_its_bytes_is_not_recommended(capsys, write):
+    said = run(capsys, write(LOOP), '--cache-size', '100%', '--cache-size', '1GiB', '--eviction', 'lru')
+    # ten entries of two pages, of which the water marks keep 92.5 % on average
+    assert 'cache_size = 86.49 KiB eviction = lru admit = all [prefetcher] learn = off ' in in_one_line(said)
+    assert '1.07e+06 times the cache would gain 0.0 points' in in_one_line(said)
+
+
+def test_broken_lines_are_shown_with_the_result(capsys, write):
+    path = write([*LOOP, (301, '', 'x', 'rubbish')])
+    said = in_one_line(run(capsys, path))
+    assert '1 of 301 lines could not be read and are left out, the first is line 302' in said
+
+
+def test_objects_of_no_bytes_take_room_on_disk(capsys, write):
+    # nine entries of a page each, of which the water marks keep 92.5 % on average
+    said = run(capsys, write([(second, '', f'o{second % 9}', 0) for second in range(300)]))
+    assert 'cache_size = 38.92 KiB' in said
+
+
+# progress
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_shown_on_a_terminal(capsys, write, monkeypatch):
+    monkeypatch.setattr('sys.stderr', Terminal())
+    run(capsys, write(LOOP), '--cache-size', '10%', '--cache-size', '20%')
+    assert 'cache 2 of 2: gdsf, prefetching, 0 %' in sys.stderr.getvalue()
+
+
+def test_progress_is_one_line_of_the_terminal(write, monkeypatch, tmp_path):
+    monkeypatch.setenv('COLUMNS', '60')
+    (tmp_path / ('long' * 20)).mkdir()
+    stream = Terminal()
+    read_all([write(LOOP, f'{"long" * 20}/t.csv')], plan_command.Teller(stream))
+    list(cells(read_one(write(LOOP)), Question([100], ['lru'], 1, 1000, None), plan_command.Teller(stream)))
+    shown = [part.partition('\x1b[K')[2] for part in stream.getvalue().split('\r')]
+    assert max(map(len, shown)) == 59 and shown[-1].endswith('cache 1 of 1: lru, prefetching, 0 %')
+
+
+def test_progress_is_not_written_to_a_file(capsys, write):
+    assert main(['plan', '--json', write(LOOP)]) == 0
+    assert 'cache 1 of' not in capsys.readouterr().err
+
+
+# pictures
+
+@pytest.mark.parametrize('suffix, begin', [('png', b'\x89PNG'), ('svg', b'<?xml'), ('SVG', b'<?xml')])
+def test_a_picture(capsys, write, tmp_path, suffix, begin):
+    picture = tmp_path / f'curves.{suffix}'
+    run(capsys, write(LOOP), '--passes', '2', '--eviction', 'lru', '--plot', str(picture))
+    assert picture.read_bytes().startswith(begin)
+
+
+def test_the_picture_has_all_curves(capsys, write, tmp_path):
+    run(capsys, write(LOOP), '--eviction', 'lru', '--plot', f'{tmp_path}/curves.svg')
+    drawn = (tmp_path / 'curves.svg').read_text()
+    assert all(f'<!-- {label} -->' in drawn for label in ('lru', 'lru, prefetching', 'bound without prefetching'))
+
+
+@pytest.mark.parametrize('name, title', [
+    ('caf\udce9.csv', 'caf?.csv'), ('a$^$b.csv', 'a$^$b.csv'), (f'{"n" * 99}.csv', f'{"n" * 57}...')])
+def test_a_picture_of_a_trace_with_an_odd_name(capsys, write, tmp_path, name, title):
+    said = run(capsys, write(LOOP, name), '--eviction', 'lru', '--plot', f'{tmp_path}/curves.svg')
+    assert said.encode() and f'<!-- {title} -->' in (tmp_path / 'curves.svg').read_text()
+
+
+@pytest.mark.parametrize('name, rule', [
+    ('x.gif', 'the name must end in .png or .svg'), ('no/x.png', 'no such folder')])
+def test_a_picture_that_cannot_be_drawn_is_said_before_the_work(capsys, write, tmp_path, name, rule):
+    said = refused(capsys, write(LOOP), '--plot', f'{tmp_path}/{name}')
+    assert rule in said and said.count('\n') == 1
+
+
+def test_a_picture_that_cannot_be_written(capsys, write, tmp_path):
+    (tmp_path / 'x.png').mkdir()
+    assert main(['plan', write(LOOP), '--eviction', 'lru', '--plot', f'{tmp_path}/x.png']) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith('x.png: Is a directory')
+
+
+def test_without_matplotlib_it_is_said_how_to_get_it(capsys, write, monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'matplotlib', None)
+    assert "pip install 'swiftahead[plan]'" in refused(capsys, write(LOOP), '--plot', 'x.png')
