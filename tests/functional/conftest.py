@@ -11,8 +11,8 @@ from swiftahead.lab import Lab
 
 @pytest.fixture(scope='session')
 def lab(tmp_path_factory):
-    """Two proxies with filter and sidecar; its tests leave it as they found it."""
-    with Lab(tmp_path_factory.mktemp('lab'), proxies=2) as lab:
+    """Two proxies with filter and sidecar; its tests leave it as they found it. What nobody has read is a miss."""
+    with Lab(tmp_path_factory.mktemp('lab'), proxies=2, sidecar_conf={'prefetcher': {'neighbours': 'off'}}) as lab:
         yield lab
 
 
