@@ -154,6 +154,7 @@ def main(argv=None) -> None:
     table = Table(f'{len(reads):,} reads of {Path(args.trace).name}, {size:,} bytes: hits in percent',
                   ('eviction', 'admit', 'plan', 'keeper', 'points off', 'with water marks', 'points off'),
                   [row for admit in ADMISSIONS for row in rows(reads, size, admit)])
+    args.trace = Path(args.trace).name
     common.show(args, facts, [table], notes=NOTES)
 
 
