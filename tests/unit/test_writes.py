@@ -23,7 +23,7 @@ class Writing:
         self.envs = []
         self.records = []
         settings = SimpleNamespace(freshness='max-age', queue='sqlite:/not/opened', buffer_records=1,
-                                   flush_interval=1, detect_misplaced=False)
+                                   flush_interval=1, fetch_wait=0.25, detect_misplaced=False)
         self.runtime = Runtime(settings, {}, ListLogger(), lambda: NOW)
         self.counted = []
         self.runtime.count = self.counted.append
