@@ -172,9 +172,13 @@ class Brain:
         return self._by_proxy(method, path, headers or {}, body)
 
     def _by_proxy(self, method, path, headers, body):
-        if self._login is None:
-            self._login = self._log_in()
-        return self._ask(method, path, {**headers, 'X-Auth-Token': self._login}, body)
+        kept, self._login = self._login, self._login or self._log_in()
+        answer = self._ask(method, path, {**headers, 'X-Auth-Token': self._login}, body)
+        if answer.status == 401 and kept:
+            # memcached, which has the tokens, was emptied by another brain
+            self._login = None
+            return self._by_proxy(method, path, headers, body)
+        return answer
 
     def _log_in(self):
         answer = self._ask('GET', '/auth/v1.0', {'X-Auth-User': USER, 'X-Auth-Key': KEY}, None)

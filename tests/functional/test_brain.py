@@ -71,6 +71,15 @@ def test_a_split_brain_ends_with_the_elder_policy_and_a_row_in_the_queue(lab, br
     assert f'1:/AUTH_test/{brain.container}/o' in splits.queued(brain)
 
 
+def test_two_brains_use_one_lab(lab, brain):
+    brain.put_container('silver')
+    with Brain(lab, 'another') as other:
+        other.put_container('gold')
+        # with their policies it forgets the other's token
+        other.forget()
+    assert list(brain.listing()) == []
+
+
 def test_any_account_and_any_name_can_be_used_from_inside(lab):
     with Brain(lab, '\0hidden', 'AUTH_of others', inside=True) as brain:
         brain.put_account()
