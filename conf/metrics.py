@@ -68,6 +68,8 @@ FILTER_COUNTERS = (
     _counter('not_captured', 'misses whose answer may not be kept', values=UNCACHEABLE),
     _counter('captures_failed', 'misses that could not be kept',
              values=('no-room', 'disk', 'backend', 'changed')),
+    _counter('awaited', 'GETs that waited for the sidecar, which was fetching what they want',
+             values=('in-time', 'in-vain')),
     _counter('collapsed', 'misses that read along with another\'s answer'),
     _counter('entries_damaged', 'entries with wrong bytes, none of which was sent'),
     _counter('tokens_unreachable', 'freshness tokens that memcached did not give or take in time'),

@@ -1,7 +1,7 @@
 """How long a reader waits for the sidecar, which is fetching what it wants.
 
-About as long as Swift takes for an answer just now: who waits in vain, and then asks Swift, has lost no more than
-that, however slow fetching has become.
+Half as long again as Swift takes for an answer just now: who waits in vain, and then asks Swift, has lost no more
+than that, however slow fetching has become.
 """
 # of the time that Swift's answers take: a fetch has to be checked and linked, too
 SHARE = 1.5

@@ -75,7 +75,9 @@ def find_later(exchange: Exchange) -> Entry | None:
         return None
     if exchange.store.is_fetching(exchange.name) and exchange.name not in exchange.runtime.waited_in_vain:
         exchange.known()
-        return find_entry(exchange) if has_been_fetched(exchange) else None
+        entry = find_entry(exchange) if has_been_fetched(exchange) else None
+        exchange.runtime.count('awaited', reason='in-time' if entry is not None else 'in-vain')
+        return entry
     if may_capture(exchange):
         # a flight may have landed, and its capture have been admitted: that is found here, or else the flight
         exchange.known()

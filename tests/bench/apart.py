@@ -30,6 +30,8 @@ frontend swift
 backend proxies
     {balance}
     option httpchk GET /healthcheck
+    option redispatch 1
+    retries 2
 {servers}
 """
 

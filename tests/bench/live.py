@@ -38,8 +38,8 @@ PLAIN, ONE, SPLIT, HASHED = 'Swift alone', 'one proxy', 'two proxies, split', 't
 NOTES = (
     'Seconds are from the first byte of a GET to the last of its answer, at the client; all answers were compared '
     'with what had been uploaded. A read waits as long after the one before as it did in the trace, divided by '
-    'the speed. What a miss costs: the mean of the misses with learning off, less that of the same reads without '
-    'the filter.',
+    'the speed: a slower system is asked less often. What a miss costs: the mean of the misses with learning off, '
+    'less that of the same reads without the filter.',
 )
 
 

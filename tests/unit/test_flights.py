@@ -340,6 +340,7 @@ def test_a_get_that_meets_a_fetch_waits_for_it(make, store):
         link(store, BODY, Stamp(TOKEN.value, time.time()), origin='prefetch')
     resp = waiting.wait()
     assert (word(resp), resp.body, proxy.asked()) == ('hit', BODY, 0)
+    assert proxy.counts.count('awaited.in-time') == 1
 
 
 def test_a_fetch_that_brings_nothing_is_not_waited_for_longer(make, store):
@@ -357,6 +358,7 @@ def test_a_fetch_that_takes_long_is_waited_for_once_and_not_for_long(make, store
     with store.fetching(NAME):
         assert word(proxy.request()) == 'fwd=miss; stored'
         assert NAME in proxy.runtime.waited_in_vain
+        assert proxy.counts.count('awaited.in-vain') == 1
 
 
 def test_each_answer_of_swift_tells_how_long_to_wait(make, store):
