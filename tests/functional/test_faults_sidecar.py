@@ -31,7 +31,8 @@ MEASURED = 60
 def lab(tmp_path_factory):
     """Few records in memory, and a cache that is soon full."""
     with clients.probed(tmp_path_factory.mktemp('lab'), filter_conf={'buffer_records': BUFFER}, sidecar_conf={
-            'sidecar': {'cache_size': CACHE_SIZE, 'spool_age': SPOOL_AGE}}) as lab:
+            'sidecar': {'cache_size': CACHE_SIZE, 'spool_age': SPOOL_AGE},
+            'prefetcher': {'neighbours': 'off'}}) as lab:
         yield lab
 
 

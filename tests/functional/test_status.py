@@ -1,6 +1,7 @@
 """The numbers of a real node: exact, and not gone back whatever is killed."""
 import json
 import os
+import shutil
 import signal
 import uuid
 
@@ -10,6 +11,7 @@ from clients import ask, metrics, port
 from processes import children, listening, sockets, workers
 
 from swiftahead.lab import Lab
+from swiftahead.queues import counters_folder
 from swiftahead.sidecar.daemon import PARTS
 
 OBJECTS, READS = 6, 4
@@ -50,6 +52,9 @@ class Reader:
 
     def __init__(self, lab):
         self.lab = lab
+        self.begin()
+
+    def begin(self):
         self.seen = {'hits_total': 0, 'misses_total': 0, 'bytes_hit_total': 0, 'bytes_missed_total': 0}
 
     def is_hit(self, path):
@@ -138,18 +143,23 @@ def says(lab, problem):
     return status == 503 and problem in body
 
 
-def test_a_cache_folder_that_is_gone_is_told(running):
+def test_a_cache_folder_that_is_gone_is_told(running, reader):
     lab = running
     lab.cache_dir.rename(lab.cache_dir.with_name('away'))
     try:
         # until the sidecar has made another, which nothing was reported of yet
         clients.until(lambda: says(lab, 'cache folder: ') or says(lab, 'has not reported yet'), 'it is told')
     finally:
-        lab.stop('sidecar')
+        for name in ('sidecar', 'proxy1'):
+            lab.stop(name)
         if lab.cache_dir.exists():
             lab.cache_dir.rename(lab.cache_dir.with_name('another'))
         lab.cache_dir.with_name('away').rename(lab.cache_dir)
-    lab.start('sidecar')
+        # a worker may have told in the other folder what it had told here: the numbers begin anew
+        shutil.rmtree(counters_folder(lab.cache_dir / 'queue.db'))
+        reader.begin()
+    for name in ('sidecar', 'proxy1'):
+        lab.start(name)
     clients.until(lambda: health(lab)[0] == 200, 'all is well again')
 
 

@@ -1,4 +1,5 @@
 """The keeper, on real files: what is linked is counted, and what is counted is linked."""
+import itertools
 import os
 import tempfile
 import time
@@ -24,7 +25,11 @@ LONG_AGO = IDLE_SECONDS + 60 + 1
 
 @pytest.fixture
 def store(tmp_path):
-    return Store.create(tmp_path / 'cache')
+    """Where each of some entries lies in a folder of its own: which it is, its key decides."""
+    for number in itertools.count():
+        store = Store.create(tmp_path / f'cache{number}')
+        if len({path_of(store, entry).parent for entry in range(10)}) == 10:
+            return store
 
 
 @pytest.fixture
