@@ -202,3 +202,8 @@ def metrics(lab):
         return {}
     return {' '.join((sample.name.removeprefix('swiftahead_'), *sample.labels.values())): sample.value
             for family in text_string_to_metric_families(text) for sample in family.samples}
+
+
+def counted(lab, name):
+    """What is counted under a name: waits for a sidecar that has just been started, whose silence is no zero."""
+    return until(lambda: metrics(lab), 'the sidecar tells what it counted').get(name, 0)

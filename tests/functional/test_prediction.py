@@ -37,11 +37,11 @@ def learned(lab, seed):
     random.Random(seed).shuffle(paths)
     for path in paths:
         assert clients.request(lab, 'PUT', path, body=path.encode()).status == 201
-    before = clients.metrics(lab).get('records_total access', 0)
+    before = clients.counted(lab, 'records_total access')
     for _ in range(2):
         for path in paths:
             assert clients.request(lab, 'GET', path).status == 200
-    clients.until(lambda: clients.metrics(lab).get('records_total access', 0) >= before + 2 * COUNT,
+    clients.until(lambda: clients.counted(lab, 'records_total access') >= before + 2 * COUNT,
                   'the reads are learned')
     return paths
 
@@ -49,9 +49,9 @@ def learned(lab, seed):
 def is_known(lab, paths):
     """Wait until what comes after the first is fetched, with nothing in the cache to begin with."""
     container = paths[0].rpartition('/')[0]
-    before = clients.metrics(lab).get('forgotten_total', 0)
+    before = clients.counted(lab, 'forgotten_total')
     assert clients.request(lab, 'POST', container + '?prefetch=forget').status == 202
-    clients.until(lambda: clients.metrics(lab).get('forgotten_total', 0) >= before + COUNT, 'all is forgotten')
+    clients.until(lambda: clients.counted(lab, 'forgotten_total') >= before + COUNT, 'all is forgotten')
     assert not clients.request(lab, 'GET', paths[0]).is_hit
     for path in paths[1:]:
         assert clients.until_prefetched(lab, path).body == path.encode()
