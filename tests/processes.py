@@ -1,6 +1,9 @@
 """Looking at the processes of a lab from outside."""
 import os
 import re
+import signal
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -32,6 +35,22 @@ def is_running(pid: int) -> bool:
 def workers(lab, name: str = 'proxy1') -> set[int]:
     pid = lab.pid(name)
     return children(pid) if pid else set()
+
+
+@contextmanager
+def hung(lab, *names: str):
+    """Programs of the lab and their children, each of them stopped before the block begins."""
+    pids = [pid for name in names for pid in (lab.pid(name), *children(lab.pid(name)))]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for pid in pids:
+            while _stat(pid)[0] != 'T':
+                time.sleep(0.001)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def descriptors(pid: int) -> list[str]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import clients
 import pytest
+from processes import hung
 
 from swiftahead.cache import Store
 from swiftahead.conf.naming import ObjectName
@@ -82,15 +83,6 @@ def read_all_at_once(lab, path, count):
     for reader in readers:
         reader.join()
     return sorted(reader.told for reader in readers)
-
-
-@contextmanager
-def hung(lab, name):
-    clients.signal_program(lab, name, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        clients.signal_program(lab, name, signal.SIGCONT)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import clients
 import pytest
-from processes import below, connected, connected_to, descriptors, sockets, workers
+from processes import below, connected, connected_to, descriptors, hung, sockets, workers
 
 from swiftahead.lab import Lab
 
@@ -135,22 +135,12 @@ def test_f5_a_reader_who_comes_during_a_fill_costs_the_backend_nothing(lab, cont
     path = put(lab, f'{container}/o', HUGE)
     with clients.reading(lab, path) as first:
         begun = first.read(1)
-        with stopped(lab, 'object1'), clients.reading(lab, path) as second:
+        with hung(lab, 'object1'), clients.reading(lab, path) as second:
             assert second.headers['cache-status'] == 'swiftahead; fwd=miss; collapsed'
             clients.signal_program(lab, 'object1', signal.SIGCONT)
             assert second.read() == HUGE
         assert begun + first.read() == HUGE
     assert backend_gets(lab, path) == 1
-
-
-@contextmanager
-def stopped(lab, name):
-    """Hung, in the middle of whatever it does."""
-    clients.signal_program(lab, name, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        clients.signal_program(lab, name, signal.SIGCONT)
 
 
 class Read(threading.Thread):
@@ -185,7 +175,7 @@ def test_f5_a_worker_killed_in_mid_fill_takes_none_with_it_but_its_own(tmp_path)
         path = put(lab, new_container(lab, 'c') + '/o', HUGE)
         first = stack.enter_context(clients.reading(lab, path))
         assert first.read(1) == HUGE[:1]
-        stack.enter_context(stopped(lab, 'object1'))
+        stack.enter_context(hung(lab, 'object1'))
         owner, = (pid for pid in workers(lab) if below(lab.cache_dir / 'v1' / 'spool', pid))
         reads = [Read(lab, path) for _ in range(12)]
         for read in reads:

@@ -14,6 +14,7 @@ import clients
 import load
 import pytest
 from load import Load, Reader, Writer
+from processes import hung
 
 from swiftahead.lab import Lab
 
@@ -73,12 +74,9 @@ def gone(lab):
 
 
 @contextmanager
-def hung(lab):
-    clients.signal_program(lab, 'memcached', signal.SIGSTOP)
-    try:
+def stopped(lab):
+    with hung(lab, 'memcached'):
         yield
-    finally:
-        clients.signal_program(lab, 'memcached', signal.SIGCONT)
 
 
 def seconds(call):
@@ -96,7 +94,7 @@ def swift_has_given_up(lab, path):
                       'Swift has given up on memcached')
 
 
-@pytest.mark.parametrize('state', [gone, hung])
+@pytest.mark.parametrize('state', [gone, stopped])
 def test_f13_reads_and_writes_are_right_and_in_time(lab, container, hot, state):
     writers = [Writer(lab, f'{container}/w{first}', ask=signed, proxies=(first, 1 - first)) for first in (0, 1)]
     reader = Reader(lab, hot, ask=signed)
@@ -117,7 +115,7 @@ def test_f13_reads_and_writes_are_right_and_in_time(lab, container, hot, state):
 def test_f13_memcached_coming_and_going_under_load_spoils_no_answer(lab, container, hot):
     writers = [Writer(lab, f'{container}/w{first}', ask=signed, proxies=(first, 1 - first)) for first in (0, 1)]
     with Load(*writers, Reader(lab, hot, ask=signed)) as running:
-        for state in (gone, hung, gone):
+        for state in (gone, stopped, gone):
             running.wait_for(10)
             with state(lab):
                 running.wait_for(10)
@@ -125,7 +123,7 @@ def test_f13_memcached_coming_and_going_under_load_spoils_no_answer(lab, contain
     assert running.errors == []
 
 
-@pytest.mark.parametrize('state', [gone, hung])
+@pytest.mark.parametrize('state', [gone, stopped])
 def test_f13_hits_need_no_validation_again_when_it_is_back(lab, hot, state):
     path = next(iter(hot))
     with state(lab):

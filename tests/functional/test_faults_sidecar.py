@@ -1,6 +1,5 @@
 """F10: the sidecar hung, slow, killed or never there, and a queue that takes nothing."""
 import json
-import os
 import random
 import shutil
 import signal
@@ -9,12 +8,14 @@ import statistics
 import subprocess
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
 
 import clients
 import pytest
 from load import Load, Reader, Writer
-from processes import children, resident
+from processes import hung, resident
 
 from swiftahead.lab import Lab
 
@@ -65,15 +66,9 @@ def median(lab, paths, hit):
 
 
 @contextmanager
-def hung(lab):
-    processes = [lab.pid('sidecar'), *children(lab.pid('sidecar'))]
-    for pid in processes:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+def stopped(lab):
+    with hung(lab, 'sidecar'):
         yield
-    finally:
-        for pid in processes:
-            os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
@@ -83,7 +78,7 @@ def slow(lab):
 
     def stutter():
         while not over.is_set():
-            with hung(lab):
+            with stopped(lab):
                 over.wait(0.1)
             over.wait(0.001)
 
@@ -103,7 +98,7 @@ def killed(lab):
     lab.start('sidecar')
 
 
-@pytest.mark.parametrize('state', [hung, slow, killed])
+@pytest.mark.parametrize('state', [stopped, slow, killed])
 def test_f10_reads_take_no_longer(lab, container, state):
     hot = put(lab, container, 3, 'hot') * (MEASURED // 3)
     for path in set(hot):
@@ -140,11 +135,18 @@ def locked(lab):
         yield
 
 
+def replace_queue(lab, make):
+    """While nobody can begin a new one."""
+    with hung(lab, 'proxy1', 'sidecar'):
+        for suffix in ('', '-wal', '-shm'):
+            Path(f'{queue_path(lab)}{suffix}').unlink(missing_ok=True)
+        make(queue_path(lab))
+
+
 @contextmanager
 def another_file(lab):
     """What a disk that came back without it looks like."""
-    remove_queue(lab)
-    queue_path(lab).mkdir()
+    replace_queue(lab, Path.mkdir)
     yield
     queue_path(lab).rmdir()
 
@@ -152,25 +154,19 @@ def another_file(lab):
 @contextmanager
 def read_only(lab):
     """Root may write to what is read-only, but not to what is immutable."""
-    remove_queue(lab)
-    queue_path(lab).touch()
-    if subprocess.run(['chattr', '+i', queue_path(lab)], capture_output=True).returncode:
-        pytest.skip('needs root, and a file system that knows immutable files')
+    def make(path):
+        path.touch()
+        if subprocess.run(['chattr', '+i', path], capture_output=True).returncode:
+            pytest.skip('needs root, and a file system that knows immutable files')
+    replace_queue(lab, make)
     yield
     subprocess.run(['chattr', '-i', queue_path(lab)], check=True)
-
-
-def remove_queue(lab):
-    for suffix in ('', '-wal', '-shm'):
-        with suppress(FileNotFoundError):
-            os.unlink(f'{queue_path(lab)}{suffix}')
 
 
 def test_f10_a_queue_of_garbage_is_set_aside_and_begun_anew(lab, container):
     hot, cold = put(lab, container, 2)
     clients.until_hit(lab, hot)
-    remove_queue(lab)
-    shutil.copyfile('/bin/true', queue_path(lab))
+    replace_queue(lab, partial(shutil.copyfile, '/bin/true'))
     median(lab, [hot] * MEASURED, hit=True)
     clients.until_hit(lab, cold)
     assert len(list(lab.cache_dir.glob('queue.db.damaged*'))) == 1
@@ -204,7 +200,7 @@ def test_f10_memory_of_a_worker_is_bounded(lab, container):
     hot, = put(lab, container, 1)
     clients.until_hit(lab, hot)
     worker = clients.probe(lab)['pid']
-    with hung(lab), locked(lab):
+    with stopped(lab), locked(lab):
         requests_on_one_connection(lab, hot, 5000)
         before = resident(worker)
         requests_on_one_connection(lab, hot, 20_000)
