@@ -36,12 +36,13 @@ def advise(cells: Sequence[Cell]) -> Advice:
         if cell.number == last:
             by_size.setdefault(cell.cache_bytes, []).append(cell)
     best = [best_of(by_size[size]) for size in sorted(by_size)]
-    if best[-1].object_hit_ratio < USEFUL:
+    useful = [cell for cell in best if cell.object_hit_ratio >= USEFUL]
+    if not useful:
         top = best[-1]
         return Advice(None, f'the best of these settings answers {percent(top.object_hit_ratio)} of the reads '
                             'from the cache; none without prefetching can answer more than '
                             + percent(top.bound.object_hit_ratio))
-    chosen = best[knee(best)]
+    chosen = useful[knee(useful)]
     return Advice(chosen, '; '.join([*_setting(chosen, by_size[chosen.cache_bytes]), *_size(chosen, best)]))
 
 

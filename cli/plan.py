@@ -185,7 +185,8 @@ def _conf(answer, known) -> list[str]:
         return ['recommended: no cache']
     # what is replayed is the objects' own bytes; on disk each entry has a header as well
     disk = sum(map(expected_disk_bytes, known.values()))
-    room = disk * cell.cache_bytes / answer.footprint if answer.footprint else disk
+    # what is larger than all that is read stays empty
+    room = disk * min(cell.cache_bytes / answer.footprint, 1) if answer.footprint else disk
     learn = 'on' if cell.prefetch else 'off'
     row = f'{in_units(cell.cache_bytes)}, {cell.eviction}, prefetch {learn}'
     return [f'recommended: {row}; in swiftahead-sidecar.conf,', 'with the room for headers and water marks:', '',

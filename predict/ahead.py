@@ -52,6 +52,9 @@ class Ahead:
         was_known = read.key in account.followers
         if not client.reads or client.reads[-1][0].key != read.key:
             self._learn(client, read)
+        elif client.guesses:
+            # read once more, in parts perhaps: what is predicted now takes the place of what was
+            client.guesses.pop()
         client.at = read.at
         if read.bytes:
             account.note_size(client.reads[-1][0], read.bytes)

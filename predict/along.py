@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from .clients import DISORDER
 from .learner import ObjectKey, Prediction, Read
 
 PACE_WEIGHT = 0.3
@@ -106,8 +107,12 @@ class Along:
     def _follow(self, places, list_key, read, to_end, lead) -> Iterator[Prediction]:
         place, order = places[list_key], self._orders.get((read.account, list_key), NOTHING)
         index = order.index(read.key, place.index)
-        # of a reader's reads an older one may come late
-        if index is None or read.at < place.at:
+        if index is None:
+            return
+        if read.at < place.at - DISORDER:
+            place = Place(-1, read.at)
+        elif read.at < place.at:
+            # of a reader's reads an older one may come late
             return
         place = places[list_key] = place.after(index, read.at)
         if place.pace is None and not to_end:

@@ -8,6 +8,8 @@ from .learner import ObjectKey, Read
 
 # reads within which a prediction must come true
 HORIZON = 12
+# seconds by which records of several workers may be out of order; more, and a clock was set back
+DISORDER = 5.0
 
 Guess = tuple[ObjectKey, int]
 
@@ -59,7 +61,8 @@ class Clients:
         """Who is reading; anew, where its last read is too long ago."""
         clients, place = self._clients, (read.account, read.client)
         client = clients.get(place)
-        if client is not None and (read.at - client.at > self._window or client.account is not account):
+        if client is not None and (not -DISORDER <= read.at - client.at <= self._window
+                                   or client.account is not account):
             client.settle(0)
             client = None
         if client is None:
@@ -67,7 +70,7 @@ class Clients:
         clients.move_to_end(place)
         # who went away made nothing come true any more
         while (oldest := next(iter(clients.values()))) is not client and (
-                len(clients) > self._most or read.at - oldest.at > self._window):
+                len(clients) > self._most or abs(read.at - oldest.at) > self._window):
             clients.popitem(last=False)
             oldest.settle(0)
         return client

@@ -35,6 +35,10 @@ class NotFetched(Exception):
     """The object is not to be cached, or could not be had."""
 
 
+class Uncacheable(NotFetched):
+    """Nor will it be soon: by its headers, or by its container's."""
+
+
 class BackendFailed(NotFetched):
     """The backend could not give it, though it may have it."""
 
@@ -89,15 +93,17 @@ class Fetcher:
         """
         container = self.container(name.account, name.container)
         if container.opted_out:
-            raise NotFetched('the container has opted out')
+            raise Uncacheable('the container has opted out')
         token = self._token(name)
         asked_at = self._clock()
         headers, body = self._get(name, newest=token is None or not token.timestamp)
         try:
             pace.answered(self._clock() - asked_at, self._clock())
             reason = uncacheable_reason(headers, self._limits.max_object_size)
-            if reason or (token is not None and is_older(headers, token.timestamp)):
-                raise NotFetched(reason or 'from a replica that missed a write')
+            if reason:
+                raise Uncacheable(reason)
+            if token is not None and is_older(headers, token.timestamp):
+                raise NotFetched('from a replica that missed a write')
             meta = EntryMeta(name, container.policy_index, objects_headers(headers),
                              length_of(headers), origin, asked_at)
             stamp = Stamp(token.value, asked_at) if token is not None and not token.pending else None

@@ -3,12 +3,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cachetools import TTLCache
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
 from ..conf.naming import ObjectName
 from ..predict import Prediction, Schedule, Worth
 from ..predict.idle import idle_for
-from .fetcher import BackendFailed, Fetcher, NotFetched
+from .fetcher import BackendFailed, Fetcher, NotFetched, Uncacheable
 from .keeper import Keeper, Stopped
 from .pace import Pace
 
@@ -19,6 +20,8 @@ NOBODYS_GUESS = 0.0
 PREFETCH, WHOLE = 'prefetch', 'whole'
 # between two looks whether there is a place
 LOOK_SECONDS = 0.05
+# how long what was found not to be cacheable is not fetched again because somebody may read it; how many are known
+REFUSED_SECONDS, REFUSED = 300.0, 10_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Fetches:
         self._pool = GreenPool(concurrency)
         self._under_way: set[ObjectName] = set()
         self.worth = Worth()
+        self._refused: TTLCache[ObjectName, None] = TTLCache(REFUSED, REFUSED_SECONDS)
         self._stopped = False
 
     def is_under_way(self, name: ObjectName) -> bool:
@@ -117,7 +121,8 @@ class Fetches:
     def guess(self, predictions: Iterable[Prediction]) -> None:
         """As `expect`, where what was guessed for the account was worth it."""
         for prediction in predictions:
-            if self.is_here(name_of(prediction)):
+            name = name_of(prediction)
+            if name in self._refused or self.is_here(name):
                 continue
             if self.worth.allows(prediction.account):
                 self._schedule.add(prediction, self._clock())
@@ -184,6 +189,8 @@ class Fetches:
             return spool_name
         except NotFetched as error:
             failed = isinstance(error, BackendFailed)
+            if isinstance(error, Uncacheable):
+                self._refused[name] = None
             self._count('fetch_failed' if failed else 'not_fetched')
             self._logger.debug('%s not fetched: %s', name.quoted, error)
         except (Exception, Timeout) as error:  # noqa: BLE001 - whatever one object meets, the others go on

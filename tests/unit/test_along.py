@@ -36,6 +36,13 @@ def test_of_a_reader_of_unknown_pace_one_is_expected_at_once(reader):
     assert reader.reads(0, 1.0) == [(1, 1.0)]
 
 
+def test_a_clock_that_is_set_back_costs_a_reader_no_more_than_its_pace(reader):
+    reader.reads(0, 5000.0)
+    reader.reads(1, 5000.2)
+    assert reader.reads(2, 100.0) == [(3, 100.0)]
+    assert [number for number, _ in reader.reads(3, 100.2)] == [4, 5, 6, 7]
+
+
 def test_a_reader_keeps_its_pace(reader):
     reader.reads(0, 0.0)
     assert reader.reads(1, 10.0, lead=10.0) == [(2, 20.0), (3, 30.0)]

@@ -52,6 +52,11 @@ def test_where_little_is_read_again_no_cache_is_recommended():
     assert found.cell is None and 'answers 4.9 % of the reads' in found.reason
 
 
+def test_a_size_that_is_of_no_use_is_not_recommended_because_the_next_is_hardly_worth_more():
+    found = advise([cell(0, size=1), cell(100, size=2**10)])
+    assert found.cell and found.cell.cache_bytes == 2**10
+
+
 def test_the_reason_has_the_figures():
     reason = advise([cell(500), cell(700, 'gdsf'), cell(800, 'gdsf', prefetch=True, vain=50),
                      cell(801, size=400)]).reason

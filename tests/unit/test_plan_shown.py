@@ -88,6 +88,11 @@ def test_what_is_not_worth_its_bytes_is_not_recommended(capsys, write):
     assert '1.07e+06 times the cache would gain 0.0 points' in in_one_line(said)
 
 
+def test_no_more_room_is_recommended_than_all_that_is_read_takes(capsys, write):
+    said = run(capsys, write(LOOP), '--cache-size', '1GiB', '--eviction', 'lru')
+    assert 'cache_size = 86.49 KiB eviction = lru' in in_one_line(said)
+
+
 def test_broken_lines_are_shown_with_the_result(capsys, write):
     path = write([*LOOP, (301, '', 'x', 'rubbish')])
     said = in_one_line(run(capsys, path))

@@ -50,6 +50,30 @@ def test_what_was_read_before_tells_which_way_it_goes():
     assert play(ahead, 'axm', start=70_000)['p'][0] > 0.7
 
 
+@pytest.mark.parametrize('times', [1, 5, 40])
+def test_who_reads_each_in_many_parts_is_foreseen_as_well(times):
+    ahead, names = Ahead(), [f'{number:03}' for number in range(50)]
+    parts = [name for name in names for _ in range(times)]
+    start = often(ahead, parts)
+    assert play(ahead, parts[:10 * times], start=start)['010'][0] > 0.9
+
+
+@pytest.mark.parametrize('back', [3600, 86_400 * 365])
+def test_a_clock_that_is_set_back_costs_no_more_than_the_readers_place(back):
+    ahead = Ahead()
+    often(ahead, 'abcdef')
+    ahead.observe(Read('a', 'x', ('c', 'f'), float(back)))
+    assert list(play(ahead, 'ab', start=0.0)) == list('cdef')
+
+
+def test_what_comes_somewhat_late_from_another_worker_is_no_step_back():
+    ahead = Ahead()
+    start = often(ahead, 'abcdef')
+    play(ahead, 'abc', start=start)
+    assert not ahead.observe(Read('a', 'x', ('c', 'f'), start + 1.0))
+    assert list(play(ahead, 'd', start=start + 3)) == ['e', 'f']
+
+
 def test_chance_is_not_taken_for_habit():
     rng, ahead = random.Random(3), Ahead()
     predicted = []

@@ -151,6 +151,15 @@ def test_a_fetch_that_fails_is_counted_and_others_go_on(learning):
     assert learning.cached() == ['b']
 
 
+@pytest.mark.parametrize('how', [{'Cache_Control': 'private'}, {'body': b'x' * (2**20 + 1)}])
+def test_what_cannot_be_cached_is_fetched_once_and_not_at_each_prediction(learning, how):
+    learning.put('b', **how)
+    for number in range(5):
+        at = 20 + 40 * number
+        learning.run(read('a', at, f'client {number}'), at=at + 9.5)
+    assert learning.fetched() == ['b'] and learning.counts['not_fetched'] == 1
+
+
 def test_an_error_in_mid_fetch_is_counted_and_logged(learning):
     learning.put('b', chunks=[BODY[:10], OSError('disk on fire')])
     learning.run(read('a', 20), at=29.5)
