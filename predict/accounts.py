@@ -32,6 +32,11 @@ class Account:
         """Without its being used."""
         return Cache.__getitem__(self.followers, key) if key in self.followers else None
 
+    def most_bytes(self, key: ObjectKey) -> int:
+        """Of an object, as it was noted; 0: not known."""
+        followers = self.followers.get(key)
+        return (1 << followers.size_code) - 1 if followers is not None else 0
+
     def note_size(self, followers: Followers, size: int) -> None:
         followers.size_code = size.bit_length()
         self.usual_size += SIZE_STEP if followers.size_code > self.usual_size else -SIZE_STEP

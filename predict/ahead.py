@@ -58,7 +58,7 @@ class Ahead:
         client.at = read.at
         if read.bytes:
             account.note_size(client.reads[-1][0], read.bytes)
-        predictions = [Prediction(read.account, key, chance, read.at + gap)
+        predictions = [Prediction(read.account, key, chance, read.at + gap, account.most_bytes(key))
                        for key, (chance, gap) in self._found(client).items()
                        if chance >= self._least(account, key)]
         predictions.sort(key=lambda prediction: prediction.at)

@@ -28,11 +28,13 @@ class Prediction:
 
     :param probability: 0 to 1
     :param at: when it is expected, in seconds of the same clock as the reads
+    :param bytes: at most so many, and more than half of them; 0: not known
     """
     account: str
     key: ObjectKey
     probability: float
     at: float
+    bytes: int = 0
 
 
 class Learner(Protocol):

@@ -206,14 +206,13 @@ class Replay:
     def _end(self):
         now, key, idle = heapq.heappop(self._ends)
         by = self._coming.pop(key, None)
+        size = self._sizes[key]
+        self._schedule.fetched(self._settings.fetch_seconds(size), size)
         # None: it was late, and is there already
-        if by is not None:
-            size = self._sizes[key]
-            self._schedule.fetched(self._settings.fetch_seconds(size))
-            if self._makes_room(size, now - idle):
-                self._store(key, size)
-                self._used_at[key] = now
-                self._unused[key] = by
+        if by is not None and self._makes_room(size, now - idle):
+            self._store(key, size)
+            self._used_at[key] = now
+            self._unused[key] = by
 
     def _makes_room(self, size, before, evict=True):
         """Whether there is room, or what nobody read after that time makes some; then that goes, if it is to."""

@@ -13,6 +13,24 @@ LEAD = 0.5
 LATE_SHRINKS, DUE_GROWS = 0.8, 0.004
 
 
+class FetchSeconds:
+    """How long fetches take: an average of all, and one for each doubling of what is fetched."""
+
+    def __init__(self, first: float):
+        self.average = first
+        self._of: dict[int, float] = {}
+
+    def took(self, seconds: float, size: int) -> None:
+        self.average += TIME_WEIGHT * (seconds - self.average)
+        if size:
+            usual = self._of.setdefault(size.bit_length(), seconds)
+            self._of[size.bit_length()] = usual + TIME_WEIGHT * (seconds - usual)
+
+    def of(self, size: int) -> float:
+        """:param size: bytes; 0: not known"""
+        return self._of.get(size.bit_length(), self.average)
+
+
 @dataclass(frozen=True, order=True)
 class Due:
     """A fetch and when to begin it."""
@@ -32,7 +50,7 @@ class Schedule:
 
     def __init__(self, limit: int = 1000, fetch_seconds: float = 0.1):
         self._limit = limit
-        self._fetch_seconds = fetch_seconds
+        self._seconds = FetchSeconds(fetch_seconds)
         self._heap: list[Due] = []
         self._start_of: dict[tuple, float] = {}
         self._number = 0
@@ -44,8 +62,11 @@ class Schedule:
 
     @property
     def lead(self) -> float:
-        """Seconds before an object is expected at which its fetch begins."""
-        return SAFETY * self._fetch_seconds + LEAD
+        """Seconds before an object is expected at which its fetch begins, where its size is not known."""
+        return self._lead(0)
+
+    def _lead(self, size):
+        return SAFETY * self._seconds.of(size) + LEAD
 
     def add(self, prediction: Prediction, now: float | None = None) -> bool:
         """Plan a fetch; False where it is planned already, or there is no room.
@@ -53,7 +74,7 @@ class Schedule:
         :param now: None: the whole wait is waited
         """
         wait = prediction.at - now if now is not None else 0.0
-        start_at = prediction.at - self.lead - max(wait, 0.0) * (1 - self.share)
+        start_at = prediction.at - self._lead(prediction.bytes) - max(wait, 0.0) * (1 - self.share)
         name = (prediction.account, prediction.key)
         planned = self._start_of.get(name)
         if planned is not None and planned <= start_at:
@@ -90,6 +111,6 @@ class Schedule:
         """Not so for an older, later plan of what was planned anew, and for what was cancelled."""
         return self._start_of.get((due.prediction.account, due.prediction.key)) == due.start_at
 
-    def fetched(self, seconds: float) -> None:
-        """A fetch took so long."""
-        self._fetch_seconds += TIME_WEIGHT * (seconds - self._fetch_seconds)
+    def fetched(self, seconds: float, size: int = 0) -> None:
+        """A fetch took so long. :param size: bytes, as far as the prediction told"""
+        self._seconds.took(seconds, size)

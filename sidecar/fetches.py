@@ -90,9 +90,10 @@ class Fetches:
                 self._under_way.add(name)
                 # here, or else the next to ask would find this place free
                 self._pace.began()
-                self._pool.spawn_n(self._prefetch, name, origin_for(prediction), idle_for(prediction, now))
+                self._pool.spawn_n(self._prefetch, name, origin_for(prediction), idle_for(prediction, now),
+                                   prediction.bytes)
 
-    def _prefetch(self, name, origin, idle):
+    def _prefetch(self, name, origin, idle, size):
         began_at = self._clock()
         try:
             if not self._keeper.may_prefetch(idle=idle):
@@ -102,7 +103,7 @@ class Fetches:
                 self._count('prefetched' if origin == PREFETCH else 'fetched_whole')
                 if origin == PREFETCH:
                     self.worth.fetched(name.account, (name.container, name.object))
-                self._schedule.fetched(self._clock() - began_at)
+                self._schedule.fetched(self._clock() - began_at, size)
         finally:
             self._under_way.discard(name)
             # when this one's place in the pool is free

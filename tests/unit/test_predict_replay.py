@@ -195,6 +195,16 @@ def test_a_learner_that_is_always_wrong_has_few_of_its_predictions_fetched():
     assert 0 < counts.prefetched < 400
 
 
+def test_what_takes_long_to_fetch_is_fetched_in_time_too():
+    # a loop in which every tenth takes three seconds to fetch, and the others a hundredth
+    loop = [(f'{number:03}', 300_000_000 if number % 10 == 9 else 10_000) for number in range(100)]
+    run = Replay(Settings(1_500_000_000, EVICTIONS['lru'], Ahead, lambda size: size / 1e8 + 0.01))
+    for turn in range(4):
+        counts = run.run([Request(turn * 150 + 1.5 * number, '', 'a', 'c', name, size)
+                          for number, (name, size) in enumerate(loop)])
+    assert (counts.hits, counts.late) == (100, 0)
+
+
 # a real trace, where one is given: SWIFTAHEAD_TRACE=arctur.csv
 
 @pytest.mark.skipif('SWIFTAHEAD_TRACE' not in os.environ, reason='SWIFTAHEAD_TRACE names no trace')

@@ -53,6 +53,18 @@ def test_the_plan_is_bounded():
     assert [schedule.add(prediction(str(number), number)) for number in range(3)] == [True, True, False]
 
 
+def test_what_is_large_begins_earlier_and_what_is_small_no_earlier_for_it():
+    schedule, size = Schedule(), {'small': 2**14 - 1, 'large': 2**29 - 1}
+    for _ in range(50):
+        schedule.fetched(0.02, size['small'] - 5000)
+        schedule.fetched(8.0, size['large'] - 200_000_000)
+    for key in size:
+        schedule.add(Prediction('a', ('c', key), 1.0, 100.0, size[key]))
+    assert [item.key[1] for item in schedule.due(90, 10)] == ['large']
+    assert schedule.due(99, 10) == []
+    assert [item.key[1] for item in schedule.due(100 - 0.55, 10)] == ['small']
+
+
 def test_slow_fetches_begin_earlier():
     quick, slow = Schedule(), Schedule()
     for _ in range(50):
