@@ -16,6 +16,7 @@ from .accesslog import Read
 STDIN = '-'
 GZIP = b'\x1f\x8b'
 COLUMNS = 'offset_ms[,client],object,bytes'
+NO_LINES = 'there are no lines in it'
 # of a line that is shown
 SHOWN = 200
 # logs that are named one by one where they are one trace
@@ -49,11 +50,16 @@ def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Tr
     names = list(names)
     _refuse_twice(names)
     files = [_File(name, progress) for name in names]
-    logs = [file for file in files if not file.is_trace]
+    empty = [file for file in files if file.is_empty]
+    if len(empty) == len(files):
+        raise LogError(f'{empty[0].name}: {NO_LINES}')
+    logs = [file for file in files if not file.is_trace and not file.is_empty]
     traces = [_trace(file.name, file.rows, [file]) for file in files if file.is_trace]
     if logs:
         lines = (line for file in logs for line in file.rows)
         traces.append(_trace(_together([file.name for file in logs]), accesslog.reads(lines), logs))
+    # as a log that has just been rotated
+    traces[-1].notes.extend(f'{file.name}: {NO_LINES}' for file in empty)
     return traces
 
 
@@ -110,8 +116,12 @@ class _File:
                            f'{error}') from None
         except OSError as error:
             raise LogError(f'{self.name}: {error.strerror or error}') from None
-        if self._broken == self._lines:
+        if self._broken == self._lines and not self.is_empty:
             raise LogError(self._unknown())
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._lines and not self.is_trace
 
     def _read(self, file, progress):
         parse: Callable = accesslog.parse
@@ -139,7 +149,7 @@ class _File:
 
     def _unknown(self):
         if not self._lines:
-            return f'{self.name}: there are no lines in it'
+            return f'{self.name}: {NO_LINES}'
         if self.is_trace:
             return f'{self.name}: no line fits the header {COLUMNS}; the first is line {self._first_broken}'
         return (f"{self.name}: neither an access log of Swift's proxy-logging in its default format nor a trace "

@@ -140,6 +140,19 @@ def test_a_file_that_is_of_no_use(write, text, rule):
         read_one(write(text))
 
 
+@pytest.mark.parametrize('is_log', [True, False])
+def test_a_file_with_nothing_in_it_beside_others_is_told(swift, write, is_log):
+    swift.get('/v1/AUTH_a/c/one')
+    full, empty = write(swift.log if is_log else 'offset_ms,object,bytes\n0,x,1\n', 'full'), write('', 'empty')
+    trace, = read_all([empty, full], lambda text: None)
+    assert len(trace.reads) == 1 and trace.notes == [f'{empty}: there are no lines in it']
+
+
+def test_two_files_with_nothing_in_them_are_of_no_use(write):
+    with pytest.raises(LogError, match='there are no lines in it'):
+        read_all([write('', 'one'), write('', 'two')], lambda text: None)
+
+
 def test_a_log_without_reads(swift, write):
     swift.get('/v1/AUTH_a/c/none')
     with pytest.raises(LogError, match='no GET of an object was answered with 200 or 206 in it'):
