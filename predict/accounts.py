@@ -1,7 +1,8 @@
 """What is known of each account: nothing of it is used for another. Bounded together by their contexts."""
+from collections import OrderedDict
 from collections.abc import Iterator
 
-from cachetools import Cache, LRUCache
+from cachetools import LRUCache
 
 from .calibration import Calibration
 from .followers import Followers
@@ -22,20 +23,12 @@ class Account:
     """
 
     def __init__(self, neighbours: Neighbours | None):
-        # bounded by `Accounts`
-        self.followers: LRUCache[ObjectKey, Followers] = LRUCache(float('inf'))
+        # What was read least lately first; bounded by `Accounts`. Looked at many times for each read, which must
+        # take no time and does not count as use.
+        self.followers: OrderedDict[ObjectKey, Followers] = OrderedDict()
         self.calibration = Calibration(guesses())
         self.neighbours = neighbours
         self.usual_size = USUAL_SIZE
-
-    def peek(self, key: ObjectKey) -> Followers | None:
-        """Without its being used."""
-        return Cache.__getitem__(self.followers, key) if key in self.followers else None
-
-    def most_bytes(self, key: ObjectKey) -> int:
-        """Of an object, as it was noted; 0: not known."""
-        followers = self.followers.get(key)
-        return (1 << followers.size_code) - 1 if followers is not None else 0
 
     def note_size(self, followers: Followers, size: int) -> None:
         followers.size_code = size.bit_length()
@@ -72,7 +65,9 @@ class Accounts:
 
     def followers(self, account: Account, key: ObjectKey) -> Followers:
         found = account.followers.get(key)
-        if found is None:
+        if found is not None:
+            account.followers.move_to_end(key)
+        else:
             found = account.followers[key] = Followers(key)
             self.contexts += 1
             while self.contexts > self._max_contexts:
@@ -83,7 +78,7 @@ class Accounts:
         """One that has its share gives up its own: what floods it costs the others nothing. Else the account that
         was read least lately is forgotten."""
         if len(account.followers) * len(self._accounts) > self._max_contexts:
-            account.followers.popitem()
+            account.followers.popitem(last=False)
             self.contexts -= 1
         else:
             self._forget_oldest()

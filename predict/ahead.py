@@ -4,10 +4,12 @@ Contexts of up to three reads with back-off; a window of reads, against noise; n
 was never read. All are guesses on evidence of some kind; how often that came true tells how likely each is.
 """
 from collections.abc import Iterator
+from operator import attrgetter
 
 from .accounts import Account, Accounts
 from .clients import Client, Clients, Guess
-from .kinds import next_kind, path_kind, soon_kind, sureness
+from .followers import Followers
+from .kinds import path_kind, soon_kind, sureness
 from .learner import ObjectKey, Prediction, Read
 from .neighbours import Names
 from .snapshot import restore, written
@@ -22,8 +24,10 @@ SOON_LEAST, SELDOM = 0.6, 4
 # What is large takes the room of many: it must be likelier than what is small, within limits.
 COST, CHEAP, SURE_ENOUGH = 0.15, 0.7, 0.6
 
-# of an object, the probability and after how many seconds
-Found = dict[ObjectKey, tuple[float, float]]
+EXPECTED = attrgetter('at')
+
+# of an object, the probability, after how many seconds, and what is known of it
+Found = dict[ObjectKey, tuple[float, float, Followers | None]]
 
 
 class Ahead:
@@ -39,6 +43,7 @@ class Ahead:
     def __init__(self, threshold: float = 0.35, window: float = 60.0, look_ahead: int = 8,
                  max_contexts: int = 100_000, names: Names | None = None, neighbour_threshold: float = 0.15):
         self._threshold = threshold
+        self._sure_enough = max(SURE_ENOUGH, threshold)
         self._look_ahead = look_ahead
         self.accounts = Accounts(max_contexts, names, neighbour_threshold)
         self._clients = Clients(window, max_contexts)
@@ -58,10 +63,11 @@ class Ahead:
         client.at = read.at
         if read.bytes:
             account.note_size(client.reads[-1][0], read.bytes)
-        predictions = [Prediction(read.account, key, chance, read.at + gap, account.most_bytes(key))
-                       for key, (chance, gap) in self._found(client).items()
-                       if chance >= self._least(account, key)]
-        predictions.sort(key=lambda prediction: prediction.at)
+        predictions = [Prediction(read.account, key, chance, read.at + gap,
+                                  followers.most_bytes if followers is not None else 0)
+                       for key, (chance, gap, followers) in self._found(client).items()
+                       if chance >= self._sure_enough or chance >= self._least(account, followers)]
+        predictions.sort(key=EXPECTED)
         return predictions + self._beside(account, read, was_known)
 
     def snapshot(self) -> Iterator[bytes]:
@@ -90,33 +96,33 @@ class Ahead:
         guesses: list[Guess] = []
         found = self._path(client, guesses)
         self._look_around(client, found, guesses)
-        client.guesses.append(list(set(guesses)))
+        client.guesses.append(guesses)
         return found
 
     def _path(self, client, guesses) -> Found:
         """Step by step, each from what would have been read by then."""
         found: Found = {}
-        calibration = client.account.calibration
+        shares, known = client.account.calibration.shares, client.account.followers
         followers, before, before_that = client.context()
         start, product, gap = followers.key, 1.0, 0.0
         for step in range(1, self._look_ahead + 1):
-            ranked = [(calibration[kind], item, kind) for item in followers.best(before, before_that, step == 1)
-                      for kind in (next_kind(item.order, item.times, item.others),)]
-            if not ranked:
-                break
-            chance, item, _ = max(ranked)
+            chance, following_key = -1.0, start
+            for key, kind, seconds in followers.best(before, before_that, step == 1):
+                # as likely by more reads is likelier
+                if shares[kind] >= chance:
+                    chance, following_key, pause = shares[kind], key, seconds
+                if step == 1:
+                    guesses.append((key, kind))
             product *= chance
-            if product < LEAST and step > 1 or item.key in found or item.key == start:
+            if product < LEAST and step > 1 or following_key in found or following_key == start:
                 break
-            gap += item.gap
-            if step == 1:
-                guesses += ((other.key, kind) for _, other, kind in ranked)
-            else:
+            gap += pause
+            if step > 1:
                 kind = path_kind(step, product)
-                guesses.append((item.key, kind))
-                chance = calibration[kind]
-            found[item.key] = chance, gap
-            following = client.account.followers.get(item.key)
+                guesses.append((following_key, kind))
+                chance = shares[kind]
+            following = known.get(following_key)
+            found[following_key] = chance, gap, following
             if following is None or product < LEAST:
                 break
             followers, before, before_that = following, followers.key, before
@@ -124,24 +130,25 @@ class Ahead:
 
     def _look_around(self, client, found, guesses):
         """What came soon after this one, whatever was between."""
-        followers, calibration = client.reads[-1][0], client.account.calibration
+        followers, account = client.reads[-1][0], client.account
         reads, sure = followers.reads, sureness(next(iter(found.values()))[0] if found else 0.0)
-        for key, count, gap in followers.near():
-            if count * SELDOM < reads:
-                continue
+        for key, count, gap in followers.near(-(-reads // SELDOM)):
             kind = soon_kind(count, reads, sure)
             guesses.append((key, kind))
-            chance = calibration[kind]
+            chance = account.calibration.shares[kind]
+            if chance < SOON_LEAST:
+                continue
             known = found.get(key)
-            if chance >= SOON_LEAST and (known is None or known[0] < chance):
-                found[key] = chance, gap if known is None else min(gap, known[1])
+            if known is None:
+                found[key] = chance, gap, account.followers.get(key)
+            elif known[0] < chance:
+                found[key] = chance, min(gap, known[1]), known[2]
 
-    def _least(self, account: Account, key):
-        followers = account.followers.get(key)
+    def _least(self, account: Account, followers):
         if followers is None or not followers.size_code:
             return self._threshold
         cost = 2.0 ** (COST * (followers.size_code - account.usual_size))
-        return max(self._threshold * CHEAP, min(self._threshold * cost, max(SURE_ENOUGH, self._threshold)))
+        return max(self._threshold * CHEAP, min(self._threshold * cost, self._sure_enough))
 
     def _beside(self, account: Account, read, was_known):
         """When a neighbour is read, nobody knows: it may as well be there at once."""

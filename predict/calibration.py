@@ -15,23 +15,20 @@ class Calibration:
     """
 
     def __init__(self, guesses: array):
+        # the probability of each kind: asked for more often than one changes
+        self.shares = array('d', guesses)
         self._true = array('d', (guess * GUESS_WEIGHT for guess in guesses))
         self._all = array('d', [GUESS_WEIGHT]) * len(guesses)
 
     def __len__(self):
         return len(self._all)
 
-    def __getitem__(self, kind: int) -> float:
-        """The probability."""
-        return self._true[kind] / self._all[kind]
-
     def add(self, kind: int, came_true: bool) -> None:
-        self._all[kind] += 1
-        if came_true:
-            self._true[kind] += 1
-        if self._all[kind] >= LIMIT:
-            self._all[kind] /= 2
-            self._true[kind] /= 2
+        seen, true = self._all[kind] + 1, self._true[kind] + came_true
+        self.shares[kind] = true / seen
+        if seen >= LIMIT:
+            seen, true = seen / 2, true / 2
+        self._all[kind], self._true[kind] = seen, true
 
     def numbers(self) -> Iterator[tuple[float, float]]:
         """(came true, all) of each kind, for a snapshot."""
@@ -42,4 +39,4 @@ class Calibration:
         for kind, (came_true, seen) in enumerate(numbers):
             if not 0 <= came_true <= seen <= LIMIT or not seen:
                 raise ValueError('no shares')
-            self._true[kind], self._all[kind] = came_true, seen
+            self._true[kind], self._all[kind], self.shares[kind] = came_true, seen, came_true / seen

@@ -3,10 +3,11 @@
 A transition is a row of a few references and two bytes: objects are named by the account's own tuples. Orders one
 to three are sums over the same rows, so that each is stored once.
 """
+from bisect import bisect
 from collections.abc import Sequence
-from math import log2
 from typing import NamedTuple
 
+from .kinds import next_kind
 from .learner import ObjectKey
 
 ROWS = 32
@@ -21,28 +22,26 @@ SHORTER, LONGER = 0.5, 0.1
 STEPS, LEAST = 9.5, 0.001
 
 
+SECONDS = tuple(LEAST * 2 ** (code / STEPS) if code else 0.0 for code in range(256))
+# the least seconds of each code but the first
+BOUNDS = tuple(LEAST * 2 ** ((code - 0.5) / STEPS) for code in range(1, 256))
+
+
 def to_code(seconds: float) -> int:
-    return min(255, round(STEPS * log2(seconds / LEAST))) if seconds > LEAST else 0
+    return bisect(BOUNDS, seconds)
 
 
 def toward(code: int, new: int) -> int:
     return code + round((SHORTER if new < code else LONGER) * (new - code))
 
 
-SECONDS = tuple(LEAST * 2 ** (code / STEPS) if code else 0.0 for code in range(256))
-
-
 class Next(NamedTuple):
     """
-    :param order: how many reads were the same before it
-    :param times: how often it came then
-    :param others: how often others came then
+    :param kind: of evidence
     :param gap: seconds
     """
     key: ObjectKey
-    order: int
-    times: int
-    others: int
+    kind: int
     gap: float
 
 
@@ -56,7 +55,7 @@ class Followers:
         self.key = key
         # as often as what came near it was looked at
         self.reads = 0
-        # of its bytes, a small number
+        # how many bits its bytes take as a number; 0: they are not known
         self.size_code = 0
         # the best of order one, until something is added
         self._usual: Next | None = None
@@ -72,6 +71,10 @@ class Followers:
     def __len__(self):
         """How many transitions."""
         return len(self._rows) // 3 + len(self._near)
+
+    @property
+    def most_bytes(self) -> int:
+        return (1 << self.size_code) - 1
 
     # what came next
 
@@ -115,7 +118,8 @@ class Followers:
         if not rows:
             return []
         if len(rows) == 3:
-            order = 1 + (rows[1] is before) * (1 + (rows[2] is before_that))
+            # equal, not the same: what was forgotten and is learned anew has another tuple
+            order = 1 + (rows[1] == before) * (1 + (rows[2] == before_that))
             return [self._most_often((0,), order)]
         if asked is None or asked[0] is not before or asked[1] is not before_that or asked[2] is not all_orders:
             asked = self._asked = before, before_that, all_orders, self._best(before, before_that, all_orders)
@@ -126,10 +130,10 @@ class Followers:
         if self._usual is None:
             self._usual = self._most_often(range(len(rows) // 3), 1)
         found = [self._usual]
-        places = [place for place, first in enumerate(rows[1::3]) if first is before]
+        places = [place for place, first in enumerate(rows[1::3]) if first == before]
         if not places:
             return found
-        nearer = [place for place in places if rows[3 * place + 2] is before_that]
+        nearer = [place for place in places if rows[3 * place + 2] == before_that]
         if all_orders or not nearer:
             found.append(self._most_often(places, 2))
         if nearer:
@@ -141,14 +145,15 @@ class Followers:
         rows, tallies = self._rows, self._tallies
         if len(places) == 1:
             place, = places
-            return Next(rows[3 * place], order, tallies[2 * place], 0, SECONDS[tallies[2 * place + 1]])
+            return Next(rows[3 * place], next_kind(order, tallies[2 * place], 0), SECONDS[tallies[2 * place + 1]])
         counts: dict = {}
         for place in places:
             key = rows[3 * place]
             counts[key] = counts.get(key, 0) + tallies[2 * place]
         key = max(counts, key=counts.__getitem__) if len(counts) > 1 else rows[3 * places[0]]
-        latest = next(place for place in reversed(places) if rows[3 * place] is key)
-        return Next(key, order, counts[key], sum(counts.values()) - counts[key], SECONDS[tallies[2 * latest + 1]])
+        latest = next(place for place in reversed(places) if rows[3 * place] == key)
+        times = counts[key]
+        return Next(key, next_kind(order, times, sum(counts.values()) - times), SECONDS[tallies[2 * latest + 1]])
 
     # what came soon
 
@@ -162,7 +167,8 @@ class Followers:
             near.append(key)
             tallies += bytes((1, code))
             return
-        tallies[at + 1] = toward(tallies[at + 1], code)
+        if tallies[at + 1] != code:
+            tallies[at + 1] = toward(tallies[at + 1], code)
         if tallies[at] < 255:
             tallies[at] += 1
 
@@ -184,10 +190,11 @@ class Followers:
             self._near_tallies = bytearray(number for place in kept for number in
                                            (self._near_tallies[2 * place] // 2, self._near_tallies[2 * place + 1]))
 
-    def near(self) -> list[tuple[ObjectKey, int, float]]:
-        """(object, how often it came in the window, after how many seconds)"""
-        tallies = self._near_tallies
-        return [(key, tallies[2 * place], SECONDS[tallies[2 * place + 1]]) for place, key in enumerate(self._near)]
+    def near(self, least: int) -> list[tuple[ObjectKey, int, float]]:
+        """(object, how often it came in the window, after how many seconds) of what came at least so often."""
+        near, tallies = self._near, self._near_tallies
+        return [(near[place], count, SECONDS[tallies[2 * place + 1]])
+                for place, count in enumerate(tallies[::2]) if count >= least]
 
     # a snapshot's
 
@@ -200,7 +207,8 @@ class Followers:
     def restore(self, keys: list[ObjectKey | None], lengths: Sequence[int], tallies: bytes) -> None:
         """:raises ValueError: where these are too many, or too few"""
         rows, near, self.reads, self.size_code = lengths
-        if rows > ROWS or near > NEAR or len(keys) != 3 * rows + near or len(tallies) != 2 * (rows + near):
+        if (rows > ROWS or near > NEAR or not self.reads
+                or len(keys) != 3 * rows + near or len(tallies) != 2 * (rows + near)):
             raise ValueError('not as many as there should be')
         self._rows, self._near = keys[:3 * rows], [key for key in keys[3 * rows:] if key is not None]
         self._tallies, self._near_tallies = bytearray(tallies[:2 * rows]), bytearray(tallies[2 * rows:])

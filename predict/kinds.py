@@ -1,4 +1,4 @@
-"""Kinds of evidence, as numbers: each is a place in an account's calibration.
+"""Kinds of evidence, as numbers: each is a place in an account's calibration. Called several times for each read.
 
 What comes next by its order, by how often it came and how often others did; a path of several steps by their
 number and the product of their chances; what came soon by how often it did, and by how sure the next one is.
@@ -15,7 +15,8 @@ SURE = (0.4, 0.75, 0.9)
 
 PATH = ORDERS * COUNTS * OTHERS
 SOON = PATH + STEPS * BINS
-KINDS = SOON + SOON_COUNTS * BINS * (len(SURE) + 1)
+LEVELS = len(SURE) + 1
+KINDS = SOON + SOON_COUNTS * BINS * LEVELS
 
 # measured: after one sighting, by order; after several, of orders below three and of three
 ONCE, OFTEN = (0.18, 0.35, 0.48), (0.7, 0.7, 0.89)
@@ -25,20 +26,22 @@ USUAL_OTHERS = (0, 1, 2, 3, 6, 12)
 
 
 def next_kind(order: int, count: int, others: int) -> int:
-    # it is called several times for each read, and a comparison is quicker than min()
     if count > COUNTS:
         count = COUNTS
     return ((order - 1) * COUNTS + count - 1) * OTHERS + (FEW[others] if others < len(FEW) else OTHERS - 1)
 
 
 def path_kind(step: int, chance: float) -> int:
-    return PATH + (min(step, STEPS) - 1) * BINS + min(int(chance * BINS), BINS - 1)
+    part = int(chance * BINS)
+    return PATH + ((step if step < STEPS else STEPS) - 1) * BINS + (part if part < BINS else BINS - 1)
 
 
 def soon_kind(count: int, reads: int, sure: int) -> int:
     """:param sure: as `sureness` tells"""
-    share = min(count * BINS // max(reads, 1), BINS - 1)
-    return SOON + ((min(count, SOON_COUNTS) - 1) * BINS + share) * (len(SURE) + 1) + sure
+    share = count * BINS // reads
+    if share >= BINS:
+        share = BINS - 1
+    return SOON + (((count if count < SOON_COUNTS else SOON_COUNTS) - 1) * BINS + share) * LEVELS + sure
 
 
 def sureness(chance: float) -> int:
@@ -56,5 +59,5 @@ def guesses() -> array:
         found.extend((number + 0.5) / BINS for number in range(BINS))
     for count in range(1, SOON_COUNTS + 1):
         found.extend((number + 0.5) / BINS * count / (count + 1)
-                     for number in range(BINS) for _ in range(len(SURE) + 1))
+                     for number in range(BINS) for _ in range(LEVELS))
     return found

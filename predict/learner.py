@@ -1,12 +1,10 @@
 """The interface of learners."""
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 ObjectKey = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """One read, as learners see it.
 
     :param account: nothing learned from one account is used for another
@@ -22,8 +20,7 @@ class Read:
     bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """An object that will be read.
 
     :param probability: 0 to 1

@@ -5,7 +5,6 @@ Of each place that a neighbour may have it is measured how often such a one was 
 from array import array
 from collections import deque
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
 
 from .calibration import Calibration
 from .learner import ObjectKey, Read
@@ -28,14 +27,16 @@ Name = tuple[str, int]
 Names = Callable[[str, ObjectKey, int], tuple[Sequence[Name], Sequence[Name]]]
 
 
-@dataclass
 class Guess:
     """A name that may be read soon, since when, and why."""
-    key: ObjectKey
-    number: int
-    kinds: list[int] = field(default_factory=list)
-    is_wanted: bool = False
-    came_true: bool = False
+    __slots__ = ('key', 'number', 'kinds', 'is_wanted', 'came_true')
+
+    def __init__(self, key: ObjectKey, number: int, kind: int):
+        self.key = key
+        self.number = number
+        self.kinds = [kind]
+        self.is_wanted = False
+        self.came_true = False
 
 
 class Neighbours:
@@ -61,27 +62,36 @@ class Neighbours:
         :param known: what was
         """
         self._settle(read.key)
-        container, found = read.key[0], []
-        sides = [[((container, name), size) for name, size in side]
-                 for side in self._names(read.account, read.key, REACH)]
-        around = min(sum(key in known for side in sides for key, _ in side), AROUND - 1)
-        for number, side in enumerate(sides):
-            for distance, (key, size) in enumerate(side):
-                self._usual *= UP if size > self._usual else DOWN
-                if key not in known and size <= SMALL * self._usual:
-                    kind = ((number * REACH + distance) * AROUND + around) * 2 + was_known
-                    chance = self.calibration[kind]
-                    if self._is_new(key, kind, chance >= self.threshold):
-                        found.append((key, chance))
+        fresh, around = self._fresh(read, known)
+        found = []
+        for key, place in fresh:
+            kind = (place * AROUND + around) * 2 + was_known
+            chance = self.calibration.shares[kind]
+            if self._is_new(key, kind, chance >= self.threshold):
+                found.append((key, chance))
         return found
+
+    def _fresh(self, read, known):
+        """(object, place) of those never read that are not too large; how many of all were read, up to a limit."""
+        container, usual, fresh, around = read.key[0], self._usual, [], 0
+        for first, side in zip((0, REACH), self._names(read.account, read.key, REACH), strict=True):
+            for place, (name, size) in enumerate(side, first):
+                usual *= UP if size > usual else DOWN
+                key = container, name
+                if key in known:
+                    around += 1
+                elif size <= SMALL * usual:
+                    fresh.append((key, place))
+        self._usual = usual
+        return fresh, min(around, AROUND - 1)
 
     def _is_new(self, key, kind, wanted):
         """Whether it is wanted for the first time in a while."""
         guess = self._waiting.get(key)
         if guess is None:
-            guess = self._waiting[key] = Guess(key, self._number)
+            guess = self._waiting[key] = Guess(key, self._number, kind)
             self._guesses.append(guess)
-        if kind not in guess.kinds:
+        elif kind not in guess.kinds:
             guess.kinds.append(kind)
         is_new, guess.is_wanted = wanted and not guess.is_wanted, guess.is_wanted or wanted
         return is_new

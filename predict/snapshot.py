@@ -34,7 +34,7 @@ def written(accounts: Accounts) -> Iterator[bytes]:
         # what was read least lately first, as it is to be read again
         keys = iter(list(account.followers))
         while batch := list(islice(keys, AT_A_TIME)):
-            found = [followers for key in batch if (followers := account.peek(key)) is not None]
+            found = [followers for key in batch if (followers := account.followers.get(key)) is not None]
             yield _part(name, account, found)
     yield HEAD.pack(0, 0)
 

@@ -57,6 +57,7 @@ def test_a_trace_that_is_none_is_said(tmp_path: Path):
         prediction.main(['--sequence', str(none), '--crowd', str(none)])
 
 
-def test_a_decision_and_what_is_held_are_measured():
-    name, microseconds, _, held, _ = prediction.costs('some', READS)
-    assert name == 'some' and microseconds > 0 and 10 < held < 10_000
+def test_a_decision_and_what_is_held_are_measured_with_neighbours_and_without():
+    found = list(prediction.costs('some', [READS, READS], rounds=2))
+    assert [row[:2] for row in found] == [('some', 'off'), ('some', 'on')]
+    assert all(10 < row[4] < 10_000 for row in found)

@@ -159,15 +159,29 @@ def test_what_changed_is_forgotten():
     assert found['c'][0] > found.get('b', (0, 0))[0]
 
 
-def test_what_is_large_must_be_likelier():
-    small, large = Ahead(threshold=0.4), Ahead(threshold=0.4)
-    for ahead, size in ((small, 1000), (large, 10**9)):
-        for number in range(3):
-            often(ahead, ['u1', 'u2'], times=20, size=1000, client=f'u{number}')
-        ahead.observe(Read('a', 'x', ('c', 'a'), 1e6, 1000))
-        ahead.observe(Read('a', 'x', ('c', 'b'), 1e6 + 1, size))
-    account = large.accounts.of('a')
-    assert large._least(account, ('c', 'b')) > small._least(small.accounts.of('a'), ('c', 'b'))
+@pytest.mark.parametrize('size, is_predicted', [(1000, True), (10**9, False)])
+def test_what_is_large_must_be_likelier(size, is_predicted):
+    """Than what is small: it comes every second time."""
+    ahead, sizes, found = Ahead(threshold=0.4), {'b': size}, []
+    for number in range(100):
+        for step, name in enumerate(('a', 'bc'[number % 2])):
+            read = Read('a', f'client {number}', ('c', name), 1000.0 * number + step, sizes.get(name, 1000))
+            found.append([prediction.key[1] for prediction in ahead.observe(read)])
+    assert ('b' in found[-2]) is is_predicted
+
+
+def test_what_was_forgotten_and_is_learned_anew_is_as_good_as_before():
+    """Contexts of two reads too: that it is another tuple of the same name makes no difference."""
+    ahead = Ahead(max_contexts=12)
+    for turn in range(4):
+        for number in range(6):
+            start = 10_000.0 * turn + 200.0 * number
+            play(ahead, ['x', 'a', 'm'], start=start)
+            play(ahead, ['y', 'a', 'n'], start=start + 100)
+        # all are forgotten but `a`
+        for number in range(30):
+            play(ahead, [f'{turn} {number}', 'a'], start=10_000.0 * turn + 5000 + 100 * number)
+    assert 'm' in play(ahead, ['x', 'a'], start=90_000.0)
 
 
 def test_reads_that_arrive_late_teach_nothing_wrong():
