@@ -151,8 +151,9 @@ class Ahead:
         return max(self._threshold * CHEAP, min(self._threshold * cost, self._sure_enough))
 
     def _beside(self, account: Account, read, was_known):
-        """When a neighbour is read, nobody knows: it may as well be there at once."""
-        if account.neighbours is None:
+        """When a neighbour is read, nobody knows: it may be at once, and mostly is much later."""
+        neighbours = account.neighbours
+        if neighbours is None:
             return []
-        return [Prediction(read.account, key, chance, read.at)
-                for key, chance in account.neighbours.observe(read, was_known, account.followers)]
+        return [Prediction(read.account, key, chance, read.at, size, neighbours.wait)
+                for key, chance, size in neighbours.observe(read, was_known, account.followers)]

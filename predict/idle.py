@@ -16,4 +16,4 @@ def idle_for(prediction: Prediction, now: float) -> float | None:
     """Seconds without a read after which an entry is colder than what is predicted; None: nobody predicted it."""
     if not prediction.probability:
         return None
-    return max(FACTOR * (prediction.at - now) / prediction.probability, IDLE_LEAST)
+    return max(FACTOR * (prediction.at + prediction.wait - now) / prediction.probability, IDLE_LEAST)

@@ -24,14 +24,16 @@ class Prediction(NamedTuple):
     """An object that will be read.
 
     :param probability: 0 to 1
-    :param at: when it is expected, in seconds of the same clock as the reads
+    :param at: when it is expected, at the earliest, in seconds of the same clock as the reads
     :param bytes: at most so many, and more than half of them; 0: not known
+    :param wait: seconds by which it is usually later than that
     """
     account: str
     key: ObjectKey
     probability: float
     at: float
     bytes: int = 0
+    wait: float = 0.0
 
 
 class Learner(Protocol):

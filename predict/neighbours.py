@@ -16,6 +16,8 @@ AROUND = 4
 # reads of the account within which a neighbour must come true
 HORIZON = 500
 GUESS = 0.2
+# seconds until it does, before any did
+WAIT, WAIT_WEIGHT = 60.0, 0.05
 # It waits long in the cache, or in vain: what takes more room than most objects is not worth it. Found by steps:
 # where all are of one size they are within a step or two of it.
 SMALL = 1.07
@@ -29,11 +31,12 @@ Names = Callable[[str, ObjectKey, int], tuple[Sequence[Name], Sequence[Name]]]
 
 class Guess:
     """A name that may be read soon, since when, and why."""
-    __slots__ = ('key', 'number', 'kinds', 'is_wanted', 'came_true')
+    __slots__ = ('key', 'number', 'at', 'kinds', 'is_wanted', 'came_true')
 
-    def __init__(self, key: ObjectKey, number: int, kind: int):
+    def __init__(self, key: ObjectKey, number: int, at: float, kind: int):
         self.key = key
         self.number = number
+        self.at = at
         self.kinds = [kind]
         self.is_wanted = False
         self.came_true = False
@@ -49,30 +52,42 @@ class Neighbours:
         self.threshold = threshold
         self._names = names
         self.calibration = Calibration(array('d', [GUESS]) * KINDS)
+        self._wait = WAIT
+        self._came_true = 0
         self._number = 0
         # bytes that two in five names have at most
         self._usual = 10_000.0
         self._waiting: dict[ObjectKey, Guess] = {}
         self._guesses: deque[Guess] = deque()
 
-    def observe(self, read: Read, was_known: bool, known: Container[ObjectKey]) -> list[tuple[ObjectKey, float]]:
-        """(object, probability) of the neighbours that were never read.
+    def observe(self, read: Read, was_known: bool,
+                known: Container[ObjectKey]) -> list[tuple[ObjectKey, float, int]]:
+        """(object, probability, bytes) of the neighbours that were never read.
 
         :param was_known: whether this was read before
         :param known: what was
         """
-        self._settle(read.key)
+        self._settle(read)
         fresh, around = self._fresh(read, known)
         found = []
-        for key, place in fresh:
+        for key, place, size in fresh:
             kind = (place * AROUND + around) * 2 + was_known
             chance = self.calibration.shares[kind]
-            if self._is_new(key, kind, chance >= self.threshold):
-                found.append((key, chance))
+            if self._is_new(key, read.at, kind, chance >= self.threshold):
+                found.append((key, chance, size))
         return found
 
+    @property
+    def wait(self) -> float:
+        """Seconds until one that comes true does, on average.
+
+        Less, as long as no guess was settled: who divides it by the probability is not to rely on what is only
+        guessed.
+        """
+        return self._wait if self._number > HORIZON else self._wait * GUESS
+
     def _fresh(self, read, known):
-        """(object, place) of those never read that are not too large; how many of all were read, up to a limit."""
+        """(object, place, bytes) of those never read that are not too large; how many were, up to a limit."""
         container, usual, fresh, around = read.key[0], self._usual, [], 0
         for first, side in zip((0, REACH), self._names(read.account, read.key, REACH), strict=True):
             for place, (name, size) in enumerate(side, first):
@@ -81,27 +96,30 @@ class Neighbours:
                 if key in known:
                     around += 1
                 elif size <= SMALL * usual:
-                    fresh.append((key, place))
+                    fresh.append((key, place, size))
         self._usual = usual
         return fresh, min(around, AROUND - 1)
 
-    def _is_new(self, key, kind, wanted):
+    def _is_new(self, key, at, kind, wanted):
         """Whether it is wanted for the first time in a while."""
         guess = self._waiting.get(key)
         if guess is None:
-            guess = self._waiting[key] = Guess(key, self._number, kind)
+            guess = self._waiting[key] = Guess(key, self._number, at, kind)
             self._guesses.append(guess)
         elif kind not in guess.kinds:
             guess.kinds.append(kind)
         is_new, guess.is_wanted = wanted and not guess.is_wanted, guess.is_wanted or wanted
         return is_new
 
-    def _settle(self, read_key):
+    def _settle(self, read):
         """What came true is counted no sooner than what did not, or else it would be too much of it at first."""
         self._number += 1
-        guess = self._waiting.get(read_key)
-        if guess is not None:
+        guess = self._waiting.get(read.key)
+        if guess is not None and not guess.came_true:
             guess.came_true = True
+            self._came_true += 1
+            # of the first few each counts as much as the others
+            self._wait += max(WAIT_WEIGHT, 1 / self._came_true) * (read.at - guess.at - self._wait)
         while self._guesses and self._guesses[0].number + HORIZON < self._number:
             guess = self._guesses.popleft()
             del self._waiting[guess.key]

@@ -7,6 +7,7 @@
 are traces as `swiftahead plan` reads them (`offset_ms[,client],object,bytes`). The cache is 10 % of the footprint
 unless said.
 """
+import gc
 import sys
 import time
 import tracemalloc
@@ -126,6 +127,8 @@ def microseconds(learner: Ahead, seen: Sequence[Seen]) -> float:
 
 def bytes_held(seen: Sequence[Seen], names: Listed | None) -> float:
     """For each transition, when all is read. What is known of names has a bound of its own and is not in it."""
+    # what comes from a free list was allocated before, and would not be counted
+    gc.collect()
     tracemalloc.start()
     learner = Ahead(names=names)
     try:

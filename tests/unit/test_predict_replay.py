@@ -131,6 +131,15 @@ def test_names_in_a_listing_are_read_before_anyone_read_them():
     assert replay(reads(names), settings(3000)).hits == 0
 
 
+def test_what_is_read_again_and_again_is_not_evicted_for_names_that_may_be_read_some_time():
+    listing = {('a', 'c', f'{number:03}'): 100 for number in range(300)}
+    made = [one._replace(container='c' if one.object == '100' else 'not listed')
+            for one in reads(['x', 'y', '100'] * 20, gap=5.0)]
+    # what is expected beside `100` is so from its first read on, when the cache is full
+    counts = replay(made, settings(300), listing)
+    assert (counts.hits, counts.prefetched) == (57, 0)
+
+
 # the schedule and whether it pays
 
 def test_of_readers_who_come_before_their_time_less_is_waited():
