@@ -136,6 +136,7 @@ class Replay:
         elif key in self._coming:
             by = self._coming.pop(key)
             by.late += 1
+            self._schedule.late()
             by.useful_bytes += size
             self._store(key, size)
         else:

@@ -9,7 +9,7 @@ TIME_WEIGHT = 0.2
 SAFETY = 3.0
 LEAD = 0.5
 # Readers keep no time: of the wait for what is expected only a share is waited. It shrinks with each object that
-# is read before its fetch began, and grows with each fetch that began before, so that few come too late.
+# is read before its fetch ended, and grows with each fetch that began before, so that few come too late.
 LATE_SHRINKS, DUE_GROWS = 0.8, 0.004
 
 
@@ -89,7 +89,11 @@ class Schedule:
     def cancel(self, account: str, key: ObjectKey) -> None:
         """It is read at this moment: fetching it now would come too late."""
         if self._start_of.pop((account, key), None) is not None:
-            self.share *= LATE_SHRINKS
+            self.late()
+
+    def late(self) -> None:
+        """An object was read while its fetch was under way."""
+        self.share *= LATE_SHRINKS
 
     def due(self, now: float, most: int) -> list[Prediction]:
         """What is to begin by now, the soonest expected first; it is planned no longer."""

@@ -201,6 +201,7 @@ class Prefetcher:
         if record.outcome == 'miss':
             if self.fetches.is_under_way(name):
                 self._count('prefetched_late')
+                self._schedule.late()
         elif self._keeper.touch(self._keeper.store.naming.entry(name)):
             self._count('prefetched_used')
         if record.fetch:

@@ -151,6 +151,14 @@ def test_of_readers_who_come_before_their_time_less_is_waited():
     assert schedule.next_start() < 200
 
 
+def test_where_it_is_read_while_it_is_fetched_less_is_waited_too():
+    run = Replay(settings(100, Told('b', wait=10.0), seconds=5.0))
+    run.run(reads('b'))
+    early = [*reads('a', start=10), *reads('b', start=20)]
+    # its fetch began at 19.2 s
+    assert (run.run(early).late, run._schedule.share < 0.9) == (1, True)
+
+
 def test_of_readers_who_come_in_time_more_is_waited_again():
     schedule = Schedule(fetch_seconds=0)
     schedule.share = 0.1

@@ -130,6 +130,8 @@ def test_a_miss_of_what_is_being_fetched_is_told(learning, make):
     eventually(lambda: learning.fetched() == ['b'])
     learning.step(read('b', 29.6), at=29.6)
     assert learning.counts['prefetched_late'] == 1
+    # the next one begins sooner
+    assert learning.schedule.share < 1
 
 
 @pytest.mark.parametrize('outcome, left', [('hit', 'a'), ('prefetched', 'a'), ('miss', 'b')])
