@@ -25,24 +25,29 @@ SUBRESOURCES = {'acl', 'attributes', 'legal-hold', 'retention', 'tagging', 'torr
 
 
 class Read(NamedTuple):
-    """One GET of an object. `at` in seconds; `bytes` of the whole object, as far as they are known."""
+    """One GET of an object.
+
+    :param at: seconds
+    :param bytes: of the whole object, as far as they are known
+    :param part: a range of it was answered, with a 206
+    """
     at: float
     client: str
     account: str
     container: str
     object: str
     bytes: int
+    part: bool = False
 
 
 class Line(NamedTuple):
     """What a line tells of a GET.
 
-    :param part: the answer was a 206
+    :param read: with the bytes that were sent
     :param transaction: '' where there is none
     :param source: who made the request on behalf of a client; '' where the client itself did
     """
     read: Read
-    part: bool
     transaction: str
     source: str
 
@@ -69,8 +74,8 @@ def parse(text: str) -> Line | None:
     user = _value(fields[USER]) if len(fields) > USER else ''
     # a million lines have far fewer names
     client, account, container, name = map(intern, (f'{client} {user}'.strip(), *path))
-    read = Read(start, client, account, container, name, sent)
-    return Line(read, status == 206, _value(fields[TRANSACTION]), source)
+    read = Read(start, client, account, container, name, sent, status == 206)
+    return Line(read, _value(fields[TRANSACTION]), source)
 
 
 def _value(field):
@@ -100,34 +105,39 @@ def _object_path(field, has_policy) -> tuple[str, str, str] | None:
 def reads(lines: Iterable[Line]) -> Iterator[Read]:
     """Each with its client, and with the size that the filter would see."""
     lines = list(lines)
-    sent_for, sizes = _transactions(lines), _sizes(lines)
-    clients = {transaction: read.client for read, _, transaction, source in lines
+    sent_for = _transactions(lines)
+    clients = {transaction: read.client for read, transaction, source in lines
                if transaction in sent_for and not source}
-    for read, is_part, transaction, source in lines:
-        if is_part:
-            read = read._replace(bytes=sizes[read[2:5]])
-        if source:
-            read = read._replace(client=clients.get(transaction) or read.client or transaction)
-        elif transaction in sent_for:
-            # a manifest or a symlink: what the client got came from the reads that are counted by themselves
-            read = read._replace(bytes=max(0, read.bytes - sent_for[transaction]))
-        yield read
+    found = [_as_seen(line, sent_for, clients) for line in lines]
+    sizes = _sizes(found)
+    return (read._replace(bytes=sizes[read[2:5]]) if is_guess else read for read, is_guess in found)
+
+
+def _as_seen(line, sent_for, clients) -> tuple[Read, bool]:
+    """The read, and whether its bytes are less than the object's, or may be."""
+    read, transaction, source = line
+    if source:
+        return read._replace(client=clients.get(transaction) or read.client or transaction), read.part
+    if transaction in sent_for:
+        # a manifest or a symlink: what the client got came from the reads that are counted by themselves
+        return read._replace(bytes=max(0, read.bytes - sent_for[transaction]), part=False), True
+    return read, read.part
 
 
 def _transactions(lines):
     """Transaction -> bytes that were sent by requests on behalf of a client."""
     found: dict[str, int] = {}
-    for read, _, transaction, source in lines:
+    for read, transaction, source in lines:
         if source and transaction:
             found[transaction] = found.get(transaction, 0) + read.bytes
     return found
 
 
-def _sizes(lines):
-    """Of each object that was read in part: as it was when read whole, else the largest part."""
-    found: dict[tuple, tuple[bool, int]] = {read[2:5]: (False, 0) for read, is_part, _, _ in lines if is_part}
-    for read, is_part, _, _ in lines:
+def _sizes(found):
+    """Of each object of which it is a guess: as it was when read whole, else the most that was read."""
+    sizes: dict[tuple, tuple[bool, int]] = {read[2:5]: (False, 0) for read, is_guess in found if is_guess}
+    for read, is_guess in found:
         key = read[2:5]
-        if key in found:
-            found[key] = max(found[key], (not is_part, read.bytes))
-    return {key: size for key, (_, size) in found.items()}
+        if key in sizes:
+            sizes[key] = max(sizes[key], (not is_guess, read.bytes))
+    return {key: size for key, (_, size) in sizes.items()}

@@ -34,11 +34,13 @@ class Bound:
     byte_hit_ratio: float
 
 
-def bound(reads: Sequence[Read], cache_bytes: int, again: bool = False) -> Bound:
+def bound(reads: Sequence[Read], cache_bytes: int, again: bool = False, most: int | None = None) -> Bound:
     """
     :param again: another pass of the same reads came before, so that what that one read may still be there
+    :param most: bytes of an object that is kept at all
     """
-    found = [stretch for stretch in stretches(reads, again) if stretch.bytes <= cache_bytes]
+    limit = cache_bytes if most is None else min(cache_bytes, most)
+    found = [stretch for stretch in stretches(reads, again) if stretch.bytes <= limit]
     everything = sum(read.bytes for read in reads)
     hits = _most(found, cache_bytes, len(reads))
     hit_bytes = _most([stretch._replace(worth=stretch.bytes) for stretch in found], cache_bytes, len(reads))
@@ -46,13 +48,16 @@ def bound(reads: Sequence[Read], cache_bytes: int, again: bool = False) -> Bound
 
 
 def stretches(reads: Sequence[Read], again: bool) -> list[Stretch]:
-    last = {read[2:5]: -1 for read in reads} if again else {}
+    """What is read anew with other bytes was replaced meanwhile: what was kept of it is of no use."""
+    last = {read[2:5]: (-1, read.bytes) for read in reads} if again else {}
     found = []
     for number, read in enumerate(reads):
         key = read[2:5]
-        if key in last:
-            found.append(Stretch(last[key] + 1, number + 1, read.bytes))
-        last[key] = number
+        before, size = last.get(key, (number, read.bytes))
+        if before < number and (read.part or size == read.bytes):
+            found.append(Stretch(before + 1, number + 1, size))
+        # of what was read in part the size is a guess
+        last[key] = number, size if read.part else read.bytes
     return found
 
 

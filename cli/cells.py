@@ -5,7 +5,7 @@ from functools import partial
 
 from ..cache.policies import ADMISSIONS, EVICTIONS
 from ..predict import Ahead, Learner
-from ..predict.replay import Counts, Replay, Request, Settings
+from ..predict.replay import ANY, Counts, Replay, Request, Settings
 from .accesslog import Read
 from .bound import Bound, bound
 from .listing import Key
@@ -77,6 +77,8 @@ class Question:
 
     :param most: reads that are learned from at most
     :param listing: names that exist, read or not; None: nothing is known of them
+    :param max_object_size: bytes of an object that is kept, at most
+    :param fetch_whole: bytes of an object that is fetched whole when a part of it was read
     :param admit: which misses are kept
     """
     cache_bytes: Sequence[int]
@@ -84,6 +86,8 @@ class Question:
     passes: int
     most: int
     listing: dict[Key, int] | None
+    max_object_size: int = ANY
+    fetch_whole: int = ANY
     admit: str = 'all'
 
 
@@ -93,7 +97,8 @@ def cells(trace: Trace, question: Question, tell: Callable[[str], object]) -> It
         place = f'{trace.name}: cache {number} of {len(question.cache_bytes)}: '
         tell(f'{place}the bound')
         # from the second pass on they are all the same
-        bounds = [bound(trace.reads, size, again) for again in (False, True)[:question.passes]]
+        bounds = [bound(trace.reads, size, again, question.max_object_size)
+                  for again in (False, True)[:question.passes]]
         for eviction in question.evictions:
             run = Run(trace.reads, question, size, eviction, partial(_tell, tell, f'{place}{eviction}'))
             plain = run(None, '')
@@ -136,9 +141,11 @@ class Run:
 
     def __call__(self, learner: Callable[..., Learner] | None, what: str = ', prefetching') -> list[Counts]:
         """The counts of each pass."""
-        replay = Replay(Settings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission),
-                        self._question.listing if learner else None)
-        return [replay.run(self._told(number, what)) for number in range(self._question.passes)]
+        question = self._question
+        settings = Settings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission,
+                            max_object_size=question.max_object_size, fetch_whole=question.fetch_whole)
+        replay = Replay(settings, question.listing if learner else None)
+        return [replay.run(self._told(number, what)) for number in range(question.passes)]
 
     def learned(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, float]]:
         """Counts and error of each pass with prefetching, from parts of the reads where there are any."""

@@ -1,6 +1,6 @@
 """Names that exist, read or not: what the sidecar would find in the containers' listings."""
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from zlib import crc32
 
 from .accesslog import Read
@@ -34,15 +34,16 @@ class Listing:
         """
         found = [self._of(trace) for trace in traces]
         if not any(found):
-            how = ('for access logs they must be account/container/object' if traces[0].is_log
-                   else 'they must be as in the trace')
+            how = ('for access logs they must be account/container/object, or bucket/key where it is read by S3'
+                   if traces[0].is_log else 'they must be as in the trace')
             raise LogError(f'{self._path}: none of its names was read; {how}')
         return found
 
     def _of(self, trace):
         known = sizes(trace.reads)
         usual = sorted(known.values())
-        keys = {key: size for name, size in self._sizes.items() if (key := _key(name, trace.is_log))}
+        key_of = _log_key({read[2:4] for read in trace.reads}) if trace.is_log else _trace_key
+        keys = {key: size for name, size in self._sizes.items() if (key := key_of(name))}
         if known.keys().isdisjoint(keys):
             return None
         return {key: known.get(key, _drawn(usual, key) if size is None else size) for key, size in keys.items()}
@@ -76,9 +77,19 @@ def _rows(lines: Iterator[str]) -> Iterator[tuple[str, int | None]]:
         yield cells[name], None if size is None else int(cells[size])
 
 
-def _key(name, is_log) -> Key | None:
-    if not is_log:
-        return '', '', name
-    # as a log has it, or without the version
-    parts = name.removeprefix('/v1/').split('/', 2)
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 and all(parts) else None
+def _trace_key(name) -> Key:
+    return '', '', name
+
+
+def _log_key(containers: set[tuple[str, str]]) -> Callable[[str], Key | None]:
+    """:param containers: (account, container) that are read; of S3's buckets the log has no account"""
+    accounts = {account for account, _ in containers}
+
+    def key(name):
+        # as a log has it, or without the version
+        account, _, rest = name.removeprefix('/v1/').partition('/')
+        if account not in accounts and ('', account) in containers:
+            account, rest = '', f'{account}/{rest}'
+        container, _, name = rest.partition('/')
+        return (account, container, name) if (account, container) in containers and name else None
+    return key

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..cache.entry import expected_disk_bytes
-from ..conf import SIDECAR
+from ..conf import FILTER, SIDECAR
 from ..conf.casts import size
 from . import plot
 from .advice import Advice, advise, with_admission
@@ -19,6 +19,10 @@ from .traces import COLUMNS, LogError, Trace, read_all
 
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 250_000
+# what the filter keeps and has fetched, where it is not told otherwise
+DEFAULTS = {option.name: size(option.default) for option in FILTER.options
+            if option.name in ('max_object_size', 'fetch_whole')}
+GIB = 2**30
 # of cache_size what is in use on average, between the water marks, where they are not changed
 KEPT = sum(float(option.default) for option in SIDECAR.options if option.name.endswith('_water')) / 200
 # columns of text that is printed
@@ -49,6 +53,11 @@ def add_parser(commands) -> None:
                       help='10%%, of the bytes of all objects, or 50GiB; repeatable (default: '
                            f'{", ".join(SIZES).replace("%", "%%")})')
     plan.add_argument('--eviction', action='append', choices=tuple(EVICTIONS), help='repeatable (default: all)')
+    plan.add_argument('--max-object-size', type=_bytes, metavar='SIZE',
+                      help='of objects that are kept, at most (default: as large as any that is read)')
+    plan.add_argument('--fetch-whole', type=_bytes, default=DEFAULTS['fetch_whole'], metavar='SIZE',
+                      help='of objects that are fetched whole when a part was read, at most (default: '
+                           f'{in_units(DEFAULTS["fetch_whole"])}, as in the conf file)')
     plan.add_argument('--passes', type=_count, default=1, metavar='N',
                       help='times that the reads are replayed, one after the other (default: %(default)s)')
     plan.add_argument('--listing', metavar='FILE', help='names that exist, read or not, one in a line')
@@ -72,6 +81,13 @@ def _size(value: str) -> Size:
         raise argparse.ArgumentTypeError(
             f'{value}: must be a share such as 10%, above 0 and at most 100, or a size such as 50GiB') from None
     return Size(share, 0)
+
+
+def _bytes(value: str) -> int:
+    try:
+        return size(value.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{value}: {error}') from None
 
 
 def _count(value: str) -> int:
@@ -111,6 +127,7 @@ def run(args) -> int:
 class Answer:
     trace: Trace
     footprint: int
+    question: Question
     cells: list[Cell]
     advice: Advice
     notes: list[str]
@@ -119,13 +136,37 @@ class Answer:
 def _answer(args, trace, listing, tell) -> Answer:
     whole = sum(sizes(trace.reads).values())
     wanted = sorted({given.of(whole) for given in args.cache_size or map(_size, SIZES)})
-    question = Question(wanted, args.eviction or list(EVICTIONS), args.passes, args.sample, listing)
+    question = Question(wanted, args.eviction or list(EVICTIONS), args.passes, args.sample, listing,
+                        _max_object_size(args.max_object_size, trace), args.fetch_whole)
     found = list(cells(trace, question, tell))
-    notes = [*trace.notes, *_error(trace, question, found)]
+    notes = [*trace.notes, *_not_kept(trace, question), *_error(trace, question, found)]
     advice = advise(found)
     if advice.cell is not None:
         advice = with_admission(advice, advice.cell, second_hit_ratio(trace, question, advice.cell, tell))
-    return Answer(trace, whole, found, advice, notes)
+    return Answer(trace, whole, question, found, advice, notes)
+
+
+def _max_object_size(given, trace):
+    """The conf file's, where that is enough; else in whole GiB."""
+    if given is not None:
+        return given
+    largest = max(read.bytes for read in trace.reads)
+    return max(DEFAULTS['max_object_size'], -(-largest // GIB) * GIB)
+
+
+def _not_kept(trace, question) -> Iterator[str]:
+    """What is too large to be kept, whatever the cache."""
+    reads = len(trace.reads)
+    large = sum(read.bytes > question.max_object_size for read in trace.reads)
+    if large:
+        yield (f'{trace.name}: {_counted(large, "read")} of {reads:,} are of objects above max_object_size, '
+               f'{in_units(question.max_object_size)}, and never hits')
+    parts = sum(read.part and question.fetch_whole < read.bytes <= question.max_object_size
+                for read in trace.reads)
+    if parts:
+        yield (f'{trace.name}: {_counted(parts, "read")} of {reads:,} are of parts of objects above fetch_whole, '
+               f'{in_units(question.fetch_whole)}, which are kept only where somebody reads them whole; '
+               '--fetch-whole tries another')
 
 
 def _error(trace, question, found) -> Iterator[str]:
@@ -192,7 +233,23 @@ def _conf(answer, known) -> list[str]:
     return [f'recommended: {row}; in swiftahead-sidecar.conf,', 'with the room for headers and water marks:', '',
             '    [sidecar]', f'    cache_size = {in_units(room / KEPT)}', f'    eviction = {cell.eviction}',
             f'    admit = {answer.advice.admit}', '',
-            '    [prefetcher]', f'    learn = {learn}', '']
+            '    [prefetcher]', f'    learn = {learn}', *_neighbours(answer, cell), *_limits(answer.question)]
+
+
+def _neighbours(answer, cell):
+    """They were part of what was tried, or not."""
+    return [f'    neighbours = {"off" if answer.question.listing is None else "on"}'] if cell.prefetch else []
+
+
+def _limits(question):
+    """Of another size than where nothing is said."""
+    given = {name: getattr(question, name) for name in DEFAULTS if getattr(question, name) != DEFAULTS[name]}
+    # to the byte, where it is no round number: an object of just that size is to be kept
+    lines = [f'    {name} = {in_units(value) if size(in_units(value)) == value else value}'
+             for name, value in given.items()]
+    prefetcher = [line for line in lines if 'max_object_size' in line]
+    return [*prefetcher, '', *(['and in proxy-server.conf:', '', '    [filter:prefetch]', *lines, '']
+                               if lines else [])]
 
 
 def _draw(path, found):

@@ -106,7 +106,7 @@ class Ahead:
         followers, before, before_that = client.context()
         start, product, gap = followers.key, 1.0, 0.0
         for step in range(1, self._look_ahead + 1):
-            chance, following_key = -1.0, start
+            chance, following_key, pause = -1.0, start, 0.0
             for key, kind, seconds in followers.best(before, before_that, step == 1):
                 # as likely by more reads is likelier
                 if shares[kind] >= chance:

@@ -5,6 +5,8 @@ probability of p is worth its room more than that if w / p is well below t.
 """
 from .learner import Prediction
 
+# where nobody predicted it
+IDLE_SECONDS = 60.0
 # times w / p; less than a second is no measure
 FACTOR = 2.0
 IDLE_LEAST = 1.0

@@ -5,20 +5,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .idle import IDLE_LEAST, LOOKED_AT, idle_for
+from .idle import IDLE_SECONDS, LOOKED_AT, idle_for
 from .learner import Learner, ObjectKey, Prediction, Read
 from .schedule import Schedule
 from .worth import Worth
 
+# objects of any size
+ANY = 2**63
+
 
 class Request(NamedTuple):
-    """One GET. :param bytes: of the whole object"""
+    """One GET. :param bytes: of the whole object; :param part: only a range of it is read"""
     at: float
     client: str
     account: str
     container: str
     object: str
     bytes: int
+    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Settings:
     :param fetch_seconds: bytes -> how long the backend takes
     :param concurrency: fetches at the same time
     :param admission: makes what tells, asked at each read, whether a miss is kept; None: each is
+    :param max_object_size: bytes of an object that is kept or prefetched, at most
+    :param fetch_whole: bytes of an object that is fetched whole when a part of it is read and it is not there
     """
     cache_bytes: int
     eviction: Callable[..., Any]
@@ -37,6 +43,8 @@ class Settings:
     fetch_seconds: Callable[[int], float]
     concurrency: int = 16
     admission: Callable[[], Callable[[object], bool]] | None = None
+    max_object_size: int = ANY
+    fetch_whole: int = ANY
 
 
 @dataclass
@@ -94,6 +102,7 @@ class Replay:
     def __init__(self, settings: Settings, listing: dict[tuple[str, str, str], int] | None = None):
         self._settings = settings
         self._cache = settings.eviction(settings.cache_bytes, getsizeof=lambda size: size)
+        self._most = min(settings.cache_bytes, settings.max_object_size)
         self._learner = _make(settings.learner, listing)
         self._schedule = Schedule()
         self._worth = Worth()
@@ -128,7 +137,12 @@ class Replay:
         self._used_at[key] = request.at
         is_kept = self._admits is None or self._admits(key)
         # a lookup that counts for the eviction
-        if self._cache.get(key) is not None:
+        there = self._cache.get(key)
+        if there is not None and there != size and not request.part:
+            # it was replaced
+            del self._cache[key]
+            there = None
+        if there is not None:
             self._worth.read(key[0], key[1:], True)
             counts.hits += 1
             counts.hit_bytes += size
@@ -142,8 +156,16 @@ class Replay:
         else:
             self._worth.read(key[0], key[1:], False)
             counts.backend_gets += 1
-            if is_kept:
+            if request.part:
+                self._fetch_whole(request, counts)
+            elif is_kept:
                 self._store(key, size)
+
+    def _fetch_whole(self, request, counts):
+        if (request.bytes <= min(self._settings.fetch_whole, self._most)
+                and self._makes_room(request.bytes, request.at - IDLE_SECONDS)):
+            counts.backend_gets += 1
+            self._store(request[2:5], request.bytes)
 
     def _use(self, key, size):
         by = self._unused.pop(key, None)
@@ -153,7 +175,7 @@ class Replay:
 
     def _store(self, key, size):
         self._unused.pop(key, None)
-        if size <= self._cache.maxsize:
+        if size <= self._most:
             self._cache[key] = size
 
     # prefetching
@@ -169,7 +191,7 @@ class Replay:
     def _is_wanted(self, prediction: Prediction):
         key = (prediction.account, *prediction.key)
         size = self._sizes.get(key)
-        return (size is not None and size <= self._cache.maxsize and key not in self._cache
+        return (size is not None and size <= self._most and key not in self._cache
                 and key not in self._coming)
 
     def _advance(self, now, counts):
@@ -194,7 +216,7 @@ class Replay:
         for prediction in self._schedule.due(now, 1):
             if not self._is_wanted(prediction):
                 continue
-            key, idle = (prediction.account, *prediction.key), idle_for(prediction, now) or IDLE_LEAST
+            key, idle = (prediction.account, *prediction.key), idle_for(prediction, now) or IDLE_SECONDS
             if not self._makes_room(1, now - idle, False):
                 continue
             self._worth.fetched(prediction.account, prediction.key)

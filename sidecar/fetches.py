@@ -101,8 +101,6 @@ class Fetches:
                 self._pace.ended()
             elif self._fetch(name, origin, idle):
                 self._count('prefetched' if origin == PREFETCH else 'fetched_whole')
-                if origin == PREFETCH:
-                    self.worth.fetched(name.account, (name.container, name.object))
                 self._schedule.fetched(self._clock() - began_at, size)
         finally:
             self._under_way.discard(name)
@@ -187,6 +185,9 @@ class Fetches:
                 return None
             spool_name, length = self._fetcher.fetch(name, origin, self._pace)
             self._count('prefetched_bytes', length)
+            if origin == PREFETCH:
+                # whether it is let in or not: it has cost the backend as much
+                self.worth.fetched(name.account, (name.container, name.object))
             return spool_name
         except NotFetched as error:
             failed = isinstance(error, BackendFailed)

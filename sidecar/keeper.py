@@ -19,6 +19,7 @@ from ..cache.entry import rounded
 from ..cache.holdings import Holdings
 from ..cache.ledger import Ledger
 from ..cache.scan import Scan, read_folder
+from ..predict.idle import IDLE_SECONDS
 from ..queues import Forget
 from .admission import Admission
 from .evictor import Evictor, Limits, Tools
@@ -28,8 +29,6 @@ from .forgetter import Forgetter
 MERGE_AT_A_TIME = 1000
 # of what was read so far, the part that may be evicted before all is read: what goes is old then
 OLD_PART = 0.1
-# seconds in which nobody read what may be evicted for a prefetch, where the prefetch does not say
-IDLE_SECONDS = 60.0
 
 
 class Stopped(Exception):

@@ -16,8 +16,9 @@ from swift.common.concurrency import Event, GreenPool, tpool
 from swiftahead.cache import Store
 from swiftahead.cache.orders import ORDERS
 from swiftahead.cache.scan import FOLDERS, read_folder
+from swiftahead.predict.idle import IDLE_SECONDS
 from swiftahead.queues import Forget
-from swiftahead.sidecar.keeper import IDLE_SECONDS, Stopped
+from swiftahead.sidecar.keeper import Stopped
 
 # after which an entry is idle, since a hit is noted in its file's time a minute later at most
 LONG_AGO = IDLE_SECONDS + 60 + 1

@@ -31,6 +31,20 @@ def test_what_is_larger_than_the_cache_is_no_hit():
     assert bound(reads('aa', lambda name: 11), 10).object_hit_ratio == 0
 
 
+def test_what_is_larger_than_what_is_kept_is_no_hit():
+    assert bound(reads('aa', lambda name: 11), 100, most=10).object_hit_ratio == 0
+    assert bound(reads('aa', lambda name: 11), 100, most=11).object_hit_ratio == 0.5
+
+
+def test_what_was_replaced_is_no_hit():
+    sizes = 1, 1, 2, 1, 1
+    made = [one._replace(bytes=size) for one, size in zip(reads('aaaaa'), sizes, strict=True)]
+    assert stretches(made, again=False) == [Stretch(1, 2, 1), Stretch(4, 5, 1)]
+    # a part does not tell how large that is of which it is one
+    made[2] = made[2]._replace(part=True)
+    assert [stretch.bytes for stretch in stretches(made, again=False)] == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize('cache_bytes', [0, 10])
 def test_objects_of_no_bytes_are_hits_in_any_cache(cache_bytes):
     found = bound(reads('aa', lambda name: 0), cache_bytes)

@@ -32,8 +32,8 @@ def swift():
 
 
 def seen(path):
-    """All of the reads but the time."""
-    return [read[1:] for read in read_one(path).reads]
+    """All of the reads but the time, and whether it was a part."""
+    return [read[1:6] for read in read_one(path).reads]
 
 
 # access logs
@@ -79,7 +79,7 @@ def test_what_is_no_answered_get_of_an_object_is_no_read(swift, write, method, p
 def test_a_part_counts_with_the_size_of_the_whole(swift, write):
     swift.get('/v1/AUTH_a/c/one', Range='bytes=0-1')
     swift.get('/v1/AUTH_a/c/one')
-    assert [read.bytes for read in read_one(write(swift.log)).reads] == [10, 10]
+    assert [(read.bytes, read.part) for read in read_one(write(swift.log)).reads] == [(10, True), (10, False)]
 
 
 def test_of_an_object_read_in_parts_alone_the_largest_counts(swift, write):
@@ -88,17 +88,31 @@ def test_of_an_object_read_in_parts_alone_the_largest_counts(swift, write):
     assert [read.bytes for read in read_one(write(swift.log)).reads] == [4, 4]
 
 
-def test_segments_are_reads_of_the_client_that_reads_the_manifest(write):
+@pytest.fixture
+def manifest():
     parts = [{'name': f'/s/{name}', 'bytes': 5, 'hash': md5(b'12345').hexdigest(), 'content_type': 'text/plain',
               'last_modified': '2026-01-01T00:00:00.000000'} for name in ('p1', 'p2')]
     manifest = json.dumps(parts).encode(), {'X-Static-Large-Object': 'True', 'Content-Type': 'text/plain'}
     part = b'12345', {'Etag': md5(b'12345').hexdigest()}
-    swift = Swift({'/v1/AUTH_a/c/all': manifest, '/v1/AUTH_a/s/p1': part, '/v1/AUTH_a/s/p2': part},
-                  slo.filter_factory({}))
-    assert swift.get('/v1/AUTH_a/c/all', user='u') == b'1234512345'
-    assert sorted(seen(write(swift.log))) == [
+    return Swift({'/v1/AUTH_a/c/all': manifest, '/v1/AUTH_a/s/p1': part, '/v1/AUTH_a/s/p2': part},
+                 slo.filter_factory({}))
+
+
+def test_segments_are_reads_of_the_client_that_reads_the_manifest(manifest, write):
+    assert manifest.get('/v1/AUTH_a/c/all', user='u') == b'1234512345'
+    assert sorted(seen(write(manifest.log))) == [
         ('10.0.0.1 u', 'AUTH_a', 'c', 'all', 0), ('10.0.0.1 u', 'AUTH_a', 's', 'p1', 5),
         ('10.0.0.1 u', 'AUTH_a', 's', 'p2', 5)]
+
+
+def test_a_manifest_is_read_whole_and_has_the_same_size_whatever_is_read_of_what_it_names(manifest, write):
+    manifest.get('/v1/AUTH_a/c/all')
+    assert len(manifest.get('/v1/AUTH_a/c/all', transaction='tx2', Range='bytes=7-')) == 3
+    found = read_one(write(manifest.log)).reads
+    # the middleware reads it once more, without a range, and that is what tells its size
+    body, _ = manifest.objects['/v1/AUTH_a/c/all']
+    assert [(read.bytes, read.part) for read in found if read.object == 'all'] == [(len(body), False)] * 3
+    assert sorted((read.bytes, read.part) for read in found if read.object == 'p2') == [(5, False), (5, True)]
 
 
 def test_a_symlinks_target_is_what_has_the_bytes(write):

@@ -50,6 +50,14 @@ def test_in_a_listing_for_logs_names_are_whole_paths(write):
     assert Listing(path).of([LOG]) == [{('AUTH_a', 'c', 'x/y'): 10, ('AUTH_a', 'c', 'z'): 10}]
 
 
+def test_in_a_listing_for_s3_a_bucket_stands_where_it_is_read_as_one(write):
+    """Of its account the log tells nothing."""
+    log = Trace('access.log', [Read(0, '', '', 'bucket', 'x/y', 10), Read(0, '', 'AUTH_a', 'c', 'z', 20)], True)
+    path = write('bucket/x/y\n/bucket/more\nAUTH_a/c/z\nother/c/z\nbucket\nbucket/\n')
+    assert Listing(path).of([log])[0].keys() == {
+        ('', 'bucket', 'x/y'), ('', 'bucket', 'more'), ('AUTH_a', 'c', 'z')}
+
+
 @pytest.mark.parametrize('text, rule', [
     ('', 'no names in it'), ('object,bytes\n', 'no names in it'),
     *((f'object,bytes\nb,1\n{line}\n', 'line 3 does not fit the header')

@@ -6,13 +6,14 @@ from io import StringIO
 from textwrap import dedent
 
 import pytest
-from accesslogs import LOOP, read_one, write_trace
+from accesslogs import LOOP, Swift, read_one, write_trace
+from helpers import close_logs
 
 from swiftahead.cli import main
 from swiftahead.cli import plan as plan_command
 from swiftahead.cli.cells import Question, cells
 from swiftahead.cli.traces import read_all
-from swiftahead.conf import PREFETCHER, SIDECAR
+from swiftahead.conf import FILTER, PREFETCHER, SIDECAR
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_the_table_shows_the_bound_beside_what_was_reached(capsys, write):
 def test_one_setting_is_recommended_with_the_reason(capsys, write):
     said = run(capsys, write(LOOP), '--cache-size', '50%', '--eviction', 'lru')
     assert said.count('recommended: 500 B, lru, prefetch on; ') == said.count('recommended') == 1
-    assert 'learn = on\n\nbecause ' in said
+    assert 'learn = on\n    neighbours = off\n\nbecause ' in said
 
 
 @pytest.mark.parametrize('share', ['50%', '73.3%', '100%'])
@@ -103,6 +104,53 @@ def test_objects_of_no_bytes_take_room_on_disk(capsys, write):
     # nine entries of a page each, of which the water marks keep 92.5 % on average
     said = run(capsys, write([(second, '', f'o{second % 9}', 0) for second in range(300)]))
     assert 'cache_size = 38.92 KiB' in said
+
+
+def test_neighbours_are_recommended_where_their_names_were_told(capsys, write, tmp_path):
+    listing = tmp_path / 'names'
+    listing.write_text(''.join(f'o{number}\n' for number in range(12)))
+    said = run(capsys, write(LOOP), '--cache-size', '50%', '--eviction', 'lru', '--listing', str(listing))
+    assert 'learn = on\n    neighbours = on\n' in said
+
+
+def confs(said):
+    """What is recommended for the sidecar, and for the proxy."""
+    sidecar, proxy = ConfigParser(), ConfigParser()
+    told = said.partition('water marks:')[2].partition('because')[0].split('and in proxy-server.conf:')
+    for conf, text in zip((sidecar, proxy), told, strict=True):
+        conf.read_string(dedent(text))
+    return sidecar, proxy
+
+
+@pytest.mark.parametrize('size, option, wanted', [
+    (5 * 10**9, (), 5 * 2**30), (5 * 10**9, ('--max-object-size', '5000000000'), 5 * 10**9),
+    (100, ('--max-object-size', '1 MiB'), 2**20)])
+def test_larger_objects_than_are_kept_where_nothing_is_said_come_with_the_limit_in_both_confs(
+        capsys, write, size, option, wanted):
+    reads = [(second, '', f'o{second % 10}', size) for second in range(300)]
+    sidecar, proxy = confs(run(capsys, write(reads), '--cache-size', '100%', '--eviction', 'lru', *option))
+    required = {'cache_dir': '/x', 'queue': 'sqlite:/x/q'}
+    assert FILTER.read({**proxy['filter:prefetch'], **required}).max_object_size == wanted
+    assert PREFETCHER.read(sidecar['prefetcher']).max_object_size == wanted
+
+
+def test_what_is_too_large_to_be_kept_is_told(capsys, write):
+    said = run(capsys, write(LOOP), '--max-object-size', '99')
+    assert '300 reads of 300 are of objects above max_object_size, 99 B, and never hits' in in_one_line(said)
+    assert 'recommended: no cache' in said
+
+
+def test_parts_that_have_nothing_fetched_are_told(capsys, tmp_path):
+    swift = Swift({'/v1/AUTH_a/c/o': (b'x' * 1000, {})})
+    for number in range(20):
+        swift.get('/v1/AUTH_a/c/o', transaction=f'tx{number}', Range='bytes=0-99')
+    log = tmp_path / 'log'
+    log.write_text(swift.log)
+    close_logs()
+    said = in_one_line(run(capsys, str(log), '--cache-size', '100%', '--fetch-whole', '50'))
+    assert '20 reads of 20 are of parts of objects above fetch_whole, 50 B' in said and 'no cache' in said
+    said = in_one_line(run(capsys, str(log), '--cache-size', '100%', '--fetch-whole', '100'))
+    assert '[filter:prefetch] fetch_whole = 100 B because 95.0 % of the reads are hits' in said
 
 
 # progress

@@ -86,6 +86,35 @@ def test_what_is_prefetched_is_let_in_at_once():
     assert run.run(reads('ab', gap=5.0)).used == 1
 
 
+@pytest.mark.parametrize('learner', [None, Ahead])
+def test_what_was_replaced_by_another_size_is_a_miss_and_kept_anew(learner):
+    sizes = [100, 100, 150, 150, 2000, 2000, 100]
+    run = Replay(settings(1000, learner))
+    hits = [run.run([one._replace(bytes=size)]).hits for one, size in zip(reads('a' * 7), sizes, strict=True)]
+    assert hits == [0, 1, 0, 1, 0, 0, 0]
+
+
+def test_of_what_is_read_in_part_the_size_is_not_known():
+    """It was not replaced because it differs."""
+    run = Replay(settings(1000, None))
+    assert run.run([reads('a')[0], reads('a')[0]._replace(bytes=70, part=True), reads('a')[0]]).hits == 2
+
+
+@pytest.mark.parametrize('fetch_whole, max_object_size, hits, gets', [
+    (100, 1000, 2, 2), (99, 1000, 0, 3), (0, 1000, 0, 3), (1000, 99, 0, 3)])
+def test_what_is_read_in_part_is_fetched_whole_up_to_a_size(fetch_whole, max_object_size, hits, gets):
+    parts = [one._replace(part=True) for one in reads('aaa')]
+    limits = {'fetch_whole': fetch_whole, 'max_object_size': max_object_size}
+    counts = replay(parts, settings(1000, None, **limits))
+    assert (counts.hits, counts.backend_gets) == (hits, gets)
+
+
+@pytest.mark.parametrize('learner', [None, Told('a', wait=10.0)])
+def test_what_is_larger_than_what_is_kept_is_neither_kept_nor_fetched_ahead(learner):
+    counts = replay(reads('aaa', gap=10.0), settings(1000, learner, max_object_size=99))
+    assert (counts.hits, counts.prefetched, counts.backend_gets) == (0, 0, 3)
+
+
 def test_no_more_is_fetched_at_a_time_than_is_allowed():
     names = [str(number) for number in range(8)]
     run = Replay(settings(400, Told(*names), seconds=1e6, concurrency=2))

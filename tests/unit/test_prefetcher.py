@@ -8,6 +8,7 @@ from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read 
 from swift.common.concurrency import Timeout, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 
+from swiftahead.predict.worth import GUESS
 from swiftahead.queues import Fill, Forget, Warm
 from swiftahead.sidecar.fetches import LATE_SECONDS
 from swiftahead.sidecar.prefetcher import (
@@ -243,6 +244,24 @@ def test_where_all_is_hotter_nothing_is_fetched_ahead(make):
     bench.run(read('a', 200, 'three'), at=209.5)
     # of those of one turn, which are admitted at the same time, one had to go
     assert 'b' in bench.cached() and len(bench.cached()) == 3
+
+
+def test_what_is_fetched_and_finds_no_room_then_did_not_pay(make):
+    bench = make('a', 'b', learner=Chain(), size=3 * UNIT, marks=(100, 100))
+    bench.learn()
+    gate = make.hold()
+    bench.put('b', chunks=[gate.wait, BODY])
+    bench.step(read('a', 20), at=29.5)
+    eventually(lambda: bench.fetched() == ['b'])
+    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'cde'), at=29.6)
+    bench.prefetcher.settle()
+    for item in bench.store.linked():
+        os.utime(bench.store.layout.entry(item.entry_name), (NOW + 29.6, NOW + 29.6))
+    gate.send()
+    bench.prefetcher.drain()
+    bench.step(read('b', 30), at=30)
+    assert bench.cached() == ['c', 'd', 'e']
+    assert bench.prefetcher.fetches.worth._of('AUTH_test').precision < GUESS
 
 
 # fills and what is to be forgotten

@@ -7,9 +7,9 @@ from chain import Chain
 from helpers import NOW, spool
 from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 
+from swiftahead.predict.idle import IDLE_SECONDS
 from swiftahead.queues import Access, Fill, decode, encode
 from swiftahead.sidecar.fetches import LATE_SECONDS
-from swiftahead.sidecar.keeper import IDLE_SECONDS
 
 ACCESS = Access('AUTH_a', 'c', 'o', 'client', 1.0, 10, 'miss')
 
