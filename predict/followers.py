@@ -115,15 +115,18 @@ class Followers:
         :param all_orders: False: not order two, where there is order three
         """
         rows, asked = self._rows, self._asked
+        if asked is not None and asked[0] is before and asked[1] is before_that and asked[2] is all_orders:
+            return asked[3]
         if not rows:
             return []
         if len(rows) == 3:
             # equal, not the same: what was forgotten and is learned anew has another tuple
-            order = 1 + (rows[1] == before) * (1 + (rows[2] == before_that))
-            return [self._most_often((0,), order)]
-        if asked is None or asked[0] is not before or asked[1] is not before_that or asked[2] is not all_orders:
-            asked = self._asked = before, before_that, all_orders, self._best(before, before_that, all_orders)
-        return asked[3]
+            order = (3 if rows[2] == before_that else 2) if rows[1] == before else 1
+            times, code = self._tallies
+            return [Next(rows[0], next_kind(order, times, 0), SECONDS[code])]
+        found = self._best(before, before_that, all_orders)
+        self._asked = before, before_that, all_orders, found
+        return found
 
     def _best(self, before, before_that, all_orders):
         rows = self._rows
