@@ -5,7 +5,7 @@ to three are sums over the same rows, so that each is stored once.
 """
 from bisect import bisect
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .kinds import next_kind
 from .learner import ObjectKey
@@ -61,8 +61,8 @@ class Followers:
         self._usual: Next | None = None
         # what `best` was asked for last and its answer, until something is added: in a crowd it is asked again
         self._asked: tuple[ObjectKey | None, ObjectKey | None, bool, list[Next]] | None = None
-        # what came, what was read before, and before that
-        self._rows: list[ObjectKey | None] = []
+        # what came, what was read before, and before that: ObjectKey, and twice that or None
+        self._rows: list[Any] = []
         # count and gap of each
         self._tallies = bytearray()
         self._near: list[ObjectKey] = []
