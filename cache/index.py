@@ -140,6 +140,12 @@ class Index(MutableMapping[str, int]):
             self._order.read(name)
         return is_here
 
+    def expect(self, entry_name: str) -> None:
+        """It will be read soon, most likely, and goes no sooner than if it just had been, if it is here."""
+        name = packed(entry_name)
+        if name in self._order:
+            self._order.expect(name)
+
     def shrink_to(self, size: float) -> int:
         """Evict until at most `size` bytes are left; tells how many entries went."""
         count = 0

@@ -6,7 +6,8 @@ from typing import Any
 
 from cachetools import Cache
 
-from .orders import ORDERS, Order
+from .order import Order
+from .orders import ORDERS
 
 # key, value, and what the order knew of it
 Taken = tuple[Hashable, Any, Any]
@@ -31,6 +32,11 @@ class Evicting(Cache):
             del self[key]
         cache_setitem(self, key, value)
         self._order.add(key, size)
+
+    def expect(self, key: Hashable) -> None:
+        """It will be read soon, most likely, and goes no sooner than if it just had been, if it is here."""
+        if key in self:
+            self._order.expect(key)
 
     def __delitem__(self, key, cache_delitem=Cache.__delitem__):
         cache_delitem(self, key)

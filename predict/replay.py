@@ -28,8 +28,8 @@ class Request(NamedTuple):
 @dataclass(frozen=True)
 class Settings:
     """
-    :param eviction: makes a cachetools cache of maxsize and getsizeof, that lets one `take` what goes first, and
-        then `let_go` or `put_back`
+    :param eviction: makes a cachetools cache of maxsize and getsizeof, that is told what to `expect`, and lets one
+        `take` what goes first, and then `let_go` or `put_back`
     :param learner: makes a learner, of `names` where there is a listing; None: nothing is prefetched
     :param fetch_seconds: bytes -> how long the backend takes
     :param concurrency: fetches at the same time
@@ -185,6 +185,7 @@ class Replay:
                     request.bytes)
         self._schedule.cancel(read.account, read.key)
         for prediction in learner.observe(read):
+            self._cache.expect((prediction.account, *prediction.key))
             if self._is_wanted(prediction) and self._worth.allows(read.account):
                 self._schedule.add(prediction, request.at)
 

@@ -64,8 +64,11 @@ class Fetches:
 
     def is_here(self, name: ObjectName) -> bool:
         """Whether it is cached, or on its way."""
+        return self._is_here(name, self._keeper.has)
+
+    def _is_here(self, name, has):
         entry_name = self._keeper.store.naming.entry(name)
-        return name in self._under_way or self._is_coming(entry_name) or self._keeper.has(entry_name)
+        return name in self._under_way or self._is_coming(entry_name) or has(entry_name)
 
     def seconds_to_next(self, most: float) -> float:
         """How long there is nothing to begin; at most `most`."""
@@ -112,16 +115,16 @@ class Fetches:
         self._schedule.add(Prediction(name.account, (name.container, name.object), NOBODYS_GUESS, at))
 
     def expect(self, predictions: Iterable[Prediction]) -> None:
-        """Have fetched in time what is not here."""
+        """Have fetched in time what is not here, and kept what is."""
         for prediction in predictions:
-            if not self.is_here(name_of(prediction)):
+            if not self._is_here(name_of(prediction), self._keeper.expect):
                 self._schedule.add(prediction)
 
     def guess(self, predictions: Iterable[Prediction]) -> None:
         """As `expect`, where what was guessed for the account was worth it."""
         for prediction in predictions:
             name = name_of(prediction)
-            if name in self._refused or self.is_here(name):
+            if name in self._refused or self._is_here(name, self._keeper.expect):
                 continue
             if self.worth.allows(prediction.account):
                 self._schedule.add(prediction, self._clock())

@@ -76,6 +76,11 @@ class Keeper:
         self._evictor.uses.note(entry_name, self._clock())
         return self._evictor.forget_unread(entry_name)
 
+    def expect(self, entry_name: str) -> bool:
+        """It will be read soon, most likely, and goes no sooner than what just was. Tells whether it is here."""
+        self.holdings.index.expect(entry_name)
+        return self.has(entry_name)
+
     def _evict_one(self, entry_name, taken):
         self._evictor.unlink_one(self.holdings, (entry_name, taken))
 

@@ -104,6 +104,13 @@ class TestEachOrder:
             assert index.touch(hot)
         assert hot not in evicted and len(evicted) == 191
 
+    def test_what_is_expected_does_not_go_next(self, eviction):
+        names = entry_names(5)
+        index, _ = filled(eviction, names, size=50)
+        index.expect(names[0])
+        index.expect(entry_names(1, begin=9)[0])
+        assert [index.popitem()[0] for _ in range(3)] == names[1:4]
+
     def test_of_what_was_read_once_the_oldest_goes_first(self, eviction):
         index, _ = filled(eviction, entry_names(20))
         assert drained(index) == entry_names(20)

@@ -95,6 +95,23 @@ class TestContract:
         cache.let_go(item)
         assert item[0] not in cache and cache.currsize == sum(SIZES.values()) - item[1]
 
+    def test_what_is_expected_does_not_go_next(self, make):
+        cache = make(100)
+        cache.update(dict.fromkeys('abcde', 10))
+        cache.expect('a')
+        assert [cache.popitem()[0] for _ in range(3)] == list('bcd')
+
+    def test_what_is_expected_and_not_here_is_not_here(self, make):
+        cache = make(100)
+        cache.expect('a')
+        assert (len(cache), cache.currsize) == (0, 0)
+
+    def test_what_is_expected_has_its_own_bytes(self, make):
+        cache = make(100)
+        cache['a'] = 7
+        cache.expect('a')
+        assert (cache['a'], cache.currsize, cache.popitem(), cache.currsize) == (7, 7, ('a', 7), 0)
+
     def test_a_clear_leaves_nothing(self, make):
         cache = make(50)
         cache.update(list(SIZES.items())[:8])
@@ -104,6 +121,16 @@ class TestContract:
     def test_what_is_not_there_is_a_key_error(self, make):
         with pytest.raises(KeyError):
             make(5)['nothing']
+
+
+@pytest.mark.parametrize('eviction', ['lfu', 'gdsf'])
+def test_what_is_expected_again_and_again_is_not_taken_for_what_was_read(eviction):
+    cache = EVICTIONS[eviction](100, getsizeof=lambda value: value)
+    cache.update({'read': 10, 'expected': 10})
+    assert cache['read'] == cache['read'] == 10
+    for _ in range(100):
+        cache.expect('expected')
+    assert cache.popitem()[0] == 'expected'
 
 
 def filled(eviction, names, maxsize):

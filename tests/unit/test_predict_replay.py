@@ -115,6 +115,13 @@ def test_what_is_larger_than_what_is_kept_is_neither_kept_nor_fetched_ahead(lear
     assert (counts.hits, counts.prefetched, counts.backend_gets) == (0, 0, 3)
 
 
+def test_what_is_expected_and_there_is_kept():
+    run = Replay(settings(200, Told('a')))
+    counts = run.run(reads('abca'))
+    assert (counts.hits, counts.prefetched) == (1, 0)
+    assert replay(reads('abca'), settings(200, None)).hits == 0
+
+
 def test_no_more_is_fetched_at_a_time_than_is_allowed():
     names = [str(number) for number in range(8)]
     run = Replay(settings(400, Told(*names), seconds=1e6, concurrency=2))

@@ -145,6 +145,14 @@ def test_a_hit_keeps_an_entry_longer(make, outcome, left):
     assert bench.cached() == [left]
 
 
+def test_what_is_expected_and_there_is_kept(learning):
+    for object_ in 'bc':
+        learning.step(Fill(spool(learning.store, BODY, name=name_of(object_))))
+    learning.run(read('a', 20), at=20)
+    learning.keeper.index.popitem()
+    assert (learning.cached(), learning.fetched()) == (['b'], [])
+
+
 def test_a_fetch_that_fails_is_counted_and_others_go_on(learning):
     learning.cluster.failing['/v1' + name_of('b').path] = '503 Service Unavailable'
     learning.run(read('a', 20), at=29.5)
