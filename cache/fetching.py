@@ -1,7 +1,8 @@
 """Which objects the sidecar is fetching just now, so that a reader may wait for them.
 
-One empty file for each, under its entry's name, locked for as long as the fetch lasts. Who writes: the sidecar.
-Who reads: the proxy workers. After a crash the files stay and the locks do not: an unlocked one means nothing.
+One empty file for each, under its entry's name, locked for as long as the fetch lasts; its time is the one at
+which the fetch is expected to end. Who writes: the sidecar. Who reads: the proxy workers. After a crash the files
+stay and the locks do not: an unlocked one means nothing.
 """
 import fcntl
 import os
@@ -18,11 +19,16 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def fetching(path: str) -> Iterator[None]:
-    """Say that a fetch is under way. A disk that does not take it is no reason not to fetch."""
+def fetching(path: str, until: float | None = None) -> Iterator[None]:
+    """Say that a fetch is under way. A disk that does not take it is no reason not to fetch.
+
+    :param until: when it will end, most likely; None: at once
+    """
     descriptor = -1
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if until is not None:
+            os.utime(descriptor, (until, until))
         # who looks at this very moment has it locked, and finds nothing
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -38,14 +44,19 @@ def fetching(path: str) -> Iterator[None]:
 
 def is_fetching(path: str) -> bool:
     """Whether a process that lives has said so. :raises OSError: where the disk fails"""
+    return fetched_at(path) is not None
+
+
+def fetched_at(path: str) -> float | None:
+    """When a process that lives expects to be done; None: there is none. :raises OSError: where the disk fails"""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
+        return None
     except BlockingIOError:
-        return True
+        return os.fstat(descriptor).st_mtime
     finally:
         os.close(descriptor)

@@ -19,7 +19,7 @@ from ..conf.naming import FOLDERS, KEY_BYTES, Layout, Naming, ObjectName
 from .candidate import Candidate, remove, verify
 from .entry import EntryMeta, Stamp
 from .errors import Damaged, Unavailable
-from .fetching import fetching, is_fetching, sweep
+from .fetching import fetched_at, fetching, sweep
 from .own import identity, make_key, read_own, refuse_others
 from .reader import FLAGS, Entry, disk_bytes
 from .writer import EntryWriter, write_small
@@ -118,13 +118,19 @@ class Store:
         """Whether there is an entry, of whatever worth; cheaper than opening it."""
         return os.path.exists(self.layout.entry_path(self.naming.entry(name)))
 
-    def fetching(self, name: ObjectName) -> AbstractContextManager[None]:
-        """Say, for as long as the context lasts, that the object is on its way into the cache."""
-        return fetching(f'{self.layout.fetching}/{self.naming.entry(name)}')
+    def fetching(self, name: ObjectName, until: float | None = None) -> AbstractContextManager[None]:
+        """Say, for as long as the context lasts, that the object is on its way into the cache.
+
+        :param until: when it will be there, most likely; None: at once
+        """
+        return fetching(f'{self.layout.fetching}/{self.naming.entry(name)}', until)
+
+    def fetched_at(self, name: ObjectName) -> float | None:
+        """When the sidecar, which is about to bring the object in, expects to have done so; None: it is not."""
+        return fetched_at(f'{self.layout.fetching}/{self.naming.entry(name)}')
 
     def is_fetching(self, name: ObjectName) -> bool:
-        """Whether the sidecar is about to bring the object in."""
-        return is_fetching(f'{self.layout.fetching}/{self.naming.entry(name)}')
+        return self.fetched_at(name) is not None
 
     def writer(self, meta: EntryMeta) -> EntryWriter:
         return EntryWriter(self.layout.spool, meta)

@@ -1,10 +1,10 @@
 """How long a reader waits for the sidecar, which is fetching what it wants.
 
-Half as long again as Swift takes for an answer just now: who waits in vain, and then asks Swift, has lost no more
-than that, however slow fetching has become.
+No longer than Swift would take to answer, and half as long again for what ends later than was expected: who waits
+in vain, and then asks Swift, has lost no more than that, however slow fetching has become.
 """
 # of the time that Swift's answers take: a fetch has to be checked and linked, too
-SHARE = 1.5
+GRACE = 0.5
 # of a new answer in the average
 WEIGHT = 0.1
 
@@ -23,6 +23,10 @@ class Patience:
         """Swift took so long to begin its answer to a read."""
         self._usual = seconds if self._usual is None else self._usual + WEIGHT * (seconds - self._usual)
 
-    @property
-    def seconds(self) -> float:
-        return self._most if self._usual is None else min(self._most, SHARE * self._usual)
+    def seconds(self, left: float) -> float:
+        """How long to wait; 0: Swift is quicker.
+
+        :param left: seconds after which the fetch is expected to end; below 0: it should have
+        """
+        usual = self._most if self._usual is None else min(self._usual, self._most)
+        return min(self._most, max(left, 0.0) + GRACE * usual) if left <= usual else 0.0

@@ -73,11 +73,9 @@ def find_later(exchange: Exchange) -> Entry | None:
     """
     if exchange.req.method != 'GET':
         return None
-    if exchange.store.is_fetching(exchange.name) and exchange.name not in exchange.runtime.waited_in_vain:
-        exchange.known()
-        entry = find_entry(exchange) if has_been_fetched(exchange) else None
-        exchange.runtime.count('awaited', reason='in-time' if entry is not None else 'in-vain')
-        return entry
+    fetched_at = exchange.store.fetched_at(exchange.name)
+    if fetched_at is not None and exchange.name not in exchange.runtime.waited_in_vain:
+        return find_fetched(exchange, exchange.runtime.patience.seconds(fetched_at - exchange.runtime.clock()))
     if may_capture(exchange):
         # a flight may have landed, and its capture have been admitted: that is found here, or else the flight
         exchange.known()
@@ -85,9 +83,20 @@ def find_later(exchange: Exchange) -> Entry | None:
     return None
 
 
-def has_been_fetched(exchange: Exchange) -> bool:
+def find_fetched(exchange: Exchange, patience: float) -> Entry | None:
+    """What comes in within so many seconds."""
+    if not patience:
+        exchange.runtime.count('awaited', reason='not')
+        return None
+    exchange.known()
+    entry = find_entry(exchange) if has_been_fetched(exchange, patience) else None
+    exchange.runtime.count('awaited', reason='in-time' if entry is not None else 'in-vain')
+    return entry
+
+
+def has_been_fetched(exchange: Exchange, patience: float) -> bool:
     """Wait for the end of a fetch; False where that takes too long."""
-    deadline = time.monotonic() + exchange.runtime.patience.seconds
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         sleep(LOOK_SECONDS)
         if not exchange.store.is_fetching(exchange.name):

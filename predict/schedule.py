@@ -65,6 +65,10 @@ class Schedule:
         """Seconds before an object is expected at which its fetch begins, where its size is not known."""
         return self._lead(0)
 
+    def takes(self, size: int) -> float:
+        """Seconds that a fetch of so many bytes takes, most likely; 0 bytes: the size is not known."""
+        return self._seconds.of(size)
+
     def _lead(self, size):
         return SAFETY * self._seconds.of(size) + LEAD
 

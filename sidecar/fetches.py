@@ -102,7 +102,7 @@ class Fetches:
             if not self._keeper.may_prefetch(idle=idle):
                 self._count('no_room')
                 self._pace.ended()
-            elif self._fetch(name, origin, idle):
+            elif self._fetch(name, origin, idle, size):
                 self._count('prefetched' if origin == PREFETCH else 'fetched_whole')
                 self._schedule.fetched(self._clock() - began_at, size)
         finally:
@@ -168,9 +168,9 @@ class Fetches:
         finally:
             self._pace.failed(self._clock()) if failed else self._pace.ended()
 
-    def _fetch(self, name, origin, idle=None):
+    def _fetch(self, name, origin, idle=None, size=0):
         """Fetch and admit one that began; what goes wrong is logged and counted here."""
-        with self._keeper.store.fetching(name):
+        with self._keeper.store.fetching(name, self._clock() + self._schedule.takes(size)):
             spool_name = self._spool(name, origin)
             try:
                 return spool_name is not None and self._keeper.admit(spool_name, idle)

@@ -365,7 +365,7 @@ def test_each_answer_of_swift_tells_how_long_to_wait(make, store):
     proxy = make(fetch_wait='60')
     proxy.swift.gate.send()
     proxy.request()
-    assert proxy.runtime.patience.seconds < 60
+    assert proxy.runtime.patience.seconds(0.0) < 60
 
 
 def test_nobody_waits_much_longer_than_swift_takes_to_answer(make, store):
@@ -374,6 +374,16 @@ def test_nobody_waits_much_longer_than_swift_takes_to_answer(make, store):
     proxy.runtime.patience.answered(0.01)
     with store.fetching(NAME), Timeout(30):
         assert word(proxy.request()) == 'fwd=miss; stored'
+
+
+def test_a_fetch_that_ends_later_than_swift_would_answer_is_not_waited_for(make, store):
+    proxy = make(fetch_wait='60')
+    proxy.swift.gate.send()
+    proxy.runtime.patience.answered(1.0)
+    with store.fetching(NAME, time.time() + 1000):
+        assert word(proxy.request()) == 'fwd=miss; stored'
+        assert NAME not in proxy.runtime.waited_in_vain
+    assert proxy.counts.count('awaited.not') == 1
 
 
 @pytest.mark.parametrize('method, headers', [('HEAD', {})])
@@ -395,6 +405,12 @@ def test_a_folder_of_an_older_version_means_nothing(store):
     assert not store.is_fetching(NAME)
     with store.fetching(NAME):
         pass
+
+
+def test_when_a_fetch_will_end_is_told_as_long_as_it_lasts(store):
+    with store.fetching(NAME, 1234.5):
+        assert store.fetched_at(NAME) == 1234.5
+    assert store.fetched_at(NAME) is None
 
 
 def test_a_stop_of_the_fetch_is_seen_from_other_processes(store):

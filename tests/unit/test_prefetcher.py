@@ -145,6 +145,16 @@ def test_a_hit_keeps_an_entry_longer(make, outcome, left):
     assert bench.cached() == [left]
 
 
+def test_readers_are_told_when_a_fetch_will_end(learning, make):
+    learning.schedule.fetched(5.0)
+    seconds = learning.schedule.takes(0)
+    gate = make.hold()
+    learning.put('b', chunks=[gate.wait, BODY])
+    learning.step(read('a', 20), at=29.5)
+    eventually(lambda: learning.fetched() == ['b'])
+    assert learning.store.fetched_at(name_of('b')) == pytest.approx(NOW + 29.5 + seconds)
+
+
 def test_what_is_expected_and_there_is_kept(learning):
     for object_ in 'bc':
         learning.step(Fill(spool(learning.store, BODY, name=name_of(object_))))
