@@ -18,8 +18,8 @@ BEGIN = re.compile(r'(?:^|\s)(\S+) \S+ \d\d/[A-Z][a-z]{2}/\d{4}/\d\d/\d\d/\d\d '
 NOTHING = '-'
 # of the fields after the date; older versions of Swift have no policy index and no user
 METHOD, PATH, STATUS, SENT, TRANSACTION, SOURCE, START, END, POLICY, USER = 0, 1, 3, 8, 10, 13, 15, 16, 17, 18
-# seconds, of no request
-LONGEST = 30 * 86400
+# seconds, of no request, and bytes, of no object
+LONGEST, LARGEST = 30 * 86400, 2**50
 # of S3: what is not the object itself
 SUBRESOURCES = {'acl', 'attributes', 'legal-hold', 'retention', 'tagging', 'torrent', 'uploadId', 'uploads'}
 
@@ -62,7 +62,7 @@ def parse(text: str) -> Line | None:
         raise ValueError(text)
     start, status, sent = float(fields[START]), int(fields[STATUS]), _number(fields[SENT])
     # what NaN fails too; where a template lacks a field, others stand in the places of these two
-    if not (0 <= start < float('inf') and abs(float(fields[END]) - start) < LONGEST) or sent < 0:
+    if not (0 <= start < float('inf') and abs(float(fields[END]) - start) < LONGEST) or not 0 <= sent <= LARGEST:
         raise ValueError(text)
     if fields[METHOD] != 'GET' or status not in (200, 206):
         return None

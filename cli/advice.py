@@ -21,11 +21,22 @@ SIMPLEST_FIRST = tuple(EVICTIONS)
 class Advice:
     """
     :param cell: the setting; None where none is worth it
+    :param setting: what it reaches, in phrases
+    :param ways: how it came to be better than what was tried for all
+    :param others: what others would reach
     :param admit: which misses are kept
+    :param neighbours: whether names are fetched ahead that nobody has read, where they are told
     """
     cell: Cell | None
-    reason: str
+    setting: tuple[str, ...]
+    ways: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     admit: str = 'all'
+    neighbours: bool = True
+
+    @property
+    def reason(self) -> str:
+        return '; '.join([*self.setting, *self.ways, *self.others])
 
 
 def advise(cells: Sequence[Cell]) -> Advice:
@@ -38,21 +49,25 @@ def advise(cells: Sequence[Cell]) -> Advice:
     best = [best_of(by_size[size]) for size in sorted(by_size)]
     useful = [cell for cell in best if cell.object_hit_ratio >= USEFUL]
     if not useful:
-        top = best[-1]
-        return Advice(None, f'the best of these settings answers {percent(top.object_hit_ratio)} of the reads '
-                            'from the cache; none without prefetching can answer more than '
-                            + percent(top.bound.object_hit_ratio))
+        return Advice(None, tuple(_useless(best[-1], by_size[best[-1].cache_bytes])))
     chosen = useful[knee(useful)]
-    return Advice(chosen, '; '.join([*_setting(chosen, by_size[chosen.cache_bytes]), *_size(chosen, best)]))
+    same_size = by_size[chosen.cache_bytes]
+    return Advice(chosen, tuple(_setting(chosen, same_size)),
+                  others=(*_simplest(chosen, same_size), *_size(chosen, best)))
 
 
-def with_admission(advice: Advice, cell: Cell, ratio: float) -> Advice:
-    """:param ratio: the object hit ratio of the cell with `admit = second_hit`"""
-    gained = ratio - cell.object_hit_ratio
+def improved(advice: Advice, cells: Sequence[Cell], how: str, **changes) -> Advice:
+    """The same, changed, where the best of these cells gains enough by that.
+
+    :param cells: of the recommended size and eviction, replayed with the changes
+    """
+    assert advice.cell is not None
+    best = best_of(cells)
+    gained = best.object_hit_ratio - advice.cell.object_hit_ratio
     if gained < WORTHWHILE:
         return advice
-    return replace(advice, admit='second_hit', reason=f'{advice.reason}; keeping what is read a second time alone '
-                   f'gains another {gained * 100:.1f} points')
+    ways = (*advice.ways, f'{gained * 100:.1f} points of them by {how}')
+    return replace(advice, cell=best, setting=tuple(_setting(best, cells)), ways=ways, **changes)
 
 
 def best_of(cells: Sequence[Cell]) -> Cell:
@@ -73,6 +88,12 @@ def _earns(cell, plain):
     return gained >= WORTHWHILE and cell.vain_ratio <= VAIN * gained
 
 
+def _in_vain(cell, plain):
+    """In words, for each read that is a hit by prefetching."""
+    gained = cell.object_hit_ratio - plain.object_hit_ratio
+    return f'for each read that is a hit by it {cell.vain_ratio / gained:.2f} objects are fetched in vain'
+
+
 def knee(best: Sequence[Cell]) -> int:
     """The largest size, of those in ascending order, that is still worth its bytes against the last that was."""
     chosen = 0
@@ -83,18 +104,32 @@ def knee(best: Sequence[Cell]) -> int:
     return chosen
 
 
+def _useless(best, same_size):
+    """Why no cache is recommended."""
+    yield (f'the best of these settings answers {percent(best.object_hit_ratio)} of the reads from the cache; '
+           f'none without prefetching can answer more than {percent(best.bound.object_hit_ratio)}')
+    top = max(same_size, key=lambda cell: cell.object_hit_ratio)
+    if top.prefetch and top.object_hit_ratio >= USEFUL:
+        yield (f'{top.eviction} with prefetching would answer {percent(top.object_hit_ratio)}, but '
+               + _in_vain(top, _plain_of(top, same_size)))
+
+
+def _plain_of(cell, cells):
+    return next(one for one in cells if not one.prefetch and one.eviction == cell.eviction)
+
+
 def _setting(chosen, others):
-    """How much it answers, and what the alternatives at this size would."""
+    """How much it answers, and what prefetching has to do with it."""
     yield f'{percent(chosen.object_hit_ratio)} of the reads are hits'
-    plain = [cell for cell in others if not cell.prefetch]
     if chosen.prefetch:
-        same = next(cell for cell in plain if cell.eviction == chosen.eviction)
-        gained = chosen.object_hit_ratio - same.object_hit_ratio
-        yield (f'without prefetching {percent(same.object_hit_ratio)}, and for each read that is a hit by it '
-               f'{chosen.vain_ratio / gained:.2f} objects are fetched in vain')
+        same = _plain_of(chosen, others)
+        yield f'without prefetching {percent(same.object_hit_ratio)}, and {_in_vain(chosen, same)}'
     elif any(cell.prefetch for cell in others):
         yield 'prefetching gains too little here for what it fetches in vain'
-    simplest = min(plain, key=_simplicity)
+
+
+def _simplest(chosen, others):
+    simplest = min((cell for cell in others if not cell.prefetch), key=_simplicity)
     if simplest.eviction != chosen.eviction:
         yield f'{simplest.eviction} without prefetching has {percent(simplest.object_hit_ratio)}'
 

@@ -3,17 +3,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ..cache.entry import expected_disk_bytes
 from ..cache.policies import ADMISSIONS, EVICTIONS
 from ..predict import Ahead, Learner
 from ..predict.replay import ANY, Counts, Replay, Request, Settings
 from .accesslog import Read
 from .bound import Bound, bound
 from .listing import Key
-from .sample import Part, PartLearner, estimate, parts_of
+from .sample import EXACT, Off, Part, PartLearner, estimate, parts_of
 from .traces import Trace
 
 # requests between two calls of `tell`
 STEP = 20_000
+# at what is cached, in each pass
+LOOKS = 20
 # of a GET on disks and a network that are not busy
 BACKEND_SECONDS = 0.02
 BACKEND_BYTES_PER_SECOND = 100e6
@@ -24,7 +27,7 @@ class Cell:
     """
     :param number: of the pass, from 1
     :param bound: what no setting without prefetching can pass
-    :param error: of the object hit ratio, where it comes from a sample
+    :param off: by how much it may be off, where it comes from a sample
     """
     trace: str
     cache_bytes: int
@@ -33,7 +36,7 @@ class Cell:
     number: int
     counts: Counts
     bound: Bound
-    error: float = 0.0
+    off: Off = EXACT
 
     @property
     def object_hit_ratio(self) -> float:
@@ -55,8 +58,8 @@ class Cell:
 
     @property
     def vain_ratio(self) -> float:
-        """Objects prefetched in vain for each read."""
-        return (self.counts.prefetched - self.counts.used) / self.counts.requests
+        """Objects prefetched in vain for each read. Those that were late were read, and made no other GET."""
+        return (self.counts.prefetched - self.counts.used - self.counts.late) / self.counts.requests
 
     @property
     def saved_ratio(self) -> float:
@@ -103,25 +106,32 @@ def cells(trace: Trace, question: Question, tell: Callable[[str], object]) -> It
             run = Run(trace.reads, question, size, eviction, partial(_tell, tell, f'{place}{eviction}'))
             plain = run(None, '')
             learned = run.learned(plain, parts)
-            for prefetch, passes in ((False, [(counts, 0.0) for counts in plain]), (True, learned)):
-                for index, (counts, error) in enumerate(passes):
-                    yield Cell(trace.name, size, eviction, prefetch, index + 1, counts, bounds[min(index, 1)],
-                               error)
+            for prefetch, passes in ((False, [(counts, EXACT) for counts in plain]), (True, learned)):
+                for index, (counts, off) in enumerate(passes):
+                    yield Cell(trace.name, size, eviction, prefetch, index + 1, counts, bounds[min(index, 1)], off)
 
 
-def second_hit_ratio(trace: Trace, question: Question, cell: Cell, tell: Callable[[str], object]) -> float:
-    """The object hit ratio of a cell's last pass, were each miss kept from its second read on only."""
-    run = Run(trace.reads, replace(question, admit='second_hit'), cell.cache_bytes, cell.eviction,
-              partial(_tell, tell, f'{trace.name}: admit = second_hit'))
-    counts = run(None, '')
+def otherwise(trace: Trace, question: Question, cell: Cell, tell: Callable[[str], object]) -> list[Cell]:
+    """What becomes of a cell by another question: its last pass without prefetching, and with it where it is."""
+    run = Run(trace.reads, question, cell.cache_bytes, cell.eviction,
+              partial(_tell, tell, f'{trace.name}: {cell.eviction}, once more'))
+    plain = run(None, '')
+    found = [replace(cell, prefetch=False, counts=plain[-1], off=EXACT)]
     if cell.prefetch:
-        counts = [found for found, _ in run.learned(counts, _parts(trace, question))]
-    return counts[-1].hits / counts[-1].requests
+        counts, off = run.learned(plain, _parts(trace, question))[-1]
+        found.append(replace(cell, counts=counts, off=off))
+    return found
 
 
 def _parts(trace, question):
     """Of the reads that are learned from; none where all are."""
     return parts_of(trace.reads, question.most) if len(trace.reads) > question.most else []
+
+
+def learned_from(trace: Trace, question: Question) -> int:
+    """Reads."""
+    parts = _parts(trace, question)
+    return sum(parts[0].flags) if parts else len(trace.reads)
 
 
 def _tell(tell, *words):
@@ -143,14 +153,29 @@ class Run:
         """The counts of each pass."""
         question = self._question
         settings = Settings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission,
-                            max_object_size=question.max_object_size, fetch_whole=question.fetch_whole)
+                            max_object_size=question.max_object_size, fetch_whole=question.fetch_whole,
+                            disk_bytes=expected_disk_bytes)
         replay = Replay(settings, question.listing if learner else None)
-        return [replay.run(self._told(number, what)) for number in range(question.passes)]
+        found = []
+        for number in range(question.passes):
+            disk: list[int] = []
+            found.append(replay.run(self._watched(replay, disk, self._told(number, what))))
+            found[-1].disk_bytes = max(*disk, replay.disk_bytes)
+        return found
 
-    def learned(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, float]]:
-        """Counts and error of each pass with prefetching, from parts of the reads where there are any."""
+    def _watched(self, replay, disk, asked):
+        """Notes now and then what is cached: where a large object comes, many small ones go, which take much more
+        on disk."""
+        step = -(-len(self._reads) // LOOKS)
+        for index, request in enumerate(asked):
+            if index % step == 0:
+                disk.append(replay.disk_bytes)
+            yield request
+
+    def learned(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, Off]]:
+        """Of each pass with prefetching, from parts of the reads where there are any."""
         if not parts:
-            return [(counts, 0.0) for counts in self(Ahead)]
+            return [(counts, EXACT) for counts in self(Ahead)]
         found = [self(partial(_learner_of, part)) for part in parts]
         return [estimate(counts, of_parts, parts) for counts, *of_parts in zip(plain, *found, strict=True)]
 

@@ -1,10 +1,10 @@
 """Names that exist, read or not: what the sidecar would find in the containers' listings."""
 import csv
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from zlib import crc32
 
-from .accesslog import Read
-from .traces import LogError, Trace, cells_of, opened
+from .accesslog import LARGEST, Read
+from .traces import LogError, Trace, cells_of, opened, shown
 
 Key = tuple[str, str, str]
 
@@ -20,7 +20,7 @@ class Listing:
         try:
             with opened(path) as file:
                 self._sizes = dict(_rows(line.strip('\ufeff\r\n') for line in file))
-        except (OSError, EOFError, ValueError, csv.Error) as error:
+        except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
             raise LogError(f'{path}: {getattr(error, "strerror", None) or error}') from None
         if not self._sizes:
             raise LogError(f'{path}: no names in it')
@@ -51,7 +51,7 @@ class Listing:
 
 def _drawn(usual, key):
     """One of the sizes, always the same for a name: were they all alike, they could be told from what is read."""
-    return usual[crc32(key[2].encode('utf-8', 'replace')) % len(usual)]
+    return usual[zlib.crc32(key[2].encode('utf-8', 'replace')) % len(usual)]
 
 
 def sizes(reads: list[Read]) -> dict[Key, int]:
@@ -65,16 +65,24 @@ def sizes(reads: list[Read]) -> dict[Key, int]:
 
 def _rows(lines: Iterator[str]) -> Iterator[tuple[str, int | None]]:
     first = next(lines, '')
-    header = cells_of(first)
+    header = [cell.strip() for cell in cells_of(first)]
     if 'object' not in header:
         yield from ((line, None) for line in (first, *lines) if line)
         return
     name, size = header.index('object'), header.index('bytes') if 'bytes' in header else None
     for number, line in enumerate(lines, start=2):
+        if not line or line.isspace():
+            continue
         cells = cells_of(line)
-        if len(cells) != len(header) or size is not None and not cells[size].isdecimal():
-            raise ValueError(f'line {number} does not fit the header')
-        yield cells[name], None if size is None else int(cells[size])
+        length = cells[size].strip() if size is not None and len(cells) == len(header) else ''
+        if len(cells) != len(header) or not cells[name] or length and not _is_length(length):
+            raise ValueError(f'line {number} does not fit the header {first}: {shown(line)}; bytes are a whole '
+                             'number, or nothing where they are not known')
+        yield cells[name], int(length) if length else None
+
+
+def _is_length(text):
+    return text.isascii() and text.isdecimal() and int(text) <= LARGEST
 
 
 def _trace_key(name) -> Key:

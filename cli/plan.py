@@ -5,26 +5,20 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..cache.entry import expected_disk_bytes
-from ..conf import FILTER, SIDECAR
 from ..conf.casts import size
-from . import plot
-from .advice import Advice, advise, with_admission
-from .cells import EVICTIONS, Cell, Question, cells, second_hit_ratio
+from . import conflines, plot
+from .advice import Advice, advise, improved
+from .cells import EVICTIONS, Cell, Question, cells, learned_from, otherwise
+from .conflines import DEFAULTS
 from .listing import Listing, sizes
 from .shown import KEY, in_units, table
-from .traces import COLUMNS, LogError, Trace, read_all
+from .traces import COLUMNS, STDIN, LogError, Trace, read_all
 
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 250_000
-# what the filter keeps and has fetched, where it is not told otherwise
-DEFAULTS = {option.name: size(option.default) for option in FILTER.options
-            if option.name in ('max_object_size', 'fetch_whole')}
 GIB = 2**30
-# of cache_size what is in use on average, between the water marks, where they are not changed
-KEPT = sum(float(option.default) for option in SIDECAR.options if option.name.endswith('_water')) / 200
 # columns of text that is printed
 WIDTH = 98
 
@@ -72,15 +66,18 @@ def add_parser(commands) -> None:
 def _size(value: str) -> Size:
     number = value.strip()
     try:
-        if not number.endswith('%'):
-            return Size(None, size(number))
-        share = float(number[:-1])
-        if not 0 < share <= 100:
-            raise ValueError
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f'{value}: must be a share such as 10%, above 0 and at most 100, or a size such as 50GiB') from None
-    return Size(share, 0)
+        if number.endswith('%'):
+            return Size(_percent(number[:-1]), 0)
+        return Size(None, size(number))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{value}: {error}, or a share such as 10%') from None
+
+
+def _percent(number):
+    share = float(number) if number.replace('.', '', 1).isdecimal() else 0.0
+    if not 0 < share <= 100:
+        raise ValueError('must be above 0 % and at most 100 %')
+    return share
 
 
 def _bytes(value: str) -> int:
@@ -102,6 +99,8 @@ def run(args) -> int:
     """:returns: 0, whatever is recommended"""
     if args.plot and (missing := plot.what_is_missing(args.plot)):
         raise PlanError(missing)
+    if args.listing == STDIN and STDIN in args.logs:
+        raise PlanError('standard input is given twice, as a log and as the listing')
     tell = Teller(sys.stderr)
     try:
         traces = read_all(args.logs, tell)
@@ -136,14 +135,25 @@ class Answer:
 def _answer(args, trace, listing, tell) -> Answer:
     whole = sum(sizes(trace.reads).values())
     wanted = sorted({given.of(whole) for given in args.cache_size or map(_size, SIZES)})
-    question = Question(wanted, args.eviction or list(EVICTIONS), args.passes, args.sample, listing,
+    question = Question(wanted, list(dict.fromkeys(args.eviction or EVICTIONS)), args.passes, args.sample, listing,
                         _max_object_size(args.max_object_size, trace), args.fetch_whole)
     found = list(cells(trace, question, tell))
     notes = [*trace.notes, *_not_kept(trace, question), *_error(trace, question, found)]
     advice = advise(found)
     if advice.cell is not None:
-        advice = with_admission(advice, advice.cell, second_hit_ratio(trace, question, advice.cell, tell))
+        advice = _improved(advice, advice.cell, trace, question, tell)
     return Answer(trace, whole, question, found, advice, notes)
+
+
+def _improved(advice, cell, trace, question, tell) -> Advice:
+    """The same, with what is tried of the recommended size and eviction alone."""
+    if question.listing is not None and not cell.prefetch:
+        question = replace(question, listing=None)
+        advice = improved(advice, otherwise(trace, question, replace(cell, prefetch=True), tell),
+                          'prefetching without neighbours, of which too many would be fetched in vain',
+                          neighbours=False)
+    second = otherwise(trace, replace(question, admit='second_hit'), advice.cell or cell, tell)
+    return improved(advice, second, 'keeping nothing before its second read', admit='second_hit')
 
 
 def _max_object_size(given, trace):
@@ -161,6 +171,11 @@ def _not_kept(trace, question) -> Iterator[str]:
     if large:
         yield (f'{trace.name}: {_counted(large, "read")} of {reads:,} are of objects above max_object_size, '
                f'{in_units(question.max_object_size)}, and never hits')
+    most = max(question.cache_bytes)
+    larger = sum(most < read.bytes <= question.max_object_size for read in trace.reads)
+    if larger:
+        yield (f'{trace.name}: {_counted(larger, "read")} of {reads:,} are of objects that none of these caches '
+               f'has room for, and never hits; --cache-size tries others')
     parts = sum(read.part and question.fetch_whole < read.bytes <= question.max_object_size
                 for read in trace.reads)
     if parts:
@@ -171,9 +186,11 @@ def _not_kept(trace, question) -> Iterator[str]:
 
 def _error(trace, question, found) -> Iterator[str]:
     if len(trace.reads) > question.most:
-        off = max(cell.error for cell in found)
-        yield (f'{trace.name}: learned from {question.most:,} of {len(trace.reads):,} reads; the hit ratios with '
-               f'prefetching are estimates, off by {off * 100:.1f} points at most as far as can be told')
+        hits, bytes_, vain = (max(off) for off in zip(*(cell.off for cell in found), strict=True))
+        yield (f'{trace.name}: learned from {learned_from(trace, question):,} of {len(trace.reads):,} reads, and '
+               'once more from half of those, to see how much that changes; figures with prefetching are '
+               f'estimates, off by about {hits * 100:.1f} points of hits, {bytes_ * 100:.1f} points of bytes, and '
+               f'{vain:.0%} of what is in vain, as far as can be told')
 
 
 # -- what is shown -----------------------------------------------------------------------------------------
@@ -206,7 +223,8 @@ def _print(answer, stream, with_table):
         lines += _wrapped(note, '  ')
     if with_table:
         lines += ['', *table(answer.cells, answer.footprint), '', *KEY, '']
-    lines += [*_conf(answer, known), *_wrapped(f'because {answer.advice.reason}', '')]
+    lines += [*conflines.lines(answer.advice, answer.question, answer.footprint),
+              *_wrapped(f'because {answer.advice.reason}', '')]
     print('\n'.join(lines), file=stream)
 
 
@@ -217,39 +235,6 @@ def _counted(number, what):
 def _wrapped(text, indent):
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + '  ',
                          break_long_words=False, break_on_hyphens=False)
-
-
-def _conf(answer, known) -> list[str]:
-    """What to put where."""
-    cell = answer.advice.cell
-    if cell is None:
-        return ['recommended: no cache']
-    # what is replayed is the objects' own bytes; on disk each entry has a header as well
-    disk = sum(map(expected_disk_bytes, known.values()))
-    # what is larger than all that is read stays empty
-    room = disk * min(cell.cache_bytes / answer.footprint, 1) if answer.footprint else disk
-    learn = 'on' if cell.prefetch else 'off'
-    row = f'{in_units(cell.cache_bytes)}, {cell.eviction}, prefetch {learn}'
-    return [f'recommended: {row}; in swiftahead-sidecar.conf,', 'with the room for headers and water marks:', '',
-            '    [sidecar]', f'    cache_size = {in_units(room / KEPT)}', f'    eviction = {cell.eviction}',
-            f'    admit = {answer.advice.admit}', '',
-            '    [prefetcher]', f'    learn = {learn}', *_neighbours(answer, cell), *_limits(answer.question)]
-
-
-def _neighbours(answer, cell):
-    """They were part of what was tried, or not."""
-    return [f'    neighbours = {"off" if answer.question.listing is None else "on"}'] if cell.prefetch else []
-
-
-def _limits(question):
-    """Of another size than where nothing is said."""
-    given = {name: getattr(question, name) for name in DEFAULTS if getattr(question, name) != DEFAULTS[name]}
-    # to the byte, where it is no round number: an object of just that size is to be kept
-    lines = [f'    {name} = {in_units(value) if size(in_units(value)) == value else value}'
-             for name, value in given.items()]
-    prefetcher = [line for line in lines if 'max_object_size' in line]
-    return [*prefetcher, '', *(['and in proxy-server.conf:', '', '    [filter:prefetch]', *lines, '']
-                               if lines else [])]
 
 
 def _draw(path, found):

@@ -1,4 +1,5 @@
 """The curves of a plan as a picture. matplotlib comes with the extra `plan`; it is not imported before."""
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,10 @@ def what_is_missing(path: str) -> str:
         return f'--plot {path}: the name must end in {" or ".join(SUFFIXES)}'
     if not Path(path).absolute().parent.is_dir():
         return f'--plot {path}: there is no such folder'
+    if Path(path).is_dir():
+        return f'--plot {path}: Is a directory'
+    if not os.access(path if os.path.exists(path) else Path(path).absolute().parent, os.W_OK):
+        return f'--plot {path}: it may not be written there'
     if find_spec('matplotlib') is None:
         return "--plot needs matplotlib; install it with: pip install 'swiftahead[plan]'"
     return ''

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from math import log2
+from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest as hashed
 
@@ -16,8 +17,18 @@ from ..predict import Read as Observed
 from ..predict.replay import Counts
 from .accesslog import Read
 
-# of a client's reads, that are learned from all or not at all
-RUN = 5000
+# of a client's reads, that are learned from all or not at all; fewer where there are few reads
+RUN, RUNS = 5000, 60
+
+
+class Off(NamedTuple):
+    """By how much figures may be off: ratios, of what was fetched in vain a share of it."""
+    hits: float = 0.0
+    bytes: float = 0.0
+    vain: float = 0.0
+
+
+EXACT, NOTHING_KNOWN = Off(), Off(1.0, 1.0, 1.0)
 
 
 class Part:
@@ -28,9 +39,10 @@ class Part:
         self.share = sum(flags) / len(flags)
 
 
-def parts_of(reads: Sequence[Read], most: int, run: int = RUN) -> list[Part]:
+def parts_of(reads: Sequence[Read], most: int, run: int | None = None) -> list[Part]:
     """A part, and half of it, of about `most` reads together."""
     share, counts = most / len(reads) * 2 / 3, Counter()
+    run = run or min(RUN, max(1, len(reads) // RUNS))
     found = [bytearray(len(reads)) for _ in range(2)]
     for number, read in enumerate(reads):
         # in an order that has nothing to do with who they are, and is the same each time
@@ -54,17 +66,20 @@ class PartLearner:
         return self._learner.observe(read) if self._flags[self._number] else []
 
 
-def estimate(plain: Counts, counts: Sequence[Counts], parts: Sequence[Part]) -> tuple[Counts, float]:
-    """What prefetching would come to on the whole, and how far its object hit ratio may be off.
+def estimate(plain: Counts, counts: Sequence[Counts], parts: Sequence[Part]) -> tuple[Counts, Off]:
+    """What prefetching would come to on the whole, and how far that may be off.
 
     :param plain: without prefetching
     :param counts: with it, on the part and on half of it
     """
     # nothing can be told from nothing
     if not all(part.share for part in parts):
-        return plain, 1.0
+        return plain, NOTHING_KNOWN
     found, half = (_scaled(plain, count, part.share) for count, part in zip(counts, parts, strict=True))
-    return found, abs(found.hits - half.hits) / plain.requests * log2(1 / parts[0].share)
+    doublings = log2(1 / parts[0].share)
+    return found, Off(*(abs(one - other) / max(1, whole) * doublings for one, other, whole in (
+        (found.hits, half.hits, plain.requests), (found.hit_bytes, half.hit_bytes, plain.bytes),
+        (found.wasted_bytes, half.wasted_bytes, found.wasted_bytes))))
 
 
 NAMES = [field.name for field in fields(Counts)]
@@ -76,4 +91,6 @@ def _scaled(plain, counts, share):
     # no more than all can be hit
     values['hits'] = min(values['hits'], plain.requests)
     values['hit_bytes'] = min(values['hit_bytes'], plain.bytes)
+    # and what is cached is no sum over the reads
+    values['disk_bytes'] = counts.disk_bytes
     return Counts(**values)

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from sys import intern
 
 from . import accesslog
-from .accesslog import Read
+from .accesslog import LARGEST, Read
 
 STDIN = '-'
 GZIP = b'\x1f\x8b'
 COLUMNS = 'offset_ms[,client],object,bytes'
 NO_LINES = 'there are no lines in it'
+# what other programs than gzip begin their files with
+PACKED = {b'BZh': 'bzip2', b'\xfd7zXZ': 'xz', b'\x28\xb5\x2f\xfd': 'zstd', b'\xff\xfe': 'UTF-16',
+          b'\xfe\xff': 'UTF-16'}
 # of a line that is shown
 SHOWN = 200
 # logs that are named one by one where they are one trace
@@ -54,7 +57,7 @@ def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Tr
     if len(empty) == len(files):
         raise LogError(f'{empty[0].name}: {NO_LINES}')
     logs = [file for file in files if not file.is_trace and not file.is_empty]
-    traces = [_trace(file.name, file.rows, [file]) for file in files if file.is_trace]
+    traces = [_trace(file.name, file.rows, [file]) for file in files if file.is_trace and not file.is_empty]
     if logs:
         lines = (line for file in logs for line in file.rows)
         traces.append(_trace(_together([file.name for file in logs]), accesslog.reads(lines), logs))
@@ -74,8 +77,9 @@ def _refuse_twice(names):
 
 
 def _called(name):
-    # a file's name need not be text, but what is printed must be
-    return 'standard input' if name == STDIN else name.encode('utf-8', 'replace').decode()
+    # a file's name need not be text, nor harmless to a terminal, but what is printed must be
+    text = name.encode('utf-8', 'replace').decode()
+    return 'standard input' if name == STDIN else ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _together(names):
@@ -93,7 +97,8 @@ def _trace(name, reads, files):
     # of a log that is the order in which requests ended
     is_log = not files[0].is_trace
     if steps and not is_log:
-        notes.append(f'{name}: the clock runs backwards {len(steps):,} times, by {max(steps):,.0f} s at most; '
+        times = 'once' if len(steps) == 1 else f'{len(steps):,} times'
+        notes.append(f'{name}: the clock runs backwards {times}, by {max(steps):,.3g} s at most; '
                      'the reads were put in the order of time')
     return Trace(name, sorted(reads, key=lambda read: read.at), is_log, notes)
 
@@ -121,7 +126,7 @@ class _File:
 
     @property
     def is_empty(self) -> bool:
-        return not self._lines and not self.is_trace
+        return not self._lines
 
     def _read(self, file, progress):
         parse: Callable = accesslog.parse
@@ -142,7 +147,7 @@ class _File:
             row = parse(text)
         except (ValueError, csv.Error):
             self._broken += 1
-            self._first_broken = self._first_broken or f'{number:,}: {_shown(text)}'
+            self._first_broken = self._first_broken or f'{number:,}: {shown(text)}'
             return
         if row is not None:
             self.rows.append(row)
@@ -161,7 +166,7 @@ class _File:
                    f'the first is line {self._first_broken}')
 
 
-def _shown(text):
+def shown(text):
     """Of a broken line what is safe to show on a terminal."""
     return ascii(text[:SHOWN]) + ('...' if len(text) > SHOWN else '')
 
@@ -170,12 +175,18 @@ def _shown(text):
 def opened(name: str) -> Iterator[io.TextIOBase]:
     with _binary(name) as raw:
         # peek: standard input cannot be read twice
-        binary = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == GZIP else raw
+        begin = raw.peek(8)
+        for magic, how in PACKED.items():
+            if begin.startswith(magic):
+                raise LogError(f'{_called(name)}: it is {how}; only gzip and plain UTF-8 can be read')
+        binary = gzip.GzipFile(fileobj=raw) if begin.startswith(GZIP) else raw
         with io.TextIOWrapper(binary, encoding='utf-8', errors='replace') as file:
             yield file
 
 
 def _binary(name):
+    if name == STDIN and sys.stdin is None:
+        raise LogError('standard input is closed')
     # a descriptor of our own, so that closing it leaves standard input alone
     return open(os.dup(sys.stdin.fileno()) if name == STDIN else name, 'rb')
 
@@ -205,7 +216,7 @@ def _columns(name, header) -> Callable[[str], Read]:
             raise ValueError(text)
         at, length = float(cells[offset]), int(cells[size])
         # NaN fails the comparison
-        if not abs(at) < float('inf') or length < 0:
+        if not abs(at) < float('inf') or not 0 <= length <= LARGEST:
             raise ValueError(text)
         return Read(at / 1000, '' if client is None else intern(cells[client]), '', '', intern(cells[key]), length)
     return parse

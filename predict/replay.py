@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cachetools import Cache
+
 from .idle import IDLE_SECONDS, LOOKED_AT, idle_for
 from .learner import Learner, ObjectKey, Prediction, Read
 from .schedule import Schedule
@@ -36,6 +38,7 @@ class Settings:
     :param admission: makes what tells, asked at each read, whether a miss is kept; None: each is
     :param max_object_size: bytes of an object that is kept or prefetched, at most
     :param fetch_whole: bytes of an object that is fetched whole when a part of it is read and it is not there
+    :param disk_bytes: an object's bytes -> what it takes on disk; counted, and no bound
     """
     cache_bytes: int
     eviction: Callable[..., Any]
@@ -45,6 +48,7 @@ class Settings:
     admission: Callable[[], Callable[[object], bool]] | None = None
     max_object_size: int = ANY
     fetch_whole: int = ANY
+    disk_bytes: Callable[[int], int] = int
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Counts:
 
     :param used: prefetched, and read in this run when it was there
     :param late: prefetched, and read while it was on its way: neither a hit nor another GET
+    :param disk_bytes: of what was cached, at most; left to who needs it
     """
     requests: int = 0
     hits: int = 0
@@ -64,6 +69,7 @@ class Counts:
     prefetched_bytes: int = 0
     useful_bytes: int = 0
     backend_gets: int = 0
+    disk_bytes: int = 0
 
     @property
     def wasted_bytes(self) -> int:
@@ -129,6 +135,11 @@ class Replay:
                 self._learn(self._learner, request)
         return counts
 
+    @property
+    def disk_bytes(self) -> int:
+        """Of all that is cached; to look at it is no read."""
+        return sum(self._settings.disk_bytes(Cache.__getitem__(self._cache, key)) for key in self._cache)
+
     def _read(self, request, counts):
         key, size = request[2:5], request.bytes
         counts.requests += 1
@@ -145,8 +156,9 @@ class Replay:
         if there is not None:
             self._worth.read(key[0], key[1:], True)
             counts.hits += 1
-            counts.hit_bytes += size
-            self._use(key, size)
+            # of what is read in part the size is a guess, and may be another each time
+            counts.hit_bytes += there
+            self._use(key, there)
         elif key in self._coming:
             by = self._coming.pop(key)
             by.late += 1

@@ -28,7 +28,7 @@ from swiftahead.cache.orders import ORDERS
 from swiftahead.cache.policies import ADMISSIONS, EVICTIONS
 from swiftahead.cli.accesslog import Read
 from swiftahead.cli.cells import requests
-from swiftahead.cli.plan import KEPT
+from swiftahead.cli.conflines import KEPT
 from swiftahead.cli.traces import read_all
 from swiftahead.conf.naming import ObjectName
 from swiftahead.predict.replay import Request, Settings, replay

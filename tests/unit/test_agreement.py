@@ -7,7 +7,7 @@ from bench import agreement
 
 from swiftahead.cache.orders import ORDERS
 from swiftahead.cache.policies import ADMISSIONS
-from swiftahead.cli.plan import KEPT
+from swiftahead.cli.conflines import KEPT
 from swiftahead.predict.replay import Replay, Request
 from swiftahead.sidecar.evictor import Limits
 

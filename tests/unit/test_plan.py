@@ -1,13 +1,19 @@
 """`swiftahead plan`, from files to what it prints."""
+import gzip
 import json
+import subprocess
+import sys
 from functools import partial
 from re import MULTILINE, sub
 
 import pytest
-from accesslogs import LOOP, write_trace
+from accesslogs import LOOP, Swift, read_one, write_trace
 from cachetools import LRUCache
+from helpers import close_logs
 
 from swiftahead.cli import main
+from swiftahead.cli.listing import Listing
+from swiftahead.cli.sample import parts_of
 
 KEYS = ['trace', 'cache_bytes', 'eviction', 'prefetch', 'pass', 'requests', 'object_hit_ratio', 'byte_hit_ratio',
         'precision', 'wasted_bytes_ratio', 'late']
@@ -138,11 +144,81 @@ def test_a_long_log_is_learned_from_in_part_and_the_error_told(plan, write):
     options = write(loops(40)), '--cache-size', '50%', '--eviction', 'lru'
     exact, _ = plan(*options)
     rows, told = plan(*options, '--sample', '2000')
-    assert ('learned from 2,000 of 4,000 reads; the hit ratios with prefetching are estimates, off by '
-            in in_one_line(told))
+    learned = int(in_one_line(told).partition('learned from ')[2].partition(' of 4,000')[0].replace(',', ''))
+    assert learned == sum(parts_of(read_one(options[0]).reads, 2000)[0].flags) and 900 < learned < 2000
+    assert ' points of hits, ' in in_one_line(told) and ' of what is in vain, as far as ' in in_one_line(told)
     assert exact[0] == rows[0] and exact[1] != rows[1]
     assert exact[1]['object_hit_ratio'] > 0.5 and rows[1]['requests'] == 4000
     assert rows[1]['object_hit_ratio'] == pytest.approx(exact[1]['object_hit_ratio'], abs=0.1)
+
+
+def test_of_one_client_too_parts_are_learned_from(plan, write):
+    rows, told = plan(write(loops(1) * 30), '--cache-size', '50%', '--eviction', 'lru', '--sample', '1500')
+    assert rows[1]['object_hit_ratio'] > rows[0]['object_hit_ratio'] and 'off by about 100.0' not in told
+
+
+def test_each_setting_is_tried_once(plan, write):
+    twice = '--cache-size', '50%', '--eviction', 'lru'
+    assert len(plan(write(LOOP), *twice, *twice)[0]) == 2
+
+
+def test_a_hit_of_a_part_has_the_bytes_that_are_cached(plan, tmp_path):
+    swift = Swift({'/v1/AUTH_a/c/o': (b'x' * 100, {})})
+    swift.get('/v1/AUTH_a/c/o')
+    swift.get('/v1/AUTH_a/c/o', Range='bytes=0-49')
+    swift.objects['/v1/AUTH_a/c/o'] = b'x' * 2000, {}
+    swift.get('/v1/AUTH_a/c/o')
+    (tmp_path / 'log').write_text(swift.log)
+    close_logs()
+    # the part counts with the largest whole read: 100, 2000 and 2000 are read, and 100 of it were there
+    rows, _ = plan(str(tmp_path / 'log'), '--cache-size', '100%', '--eviction', 'lru')
+    assert rows[0]['byte_hit_ratio'] == pytest.approx(100 / 4100)
+
+
+@pytest.mark.parametrize('output, said', [('> /dev/full', 'standard output: No space left on device'),
+                                          ('>&-', 'standard output is closed')])
+@pytest.mark.parametrize('more', ['', '--json'])
+def test_what_cannot_be_printed_is_said_in_one_line(write, output, said, more):
+    program = 'import sys; from swiftahead.cli import main; sys.exit(main())'
+    command = ['sh', '-c', f'exec "$@" {more} {output}', '', sys.executable, '-c', program, 'plan', write(LOOP)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f'swiftahead: {said}')
+    assert 'Traceback' not in done.stderr
+
+
+def test_standard_input_is_no_listing_and_log_at_once(capsys):
+    assert 'given twice, as a log and as the listing' in refused(capsys, '-', '--listing', '-')
+
+
+@pytest.mark.parametrize('size, rule', [
+    ('99999999TiB', 'must be a size of less than'), ('0%', 'above 0 % and at most 100 %'),
+    ('nan%', 'above 0 % and'), ('50gib', 'must be a size such as')])
+def test_a_size_that_is_none_is_refused_with_its_rule(capsys, size, rule):
+    with pytest.raises(SystemExit):
+        main(['plan', 'x', '--cache-size', size])
+    assert rule in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('text, size', [('o1,\n', None), ('o1,5\n\n', 5), ('o1 , 5 \n', 5)])
+def test_a_listing_may_lack_bytes_and_have_blank_lines(tmp_path, write, text, size):
+    (tmp_path / 'l.csv').write_text(' object , bytes\no3,7\n' + text)
+    sizes = Listing(str(tmp_path / 'l.csv'))._sizes
+    assert size in sizes.values() and len(sizes) == 2
+
+
+@pytest.mark.parametrize('line', ['o1,x', 'o1', ',5', f'o1,{9 * 10**20}'])
+def test_a_line_of_a_listing_that_does_not_fit_is_shown(capsys, tmp_path, write, line):
+    (tmp_path / 'l.csv').write_text(f'object,bytes\n{line}\n')
+    said = refused(capsys, write(LOOP), '--listing', f'{tmp_path}/l.csv')
+    assert f"line 2 does not fit the header object,bytes: '{line}'; bytes are a whole number" in said
+
+
+def test_a_damaged_listing_is_refused(capsys, tmp_path, write):
+    packed = bytearray(gzip.compress(b''.join(b'o%d\n' % number for number in range(10_000))))
+    packed[1000:1004] = b'\xff' * 4
+    (tmp_path / 'l.gz').write_bytes(packed)
+    said = refused(capsys, write(LOOP), '--listing', f'{tmp_path}/l.gz')
+    assert said.startswith(f'swiftahead: {tmp_path}/l.gz: ') and said.count('\n') == 1
 
 
 def test_a_short_log_is_not_sampled(plan, write):
@@ -186,7 +262,7 @@ def test_objects_of_no_bytes_alone(plan, write):
 
 def test_a_clock_that_runs_backwards(plan, write):
     _, told = plan(write([*LOOP[100:], *LOOP[:100]]))
-    assert 'the clock runs backwards 1 times, by 299 s at most' in in_one_line(told)
+    assert 'the clock runs backwards once, by 299 s at most' in in_one_line(told)
     [(forwards, _), (backwards, _)] = [plan(write(reads), '--eviction', 'gdsf') for reads in (LOOP, LOOP[::-1])]
     assert forwards == backwards
 

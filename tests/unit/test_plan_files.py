@@ -49,6 +49,8 @@ def test_a_clock_that_runs_backwards_is_told_and_put_right(write):
     trace = read_one(write('offset_ms,object,bytes\n9000,y,1\n0,x,1\n-5000,z,1\n'))
     assert [read.object for read in trace.reads] == ['z', 'x', 'y']
     assert 'runs backwards 2 times, by 9 s at most' in trace.notes[0]
+    trace = read_one(write('offset_ms,object,bytes\n500,y,1\n0,x,1\n'))
+    assert 'runs backwards once, by 0.5 s at most' in trace.notes[0]
 
 
 # files
@@ -78,7 +80,8 @@ def test_broken_lines_are_counted_and_the_first_is_shown(swift, write):
 
 
 @pytest.mark.parametrize('broken', ['soon,x,1', '0,x', '0,x,1,2', '0,,1', '0,x,-1', '0,x,1.5', 'nan,x,1',
-                                    'inf,x,1', '0,"x,1', '\x00', f'"{"x" * 200_000}",x,1', '\ufffd'])
+                                    f'0,x,{9 * 10**22}', 'inf,x,1', '0,"x,1', '\x00', f'"{"x" * 200_000}",x,1',
+                                    '\ufffd'])
 def test_broken_lines_of_a_trace(write, broken):
     trace = read_one(write(f'offset_ms,object,bytes\n0,a,1\n{broken}\n1,b,2\n'))
     assert [read.object for read in trace.reads] == ['a', 'b']
@@ -89,6 +92,7 @@ def test_broken_lines_of_a_trace(write, broken):
     lambda fields: [*fields[:18], 'nan', *fields[19:]], lambda fields: [*fields[:19], 'nan', *fields[20:]],
     lambda fields: [*fields[:18], '-', *fields[19:]],
     lambda fields: [*fields[:6], 'OK', *fields[7:]], lambda fields: [*fields[:11], '-5', *fields[12:]],
+    lambda fields: [*fields[:11], '9' * 26, *fields[12:]],
     lambda fields: fields[:15]])
 def test_broken_fields_of_an_access_log(swift, write, change):
     swift.get('/v1/AUTH_a/c/one')
@@ -99,7 +103,7 @@ def test_broken_fields_of_an_access_log(swift, write, change):
 
 def test_bytes_that_are_no_text_break_one_line(swift, write):
     swift.get('/v1/AUTH_a/c/one')
-    trace = read_one(write(b'\xff\xfe\x00\n' + swift.log.encode()))
+    trace = read_one(write(b'\xff\x00\xfe\n' + swift.log.encode()))
     assert len(trace.reads) == 1 and '1 of 2 lines' in trace.notes[0]
 
 
@@ -141,9 +145,11 @@ def test_a_file_that_is_of_no_use(write, text, rule):
 
 
 @pytest.mark.parametrize('is_log', [True, False])
-def test_a_file_with_nothing_in_it_beside_others_is_told(swift, write, is_log):
+@pytest.mark.parametrize('nothing', ['', 'offset_ms,object,bytes\n'])
+def test_a_file_with_nothing_in_it_beside_others_is_told(swift, write, is_log, nothing):
     swift.get('/v1/AUTH_a/c/one')
-    full, empty = write(swift.log if is_log else 'offset_ms,object,bytes\n0,x,1\n', 'full'), write('', 'empty')
+    full = write(swift.log if is_log else 'offset_ms,object,bytes\n0,x,1\n', 'full')
+    empty = write(nothing, 'empty')
     trace, = read_all([empty, full], lambda text: None)
     assert len(trace.reads) == 1 and trace.notes == [f'{empty}: there are no lines in it']
 
@@ -180,6 +186,26 @@ def test_a_file_that_is_given_twice_is_refused(write, tmp_path, monkeypatch, oth
     again = other.format(path if other == '{}' else tmp_path / 'd')
     with pytest.raises(LogError, match=f'{again} is given twice'):
         read_all([path, again], lambda text: None)
+
+
+@pytest.mark.parametrize('begin, how', [
+    (b'BZh91AY&SY', 'bzip2'), (b'\xfd7zXZ\0', 'xz'), (b'\x28\xb5\x2f\xfd', 'zstd'),
+    ('offset_ms'.encode('utf-16'), 'UTF-16')])
+def test_what_is_packed_otherwise_is_called_by_its_name(write, begin, how):
+    with pytest.raises(LogError, match=f'it is {how}; only gzip and plain'):
+        read_one(write(begin + b'x' * 99))
+
+
+def test_a_name_that_would_move_the_terminals_cursor_is_told_harmlessly(write):
+    with pytest.raises(LogError) as raised:
+        read_one(write('', '\x1b[2J.csv'))
+    assert r'\x1b[2J.csv: there are no lines' in str(raised.value)
+
+
+def test_standard_input_that_is_closed(monkeypatch):
+    monkeypatch.setattr('sys.stdin', None)
+    with pytest.raises(LogError, match='standard input is closed'):
+        read_one('-')
 
 
 def test_standard_input_is_there_once():

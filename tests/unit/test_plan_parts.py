@@ -119,6 +119,11 @@ def test_of_one_client_with_all_the_reads_whole_runs_are_taken():
     assert all(len(set(flags[begin:begin + 10])) == 1 for begin in range(0, 4000, 10))
 
 
+def test_of_few_reads_by_one_client_there_is_a_part_too():
+    part, half = parts_of(reads(1, 2000), 1000)
+    assert 0.2 < part.share < 0.5 and 0.05 < half.share < 0.3
+
+
 class Told:
     """A learner that keeps what it was told."""
 
@@ -147,8 +152,9 @@ def test_what_a_part_gains_is_multiplied():
 
 
 def test_the_error_is_what_doubling_changed_for_each_doubling_to_come():
-    _, error = estimate(PLAIN, [replace(PLAIN, hits=550), replace(PLAIN, hits=520)], PARTS)
-    assert error == pytest.approx((200 - 160) / 1000 * 2)
+    one, other = replace(PLAIN, hits=550, hit_bytes=550, prefetched_bytes=50), replace(PLAIN, hits=520)
+    _, off = estimate(PLAIN, [one, other], PARTS)
+    assert off == pytest.approx(((200 - 160) / 1000 * 2, 200 / 1000 * 2, 2.0))
 
 
 def test_an_estimate_is_not_above_all():
@@ -157,7 +163,7 @@ def test_an_estimate_is_not_above_all():
 
 
 def test_from_no_reads_nothing_is_told():
-    assert estimate(PLAIN, [PLAIN, PLAIN], [Part(bytearray(4))] * 2) == (PLAIN, 1)
+    assert estimate(PLAIN, [PLAIN, PLAIN], [Part(bytearray(4))] * 2) == (PLAIN, (1, 1, 1))
 
 
 def test_an_object_counts_at_its_largest():

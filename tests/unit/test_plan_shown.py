@@ -1,4 +1,6 @@
 """What `swiftahead plan` shows: the table, the recommendation, progress and pictures."""
+import os
+import random
 import sys
 from configparser import ConfigParser
 from functools import partial
@@ -13,7 +15,7 @@ from swiftahead.cli import main
 from swiftahead.cli import plan as plan_command
 from swiftahead.cli.cells import Question, cells
 from swiftahead.cli.traces import read_all
-from swiftahead.conf import FILTER, PREFETCHER, SIDECAR
+from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, casts
 
 
 @pytest.fixture
@@ -75,7 +77,8 @@ def test_admission_is_recommended_where_most_is_read_once(capsys, write):
     reads = [(second, '', f'o{second // 3 % 20}' if second % 3 == 0 else f'once{second}', 100)
              for second in range(1200)]
     said = run(capsys, write(reads), '--cache-size', '4%', '--eviction', 'lru')
-    assert 'admit = second_hit\n' in said and 'read a second time alone gains another' in in_one_line(said)
+    assert 'admit = second_hit\n' in said
+    assert ' points of them by keeping nothing before its second' in in_one_line(said)
 
 
 def test_where_all_fits_the_simplest_is_recommended(capsys, write):
@@ -91,7 +94,15 @@ def test_what_is_not_worth_its_bytes_is_not_recommended(capsys, write):
 
 def test_no_more_room_is_recommended_than_all_that_is_read_takes(capsys, write):
     said = run(capsys, write(LOOP), '--cache-size', '1GiB', '--eviction', 'lru')
-    assert 'cache_size = 86.49 KiB eviction = lru' in in_one_line(said)
+    assert 'recommended: 1000 B, lru, ' in said and 'cache_size = 86.49 KiB eviction = lru' in in_one_line(said)
+
+
+def test_the_room_is_for_what_is_cached_and_not_for_what_is_read_on_average(capsys, write):
+    # gdsf keeps the fifty small ones, which take nearly all of that room on disk, with a page of header each
+    reads = [(second, '', f'large{second}', 10**5) if second % 4 == 0 else (second, '', f'small{second % 50}', 100)
+             for second in range(2000)]
+    said = run(capsys, write(reads), '--cache-size', '110000', '--eviction', 'gdsf')
+    assert casts.size(said.partition('cache_size = ')[2].partition('\n')[0]) * 0.925 > 50 * 8192
 
 
 def test_broken_lines_are_shown_with_the_result(capsys, write):
@@ -104,6 +115,21 @@ def test_objects_of_no_bytes_take_room_on_disk(capsys, write):
     # nine entries of a page each, of which the water marks keep 92.5 % on average
     said = run(capsys, write([(second, '', f'o{second % 9}', 0) for second in range(300)]))
     assert 'cache_size = 38.92 KiB' in said
+
+
+def test_where_too_many_neighbours_are_fetched_in_vain_the_rest_of_prefetching_is_recommended(
+        capsys, write, tmp_path):
+    # of fifty pairs one after the other, each name among eight that nobody reads
+    chance, reads = random.Random(1), []
+    for second in range(0, 36_000, 120):
+        pair = chance.randrange(50)
+        reads += [(second, '', f'a{pair:02}', 100), (second + 10, '', f'z{pair * 37 % 50:02}', 100)]
+    listing = tmp_path / 'names'
+    listing.write_text(''.join(f'{name}{more}\n' for name in {read[2] for read in reads} for more in '_bcdefghi'))
+    listing.write_text(listing.read_text().replace('_', ''))
+    said = run(capsys, write(reads), '--cache-size', '20%', '--eviction', 'lru', '--listing', str(listing))
+    assert 'learn = on\n    neighbours = off\n' in said
+    assert ' points of them by prefetching without neighbours, of which too many' in in_one_line(said)
 
 
 def test_neighbours_are_recommended_where_their_names_were_told(capsys, write, tmp_path):
@@ -132,6 +158,13 @@ def test_larger_objects_than_are_kept_where_nothing_is_said_come_with_the_limit_
     required = {'cache_dir': '/x', 'queue': 'sqlite:/x/q'}
     assert FILTER.read({**proxy['filter:prefetch'], **required}).max_object_size == wanted
     assert PREFETCHER.read(sidecar['prefetcher']).max_object_size == wanted
+
+
+def test_of_objects_that_the_cache_has_no_room_for_the_conf_files_need_not_know(capsys, write):
+    reads = [*LOOP, (300, '', 'large', 5 * 10**9), (301, '', 'large', 5 * 10**9)]
+    said = run(capsys, write(reads), '--cache-size', '1000', '--eviction', 'lru')
+    assert 'max_object_size' not in said.partition('recommended')[2]
+    assert '2 reads of 302 are of objects that none of these caches has room for' in in_one_line(said)
 
 
 def test_what_is_too_large_to_be_kept_is_told(capsys, write):
@@ -212,8 +245,14 @@ def test_a_picture_that_cannot_be_drawn_is_said_before_the_work(capsys, write, t
 
 def test_a_picture_that_cannot_be_written(capsys, write, tmp_path):
     (tmp_path / 'x.png').mkdir()
-    assert main(['plan', write(LOOP), '--eviction', 'lru', '--plot', f'{tmp_path}/x.png']) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith('x.png: Is a directory')
+    assert refused(capsys, write(LOOP), '--eviction', 'lru', '--plot', f'{tmp_path}/x.png').endswith(
+        'x.png: Is a directory\n')
+
+
+def test_a_picture_that_becomes_impossible_meanwhile(capsys, write, monkeypatch):
+    monkeypatch.setattr(plan_command.plot, 'draw', lambda path, found: os.remove('/none/x.png'))
+    assert main(['plan', write(LOOP), '--eviction', 'lru', '--plot', 'x.png']) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith('x.png: No such file or directory')
 
 
 def test_without_matplotlib_it_is_said_how_to_get_it(capsys, write, monkeypatch):
