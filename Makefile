@@ -22,7 +22,8 @@ demo: $(STAMP)  ## a real cluster, real reads, three systems compared [TRACE=fil
 	$(VENV)/bin/python tests/demo/demo.py --speed $(SPEED) --cache $(CACHE) $(if $(TRACE),--trace '$(TRACE)')
 
 test: $(STAMP)  ## unit tests, functional tests on a lab, branch coverage with a floor
-	$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
+	$(VENV)/bin/pytest tests/unit --numprocesses auto --dist loadfile --cov --cov-report=
+	$(VENV)/bin/pytest tests/functional --cov --cov-append --cov-report=term:skip-covered
 
 soak: $(STAMP)  ## the tests that take minutes: many reloads, kills and readers
 	$(VENV)/bin/pytest -m slow --timeout 1800

@@ -175,7 +175,7 @@ def keeper(folder):
     return Keeper(Store.open(folder), Limits(2**30, 95, 90, 0), ListLogger())
 
 
-@pytest.mark.parametrize('name', ['sidecar.json', f'sidecar.json.{os.getpid()}'])
+@pytest.mark.parametrize('name', ['sidecar.json', f'sidecar.json.{os.getpid()}'], ids=['report', 'temporary'])
 @pytest.mark.parametrize('plant', [a_link, a_dangling_link, a_fifo])
 def test_a9_the_report_is_written_to_no_planted_file(keeper, folder, secret, plant, name):
     plant(folder / name, secret)

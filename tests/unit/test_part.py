@@ -1,5 +1,5 @@
 """What an answer holds of its object, and which parts have the whole fetched: alone, and through the filter."""
-import os
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +11,7 @@ from swiftahead.cache import Store
 from swiftahead.middleware.part import Part, is_manifest, is_worth_fetching, part_of
 from swiftahead.queues import Access
 
-BODY = os.urandom(1000)
+BODY = random.Random(1).randbytes(1000)
 RANGE = 'bytes=100-199'
 
 
