@@ -22,13 +22,14 @@ import json
 import struct
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from xxhash import xxh3_64_intdigest as checksum
 
 from ..conf.naming import ObjectName
 from .errors import Damaged, NoRoom
-from .rules import find
+from .lifetime import Lifetime
+from .rules import find, lifetime
 
 MAGIC = b'swahead1'
 PAGE = 4096
@@ -101,6 +102,11 @@ class EntryMeta:
         """The value of a header; `key` in lower case."""
         return find(self.headers, key)
 
+    @cached_property
+    def lifetime(self) -> Lifetime:
+        """How long the object's owner lets an answer be used."""
+        return lifetime(self.headers)
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -139,8 +145,8 @@ def expected_disk_bytes(body_length: int) -> int:
 
 
 def encode_meta(meta: EntryMeta) -> bytes:
-    fields = {**vars(meta), 'name': vars(meta.name)}
-    del fields['body_length']
+    fields = {'name': vars(meta.name), 'policy_index': meta.policy_index, 'headers': meta.headers,
+              'origin': meta.origin, 'fetched_at': meta.fetched_at}
     return ENCODER.encode(fields).encode('ascii')
 
 

@@ -13,9 +13,10 @@ UNKNOWN = 'unknown'
 BYPASSES = ('no-authorize', 'denied-host', 'newest', 'origin', 'open-expired', 'request-body',
             'request-cache-control', 'backend-header', 'system-account', 'not-utf8', 'reserved-name', 'container',
             'container-opt-out', 'precondition')
-VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age')
+VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age', 'lifetime', 'request-max-age')
 STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
-UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-cache-control', 'older')
+UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-age', 'stored-cache-control', 'validated-each-time',
+               'older')
 DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'unrecorded', 'limited', 'fault')
 # upstream's names of what its daemon meets, as statsd and Prometheus want them
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',

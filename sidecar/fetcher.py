@@ -99,7 +99,7 @@ class Fetcher:
         headers, body = self._get(name, newest=token is None or not token.timestamp)
         try:
             pace.answered(self._clock() - asked_at, self._clock())
-            reason = uncacheable_reason(headers, self._limits.max_object_size)
+            reason = uncacheable_reason(headers, self._limits.max_object_size, asked_at)
             if reason:
                 raise Uncacheable(reason)
             if token is not None and is_older(headers, token.timestamp):
