@@ -7,10 +7,9 @@ from .lifetime import Lifetime, lifetime_of
 
 Headers = Iterable[tuple[str, str]]
 
-# of the moment or of the connection, not of the object
-NOT_THE_OBJECTS = frozenset((
-    'date', 'x-trans-id', 'x-openstack-request-id', 'connection', 'keep-alive', 'transfer-encoding',
-    'te', 'trailer', 'upgrade', 'proxy-authenticate', 'proxy-authorization'))
+# of the moment or of the connection, not of the object; all others an object server can be told to store, and then
+# Swift answers them
+NOT_THE_OBJECTS = frozenset(('date', 'x-trans-id', 'x-openstack-request-id', 'connection', 'transfer-encoding'))
 # up to this length it is cheaper to read an object than to ask all replicas, as a validation does, whether it is
 # current
 CHEAP = 64 * 1024
