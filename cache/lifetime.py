@@ -14,7 +14,7 @@ Directives = dict[str, list[str]]
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 # one element of the list, which may be empty, and the comma behind it
-ELEMENT = re.compile(rf'[ \t]*(?:({TOKEN})(?:=({TOKEN}|"(?:[^"\\]|\\.)*"))?)?[ \t]*(?:,|$)')
+ELEMENT = re.compile(rf'[ \t]*(?:({TOKEN})(?:=({TOKEN}|"(?:[^"\\]|\\.)*"))?)?[ \t]*(?:,|\Z)')
 SECONDS = re.compile(r'[0-9]{1,18}')
 
 
@@ -84,6 +84,8 @@ def lifetime_of(cache_control: str | None, expires: str | None) -> Lifetime:
 
 def wanted_age(header: str | None) -> float:
     """The age in seconds that a request's Cache-Control accepts at most; 0 where it cannot be read."""
+    if not header:
+        return inf
     wishes = directives(header)
     if wishes is None:
         return 0.0

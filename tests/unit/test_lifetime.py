@@ -32,7 +32,7 @@ EPOCH = 2544400878.0
     ('max-age=1_0', 0), ('max-age', 0), ('max-age=""', 0), ('max-age=+5', 0), (f'max-age={"9" * 19}', 0),
     # malformed
     ('max-age =100', 0), ('max-age= 100', 0), ('public; max-age=60', 0), ('max-age=60 public', 0), ('=,=;', 0),
-    ('e="max-age=60', 0), ('max-age=\xb2', 0),
+    ('e="max-age=60', 0), ('max-age=60\n', 0), ('max-age=\xb2', 0),
     # a shared cache goes by what is for shared caches
     ('s-maxage=3600', 3600), ('max-age=3600, s-maxage=1', 1), ('s-maxage=1, max-age=3600', 1),
     ('max-age=1, s-maxage=3600', 3600), ('max-age=9, s-maxage=x', 0),
