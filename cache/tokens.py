@@ -129,6 +129,23 @@ class TokenRing:
             self.set(name, token)
         return token
 
+    def end(self, name: ObjectName) -> None:
+        """Replace the object's token, so that entries stamped with it are validated before they are trusted again.
+
+        The new one keeps the time of the last write, by which copies of replicas that missed it are known. A
+        pending token stays, since its writer ends it, and under none at all nothing is trusted. Who set another
+        meanwhile has ended this one; what is stamped with that one is validated after this was asked for.
+
+        :raises TokensUnreachable:
+        """
+        try:
+            found, place = self.lines.get(_key(name))
+            token = _token(found)
+            if token is not None and not token.pending:
+                self.lines.replace(_key(name), _value(Token.new(timestamp=token.timestamp)), TOKEN_SECONDS, place)
+        except LineError as error:
+            raise TokensUnreachable(str(error)) from None
+
     def close(self) -> None:
         self.lines.close()
 

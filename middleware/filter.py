@@ -12,7 +12,7 @@ from ..conf import FILTER
 from ..conf.memcache import memcache_conf
 from ..conf.naming import ObjectName
 from . import decide
-from .control import control, is_control
+from .control import control, is_control, refuse
 from .exchange import Exchange
 from .place import misplacement
 from .read import read
@@ -70,8 +70,10 @@ class PrefetchFilter:
         runtime = self._ready()
         if runtime is None:
             return None
+        if method in WRITES and is_control(req):
+            return self._control(req, runtime, account, container, obj)
         if not obj:
-            return self._control(req, runtime, account, container) if is_control(req) else None
+            return None
         return self._object(req, runtime, ObjectName(account, container, obj))
 
     def _object(self, req, runtime, name):
@@ -88,10 +90,9 @@ class PrefetchFilter:
             return None
         return lambda start_response: read(Exchange(self.app, runtime, store, req, name, start_response))
 
-    def _control(self, req, runtime, account, container):
-        store = runtime.store()
-        if store is None:
-            return None
+    def _control(self, req, runtime, account, container, obj):
+        if obj or req.method != 'POST':
+            return lambda start_response: refuse(req, start_response)
         return lambda start_response: control(req, start_response, self.app, runtime, account, container)
 
     def _ready(self) -> Runtime | None:

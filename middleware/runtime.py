@@ -1,7 +1,9 @@
 """What one worker process has open. Made at its first request, since nothing opened before fork may
 be used after it, and what is made in the parent is made by root."""
+import socket
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 from cachetools import LRUCache, TTLCache
 from swift.common.concurrency import Event, sleep, spawn_n, tpool
@@ -38,6 +40,15 @@ def start_threads() -> None:
         raise
 
 
+def node_name(conf: dict) -> str:
+    """What this node is called in answers: host and port of its proxy-server, of which a host may have several.
+
+    :param conf: with proxy-server's own options from [DEFAULT]
+    """
+    host, port = quote(socket.gethostname()), conf.get('bind_port', '')
+    return f'{host}:{port}' if port else host
+
+
 class Runtime:
     """The cache folder, the freshness tokens, the recorder and the fills of one process."""
 
@@ -46,6 +57,7 @@ class Runtime:
         self.settings = settings
         self.logger = logger
         self.clock = clock
+        self.node = node_name(conf)
         self.flights = Flights()
         # HEADs that others may wait for: what is known of which file of which object -> when it is told
         self.validations: dict[tuple[ObjectName, str, Known], Event] = {}
@@ -135,6 +147,17 @@ class Runtime:
             return True
         try:
             self.tokens.set(name, token)
+        except TokensUnreachable:
+            self.count('tokens_unreachable')
+            return False
+        return True
+
+    def end_token(self, name: ObjectName) -> bool:
+        """Have all nodes validate the object's entries before they trust them again; tells whether they will."""
+        if self.tokens is None:
+            return False
+        try:
+            self.tokens.end(name)
         except TokensUnreachable:
             self.count('tokens_unreachable')
             return False
