@@ -7,6 +7,7 @@ import sys
 
 from ..lab.command import add_parser as add_lab
 from . import local, misplaced, plan, queue, remote
+from .errors import RemoteError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         # here, and not when all is over: what does not fit on the disk is to be told
         sys.stdout.flush()
         return code
-    except (local.LocalError, plan.PlanError, remote.RemoteError) as error:
+    except (local.LocalError, plan.PlanError, RemoteError) as error:
         return _complain(error)
     except KeyboardInterrupt:
         return 130
