@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from swift.common.memcached import JSON_FLAG, load_memcache, md5hash, set_msg
+from swift.common.memcached import JSON_FLAG, MemcacheConnPool, MemcacheRing, md5hash, set_msg
 
 from .line import Asked, Line, LineClosed, LineError, Parse, stored, value_of
 
@@ -57,12 +57,20 @@ class Announced:
 class Lines:
     """One line to each server. Made after fork; closed, or left to the end of the process."""
 
-    def __init__(self, conf: dict, logger):
-        """:param conf: options of Swift's cache middleware, complete, as `load_memcache` takes them"""
-        wait = min(float(conf.get('io_timeout', LONGEST_WAIT)), LONGEST_WAIT)
-        self._ring = load_memcache({**conf, 'connect_timeout': str(wait)}, logger)
-        self._lines = {server: Line(partial(connect, pool), wait)
-                       for server, pool in self._ring._client_cache.items()}
+    def __init__(self, ring: MemcacheRing):
+        """
+        :param ring: tells which servers there are, which of them has a key, and whether they speak TLS; it is
+            never asked for a value, nor are its connections used, which are Swift's
+        """
+        wait = min(ring._io_timeout, LONGEST_WAIT)
+        self._ring = ring
+        self._lines = {server: Line(partial(connect, MemcacheConnPool(server, 1, wait, pool._tls_context)), wait)
+                       for server, pool in ring._client_cache.items()}
+
+    @property
+    def servers(self) -> list[str]:
+        """As the conf spells them."""
+        return sorted(self._lines)
 
     def has_servers_of(self, swifts_ring) -> bool:
         """Whether that is a ring of Swift's of the very same servers."""

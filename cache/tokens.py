@@ -9,6 +9,8 @@ entry is validated once before it is trusted again.
 import secrets
 from dataclasses import dataclass
 
+from swift.common.memcached import MemcacheRing
+
 from ..conf.naming import ObjectName
 from .line import LineError
 from .lines import Announced, Answer, Lines
@@ -70,9 +72,9 @@ class Asked:
 class TokenRing:
     """The tokens in the memcached servers of Swift's cache middleware."""
 
-    def __init__(self, conf: dict, logger):
-        """:param conf: options of Swift's cache middleware, complete, as `load_memcache` takes them"""
-        self.lines = Lines(conf, logger)
+    def __init__(self, ring: MemcacheRing):
+        """:param ring: one of Swift's, which tells where the servers are and is left alone else"""
+        self.lines = Lines(ring)
 
     def ask(self, name: ObjectName) -> Asked:
         """Send the question now, to take the token when it is needed; it is as of now at the earliest."""

@@ -4,6 +4,7 @@ Records are put as soon as they are found: a scan that is interrupted leaves tho
 again, since a record that is handled twice does no harm.
 """
 import json
+import logging
 import sys
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from ..conf import ConfError
 from ..conf.naming import ObjectName
 from ..queues import Misplaced
 from ..queues.wake import Waker
-from ..sidecar.settings import read_settings
+from ..sidecar.settings import check_client, read_settings
 from .local import CONF, LocalError
 from .queue import opened
 
@@ -112,12 +113,14 @@ def _client(conf):
     from swift.common.utils import set_swift_dir
     try:
         settings = read_settings(conf)
+        set_swift_dir(settings.sidecar.swift_dir)
+        reload_storage_policies()
+        check_client(settings)
     except (ConfError, OSError) as error:
         raise LocalError(f'{conf}: {error}; name the conf with --conf') from None
-    set_swift_dir(settings.sidecar.swift_dir)
-    reload_storage_policies()
     from ..sidecar.fetcher import make_client
-    return settings, make_client(settings)
+    from ..sidecar.memcached import with_proxys_servers
+    return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
 
 
 def _scan(client, account, container, args, record) -> Scan:

@@ -13,7 +13,10 @@ UNKNOWN = 'unknown'
 BYPASSES = ('no-authorize', 'denied-host', 'newest', 'origin', 'open-expired', 'request-body',
             'request-cache-control', 'backend-header', 'system-account', 'not-utf8', 'reserved-name', 'container',
             'container-opt-out', 'precondition')
-VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age', 'lifetime', 'request-max-age')
+# tokens are not relied on, since the conf leads to other memcached servers than Swift's cache filter has
+MEMCACHED_CONF = 'memcached-conf'
+VALIDATIONS = ('validate', MEMCACHED_CONF, 'no-token', 'write-pending', 'token', 'age', 'lifetime',
+               'request-max-age')
 STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
 UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-age', 'stored-cache-control', 'validated-each-time',
                'older')

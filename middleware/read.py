@@ -124,7 +124,7 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
         decision = decide.judge(entry.meta, entry.stamp, known.token, exchange.settings,
                                 exchange.policy_index, exchange.runtime.clock(), exchange.wanted_age)
         if decision.action is Action.VALIDATE:
-            exchange.runtime.count('validations', reason=decision.reason)
+            exchange.runtime.count('validations', reason=exchange.runtime.why_validated or decision.reason)
             decision = validate_together(exchange, known, entry)
         if decision.action is Action.SERVE:
             return hit(exchange, entry, decision.reason)

@@ -7,7 +7,7 @@ from swift.common.storage_policy import reload_storage_policies
 from swift.common.utils import set_swift_dir
 
 from ..conf import ConfError
-from .settings import SECTION, read_settings
+from .settings import SECTION, check_client, read_settings
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,12 +21,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         settings = read_settings(args.conf)
+        # before anything that reads swift.conf or the policies is loaded
+        set_swift_dir(settings.sidecar.swift_dir)
+        reload_storage_policies()
+        check_client(settings)
     except (ConfError, OSError) as error:
         print(f'swiftahead-sidecar: {args.conf}: {error}', file=sys.stderr)
         return 1
-    # before anything that reads swift.conf or the policies is loaded
-    set_swift_dir(settings.sidecar.swift_dir)
-    reload_storage_policies()
     from .daemon import Sidecar
     run_daemon(Sidecar, args.conf, section_name=SECTION, once=bool(args.once), verbose=args.verbose)
     return 0

@@ -28,12 +28,12 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make(folder):
-    """A Sidecar by its conf; `prefetcher` are lines of that section."""
-    def make(prefetcher='', cache_dir=folder / 'cache', user=USER, logger=None):
+    """A Sidecar by its conf; `prefetcher` are lines of that section, `own` of the sidecar's own."""
+    def make(prefetcher='', cache_dir=folder / 'cache', user=USER, logger=None, own=''):
         path = folder / 'sidecar.conf'
         path.write_text(
             f'[sidecar]\ncache_dir = {cache_dir}\nqueue = sqlite:{cache_dir}/queue.db\nuser = {user}\n'
-            f'swift_dir = {folder}\n[prefetcher]\npoll_interval = 0.01\n{prefetcher}\n'
+            f'swift_dir = {folder}\n{own}\n[prefetcher]\npoll_interval = 0.01\n{prefetcher}\n'
             '[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:1\n')
         sidecar = Sidecar({'__file__': str(path)})
         sidecar.logger = logger or ListLogger()
@@ -137,7 +137,7 @@ def test_a_worker_takes_over_what_an_earlier_one_left(sidecar):
 
 
 def test_what_goes_first_and_what_is_kept_is_what_the_conf_says(make):
-    sidecar = make('[sidecar]\neviction = gdsf\nadmit = second_hit')
+    sidecar = make(own='eviction = gdsf\nadmit = second_hit')
     worker = Worker(sidecar.settings, ListLogger())
     worker.finish_index()
     keeper, large = worker.keeper, ObjectName('AUTH_test', 'c', 'large')

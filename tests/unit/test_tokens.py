@@ -10,7 +10,6 @@ from swift.common.memcached import load_memcache
 
 from swiftahead.cache import Token, TokenRing, TokensUnreachable
 from swiftahead.cache.lines import LONGEST_WAIT
-from swiftahead.conf.memcache import memcache_conf
 from swiftahead.conf.naming import ObjectName
 
 KEY = 'swiftahead' + NAME.path
@@ -34,6 +33,11 @@ def server(running):
     running.ring = running.new_ring()
     yield running
     close(running.ring)
+
+
+def unheard():
+    """A ring of a server that is not there."""
+    return TokenRing(load_memcache({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger()))
 
 
 def took(call, *args):
@@ -104,7 +108,7 @@ def test_an_announcement_that_nobody_hears_is_told_when_it_is_replaced(server):
 
 
 def test_an_announcement_where_nothing_listens_is_told_at_once():
-    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    ring = unheard()
     assert took(ring.announce, NAME, PENDING) < 0.5
 
 
@@ -223,21 +227,14 @@ def test_rubbish_is_replaced(server):
     close(swifts)
 
 
-def test_tls_set_in_memcache_conf_counts_as_it_does_for_swift(tmp_path):
-    (tmp_path / 'memcache.conf').write_text('[memcache]\ntls_enabled = true\n')
-    conf = {'memcache_servers': '127.0.0.1:1', 'swift_dir': str(tmp_path)}
-    swifts, ours = load_memcache(conf, ListLogger()), TokenRing(memcache_conf(conf), ListLogger()).lines._ring
-    assert [ring._client_cache['127.0.0.1:1']._tls_context is not None for ring in (swifts, ours)] == [True, True]
-
-
 @pytest.mark.parametrize('call', ['get', 'ensure', 'end'])
 def test_where_nothing_listens_it_is_said_at_once(call):
-    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    ring = unheard()
     assert took(getattr(ring, call), NAME) < 0.5
 
 
 def test_setting_where_nothing_listens_is_said_at_once():
-    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    ring = unheard()
     assert took(ring.set, NAME, Token.new()) < 0.5
 
 
