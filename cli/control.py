@@ -117,7 +117,7 @@ def send(connection: Connection, proxy: str, path: str) -> Answer:
 def _explain(status) -> str:
     """Tell what an answer is that the filter did not give."""
     if 200 <= status < 300:
-        return f'{status}, but not by a prefetch filter: there is none in this proxy (the container is unchanged)'
+        return f'{status}, but not by a prefetch filter: there is none in this proxy, and nothing was done'
     if 300 <= status < 400:
         return f'{status}, a redirect, which is not followed: name the proxy itself'
     if status == 404:
