@@ -22,6 +22,8 @@ def load(path: str) -> Loader:
     :raises OSError: where it cannot be read
     :raises configparser.Error, UnicodeDecodeError: where it is no conf
     """
+    # what it includes is found beside it, wherever a daemon has gone meanwhile
+    path = os.path.abspath(path)
     loader = ConfigDirLoader(path) if os.path.isdir(path) else loadwsgi.ConfigLoader(path)
     # a loader sees to that at its first pipeline, and options are read from this one before
     loader.parser._interpolation = NicerInterpolation()

@@ -57,11 +57,12 @@ def said(lab, path):
 def test_the_first_read_of_what_was_fetched_ahead_is_a_plain_hit_with_the_readmes_conf(lab):
     paths = warmed(lab, f'{clients.account(lab)}/plain')
     assert [said(lab, path) for path in paths] == ['swiftahead; hit'] * COUNT
-
-
-def test_the_sidecar_asks_no_other_memcached(lab):
-    assert f'memcached at {lab.memcached}, as in {lab.conf_path("proxy1")}' in lab.log('sidecar').read_text()
     assert '127.0.0.1:11211' not in lab.log('sidecar').read_text()
+
+
+def test_the_sidecar_says_where_it_has_its_servers_from(lab):
+    told = f'memcached at {lab.memcached}, as in {lab.conf_path("proxy1")}'
+    clients.until(lambda: told in lab.log('sidecar').read_text(), 'the sidecar tells its servers')
 
 
 def test_where_the_filters_own_option_leads_elsewhere_hits_are_validated_and_the_operator_sees_why(lab):

@@ -105,6 +105,15 @@ def test_values_are_interpolated_as_swift_does_it(tmp_path):
     assert options(pipeline(settings.client).app_context)['swift_dir'] == '/srv/ssd/etc'
 
 
+def test_what_is_included_is_found_though_the_daemon_has_gone_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / 'other.ini').write_text('[app:base]\nuse = egg:swift#proxy\nnode_timeout = 99\n')
+    write(tmp_path, f'{MINIMAL}[app:proxy-server]\nuse = config:other.ini#base\n')
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings('sidecar.conf')
+    monkeypatch.chdir('/')
+    assert options(pipeline(settings.client).app_context)['node_timeout'] == '99'
+
+
 @pytest.mark.parametrize('line, said', [
     ('cache_size = %(none)s', 'Bad value substitution'), ('cache_dir = /x', "option 'cache_dir' in section"),
     ('Cache_Size = 1', 'Cache_Size = 1: no such option')])

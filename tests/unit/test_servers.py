@@ -273,6 +273,12 @@ def test_the_sidecars_own_conf_is_read_as_swift_reads_it(folder, form):
     assert_asks(with_proxys_servers(settings, Log()), form.servers)
 
 
+def test_clients_of_one_conf_are_told_apart_in_the_log(folder):
+    settings = settings_of(folder)
+    names = [client_app(settings, name).logger.server for name in ('one', 'two')]
+    assert names == ['one', 'two']
+
+
 def test_what_the_sidecars_conf_names_counts_and_others_than_the_proxys_are_an_error(folder):
     proxy_conf(folder, FORMS['plain'])
     log = Log()
