@@ -37,7 +37,7 @@ ROOM = ' ' * 2000
 SCRIPTS = {f'swift-{name}' for name in (
     'proxy-server', *(f'{server}-server' for server in SERVERS), *chain(*DAEMONS.values()), *CLUSTER_DAEMONS)}
 FILTERS = {'prefetch', 'latency', 'recon', 'memcache', *PIPELINE.replace('-', '_').split()}
-COMMAND = [sys.executable, '-c', 'from swiftahead.lab.nursery import main; main()', ROOM]
+COMMAND = [sys.executable, '-c', 'from swiftahead.lab.nursery import main; main()']
 
 
 class Nursery:
@@ -46,8 +46,8 @@ class Nursery:
     def __init__(self, environ: dict[str, str]):
         self._lock = threading.Lock()
         self._process = subprocess.Popen(  # nosec B603
-            COMMAND, env={**without_marks(environ), 'ROOM_FOR_MARKS': ROOM}, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, start_new_session=True)
+            [*COMMAND, str(os.getpid()), ROOM], env={**without_marks(environ), 'ROOM_FOR_MARKS': ROOM},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def start(self, arguments: list[str], environ: dict[str, str], log: Path) -> int | None:
         """Fork a program into a session of its own, its output appended to `log`.
@@ -128,7 +128,7 @@ def main() -> None:
     hubs.use_hub()
     gc.collect()
     load('paste.filter_factory', FILTERS)
-    arguments = Forker().serve()
+    arguments = Forker(int(sys.argv[1])).serve()
     if arguments:
         sys.argv = arguments[1:]
         runpy.run_path(sys.argv[0], run_name='__main__')
@@ -141,8 +141,11 @@ def load(group: str, names: set[str]) -> None:
 
 
 class Forker:
-    def __init__(self):
+    """:param parent: the process that asks"""
+
+    def __init__(self, parent: int):
         self._codes: dict[int, int] = {}
+        self._parent = parent
         # the C library's variables lie in the area that is to be written over; these are copies
         take_environ(dict(os.environ))
 
@@ -167,6 +170,9 @@ class Forker:
             show(arguments, environ)
         except OSError:
             return None
+        # and after that look: who takes down the lab of a process that was killed finds at least this one
+        if os.getppid() != self._parent:
+            sys.exit()
         pid = self._fork(environ, log)
         if pid:
             self._codes.pop(pid, None)

@@ -121,6 +121,20 @@ def test_a_nursery_ends_with_the_process_that_began_it_and_its_programs_go_on(tm
     left.down()
 
 
+def test_a_nursery_starts_nothing_for_a_process_that_was_killed(tmp_path):
+    """Whoever takes down what is left of its lab meanwhile does not find what is still to be started."""
+    with subprocess.Popen([sys.executable, '-c', STARTER, str(tmp_path / 'l')], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as starter:
+        found, = clients.until(lambda: nurseries(starter.pid), 'it is there')
+        os.kill(found, signal.SIGSTOP)
+        clients.until((tmp_path / 'l' / 'run' / 'rsync.pid').exists, 'the next program is to be forked')
+        starter.kill()
+    Lab.load(tmp_path / 'l').down()
+    os.kill(found, signal.SIGCONT)
+    clients.until(lambda: not processes.is_running(found), 'it has ended')
+    assert process.processes(tmp_path / 'l') == []
+
+
 def test_what_the_nursery_cannot_disguise_is_executed(lab, tmp_path):
     (tmp_path / 'program.py').write_text('import time\ntime.sleep(600)\n')
     command = [sys.executable, str(tmp_path / 'program.py'), 'x' * 10_000]
