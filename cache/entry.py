@@ -87,8 +87,8 @@ class EntryMeta:
 
     :param headers: all headers of the backend's answer that belong to the object, in their order
     :param body_length: bytes
-    :param origin: 'read' for a captured miss, 'prefetch' or 'warm' for what the sidecar fetched before anyone
-        asked for it, 'whole' for what it fetched after somebody had asked for a part
+    :param origin: 'read' for a captured miss, 'prefetch', 'segment' or 'warm' for what the sidecar fetched before
+        anyone asked for it, 'whole' for what it fetched after somebody had asked for a part
     :param fetched_at: seconds since the epoch
     """
     name: ObjectName

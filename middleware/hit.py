@@ -13,7 +13,7 @@ from .body import EntryBody, Pieces
 from .decide import CONDITIONAL
 from .exchange import Answer, Exchange
 
-PREFETCHED = ('prefetch', 'warm')
+PREFETCHED = ('prefetch', 'segment', 'warm')
 
 
 def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:

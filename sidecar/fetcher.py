@@ -82,7 +82,7 @@ class Fetcher:
         What a lagging replica holds must not be made to last: where the token does not tell how old an
         answer may be, all replicas are asked for the newest version.
 
-        :param origin: 'prefetch', 'whole' or 'warm'
+        :param origin: 'prefetch', 'segment', 'whole' or 'warm'
         :param pace: is told when the answer and when bytes came, and says how long to wait for more
         :returns: the spool file's name and the object's length in bytes
         :raises NotFetched: with the reason
