@@ -1,7 +1,8 @@
 """Control requests: POST /v1/A/C?prefetch=warm and ?prefetch=forget, by who may write to the container.
 
-What carries the parameter and is none, since it is sent to an object or with another method, is refused and never
-passed on: Swift would take a POST to an object for one that removes its metadata.
+What asks for the same of an object, or with another method, is refused and never passed on: Swift would take a
+POST to an object for one that removes its metadata, and a DELETE at its word. Other values of the parameter are
+left to Swift there, which ignores it.
 """
 from urllib.parse import parse_qsl, quote
 
@@ -26,10 +27,16 @@ def is_control(req: Request) -> bool:
     return PARAMETER in req.environ.get('QUERY_STRING', '') and PARAMETER in req.params
 
 
+def is_misdirected(req: Request, obj: str | None) -> bool:
+    """Whether it asks for what the filter does for a container, and by POST alone."""
+    return (bool(obj) or req.method != 'POST') and req.params[PARAMETER] in TAKES
+
+
 def refuse(req: Request, start_response):
-    """Answer what carries the parameter and is no POST to a container. Nobody's rights are asked for that."""
-    return _answer(req, HTTPBadRequest, f'a request with {PARAMETER}= must be a POST to a container, '
-                   f'/v1/ACCOUNT/CONTAINER?{PARAMETER}=...: nothing was done')(req.environ, start_response)
+    """Answer what is misdirected. Nobody's rights are asked for that."""
+    asked = f'{PARAMETER}={req.params[PARAMETER]}'
+    return _answer(req, HTTPBadRequest, f'a request with {asked} must be a POST to a container, '
+                   f'/v1/ACCOUNT/CONTAINER?{asked}: nothing was done')(req.environ, start_response)
 
 
 def control(req: Request, start_response, app, runtime, account: str, container: str):

@@ -11,7 +11,7 @@ from swift.common.utils import cache_from_env, get_logger
 from ..conf import FILTER
 from ..conf.naming import ObjectName
 from . import decide
-from .control import control, is_control, refuse
+from .control import control, is_control, is_misdirected, refuse
 from .exchange import Exchange
 from .memcached import OPTION
 from .place import misplacement
@@ -71,7 +71,10 @@ class PrefetchFilter:
         if runtime is None:
             return None
         if method in WRITES and is_control(req):
-            return self._control(req, runtime, account, container, obj)
+            if is_misdirected(req, obj):
+                return lambda start_response: refuse(req, start_response)
+            if not obj and method == 'POST':
+                return lambda start_response: control(req, start_response, self.app, runtime, account, container)
         if not obj:
             return None
         return self._object(req, runtime, ObjectName(account, container, obj))
@@ -89,11 +92,6 @@ class PrefetchFilter:
             runtime.count('passed_broken', reason='folder')
             return None
         return lambda start_response: read(Exchange(self.app, runtime, store, req, name, start_response))
-
-    def _control(self, req, runtime, account, container, obj):
-        if obj or req.method != 'POST':
-            return lambda start_response: refuse(req, start_response)
-        return lambda start_response: control(req, start_response, self.app, runtime, account, container)
 
     def _ready(self, swifts_cache=None) -> Runtime | None:
         """This process's runtime; None where the filter stands in a wrong place.

@@ -121,14 +121,23 @@ def test_other_headers_do_not_matter(proxy):
     assert proxy.request('POST', WARM, X_Delete_At='1', X_Object_Meta_A='b', Content_Type='x').status_int == 202
 
 
-@pytest.mark.parametrize('method, path', [
-    ('POST', PATH), ('PUT', PATH), ('DELETE', PATH), ('POST', f'{PATH}/'), ('PUT', CONTAINER),
-    ('DELETE', CONTAINER), ('DELETE', f'{CONTAINER}/')])
-@pytest.mark.parametrize('query', ['prefetch=warm', 'prefetch=forget&name=o', 'prefetch', 'a=b&prefetch=x'])
+MISDIRECTED = [('POST', PATH), ('PUT', PATH), ('DELETE', PATH), ('POST', f'{PATH}/'), ('PUT', CONTAINER),
+               ('DELETE', CONTAINER), ('DELETE', f'{CONTAINER}/')]
+
+
+@pytest.mark.parametrize('method, path', MISDIRECTED)
+@pytest.mark.parametrize('query', ['prefetch=warm', 'prefetch=forget&name=o', 'a=b&prefetch=warm'])
 def test_what_would_act_is_never_passed_on(proxy, method, path, query):
     resp = proxy.request(method, f'{path}?{query}')
     assert resp.status_int == 400 and 'must be a POST to a container' in said(resp)
     assert records(proxy) == [] and proxy.asked(method) == 0
+
+
+@pytest.mark.parametrize('method, path', [one for one in MISDIRECTED if not one[1].endswith('/')])
+@pytest.mark.parametrize('query', ['prefetch', 'prefetch=yes', 'a=b&prefetch=x'])
+def test_a_parameter_of_somebody_elses_changes_nothing(proxy, method, path, query):
+    assert proxy.request(method, f'{path}?{query}').status_int == 201
+    assert proxy.asked(method) == 1
 
 
 @pytest.mark.parametrize('path', [PATH, CONTAINER])
