@@ -8,11 +8,15 @@ BENCH ?= hits
 override VENV := .venv
 STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 ROOMS := middleware sidecar cache queues elsewhere predict conf cli lab
+PYTEST := $(VENV)/bin/pytest --durations 10
+UNIT := --numprocesses auto --dist loadfile
+# two labs at a time; what is begun first and what goes to one process, tests/functional/conftest.py says
+FUNCTIONAL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 # tests/ import swiftahead.*; the type checker finds the rooms under that name through a link
 TYPES := typings_root/swiftahead
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit docs wheel clean prerequisites bench soak conformance rules
+.PHONY: help demo test tools coverage lint audit docs wheel clean prerequisites bench soak conformance rules
 
 help:  ## this list
 	@echo 'make <target> [PYTHON=python3.12]'
@@ -21,12 +25,19 @@ help:  ## this list
 demo: $(STAMP)  ## a real cluster, real reads, three systems compared [TRACE=file.csv] [SPEED=n] [CACHE=percent]
 	$(VENV)/bin/python tests/demo/demo.py --speed $(SPEED) --cache $(CACHE) $(if $(TRACE),--trace '$(TRACE)')
 
-test: $(STAMP)  ## unit tests, functional tests on a lab, branch coverage with a floor
-	$(VENV)/bin/pytest tests/unit --numprocesses auto --dist loadfile --cov --cov-report=
-	$(VENV)/bin/pytest tests/functional --cov --cov-append --cov-report=term:skip-covered
+test: $(STAMP)  ## unit tests, then functional tests on labs; the ten slowest of either at its end
+	$(PYTEST) tests/unit $(UNIT) -m 'not slow and not tools'
+	$(PYTEST) tests/functional $(FUNCTIONAL) -m 'not slow and not tools'
 
-soak: $(STAMP)  ## the tests that take minutes: many reloads, kills and readers
-	$(VENV)/bin/pytest -m slow --timeout 1800
+tools: $(STAMP)  ## tests of benchmarks, demo, conformance and smoke script
+	$(PYTEST) $(FUNCTIONAL) -m 'not slow and tools'
+
+coverage: $(STAMP)  ## the same tests with branch coverage and its floor, which takes several times as long
+	$(PYTEST) tests/unit $(UNIT) --timeout 1800 --cov --cov-report=
+	$(PYTEST) tests/functional $(FUNCTIONAL) --timeout 1800 --cov --cov-append --cov-report=term:skip-covered
+
+soak: $(STAMP)  ## the tests that take minutes: many reloads, kills and readers; whatever Hypothesis finds in that time
+	$(PYTEST) -m 'slow or hypothesis' --hypothesis-profile soak --timeout 3600
 
 conformance: $(STAMP)  ## upstream's functional tests with and without the filter; over an hour [ARGS='--only default-warm']
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'

@@ -8,6 +8,8 @@ import pytest
 
 from swiftahead.lab import Lab
 
+pytestmark = pytest.mark.tools
+
 SCRIPT = Path(__file__).with_name('smoke.py')
 
 

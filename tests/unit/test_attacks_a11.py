@@ -5,7 +5,7 @@ import json
 import pytest
 from chain import Chain
 from helpers import NOW
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prefetching import BODY, make_bench  # noqa: F401 - a fixture
 from swift.common.utils import split_path
@@ -84,7 +84,6 @@ def predictions(reads, account):
     return [prediction for prediction in found if prediction.account == account]
 
 
-@settings(deadline=None)
 @given(READS)
 def test_a11_what_is_expected_of_an_account_does_not_depend_on_reads_of_others(reads):
     """Whoever reads what there, and opens which lists, at whatever time between."""

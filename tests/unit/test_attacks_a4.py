@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from filtered import Proxy, allow
 from helpers import ListLogger, container_info, headers_for, make_swift_dir
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from swift.common.concurrency import listen, socket, spawn, wsgi
 from swift.common.http_protocol import SwiftHttpProtocol
@@ -18,6 +18,7 @@ from swift.common.middleware.gatekeeper import GatekeeperMiddleware
 from swift.common.swob import Response
 from swift.proxy.controllers.obj import ReplicatedObjectController
 from swift.proxy.server import Application
+from trying import tries
 
 from swiftahead.cache import Store
 
@@ -151,7 +152,7 @@ def is_cacheable(answer):
     return answer.status == 200 and not json.loads(answer.body)[0].startswith('.')
 
 
-@settings(deadline=None, max_examples=80)
+@tries(80)
 @given(asked=requests())
 def test_a4_one_object_is_one_entry_and_two_are_two(world, asked):
     for target, headers in asked + asked:

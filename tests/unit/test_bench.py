@@ -16,6 +16,8 @@ from swift.common.swob import Request as SwiftRequest
 from swiftahead.cache import Store
 from swiftahead.cache.entry import BLOCK
 
+pytestmark = pytest.mark.tools
+
 REPORT = {'requests': 400, 'bytes': 4_000_000, 'microseconds': 2_000_000, 'connect': 0, 'read': 0, 'write': 0,
           'status': 0, 'timeout': 0, 'p50': 1500, 'p99': 3000, 'p99.9': 4000, 'max': 5000}
 SAMPLES = [Sample('small', 'plain', 0, {'rate': 100}), Sample('small', 'filter', 0, {'rate': 300}),

@@ -8,6 +8,8 @@ import pytest
 from bench import clients, coalesce, crowd, load
 from bench.common import BenchError, Sample
 
+pytestmark = pytest.mark.tools
+
 BODY = bytes(range(256)) * 2000
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
 PATH = '/v1/AUTH_test/bench/cold-1'

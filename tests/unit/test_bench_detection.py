@@ -3,6 +3,8 @@ import pytest
 from bench import detection
 from bench.common import Sample
 
+pytestmark = pytest.mark.tools
+
 
 @pytest.mark.parametrize('failures, wrong', [
     ({'404': 3}, {}), ({'404': 2}, {'not 404': 1}), ({}, {'not 404': 3}), ({'404': 2, '503': 1}, {'503': 1})])

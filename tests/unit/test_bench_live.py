@@ -9,6 +9,8 @@ from bench.common import find_program
 from demo.replay import Reading
 from demo.tracefile import Read
 
+pytestmark = pytest.mark.tools
+
 READS = [Read(number * 0.5, '', f'o{number}', 10) for number in range(8)]
 
 

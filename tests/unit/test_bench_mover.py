@@ -3,6 +3,8 @@ import pytest
 from bench import mover
 from bench.common import Sample
 
+pytestmark = pytest.mark.tools
+
 UPSTREAM = {'upstream, 1': 13.0, 'upstream, 8': 16.0}
 
 

@@ -6,6 +6,8 @@ from bench.live import Result, System
 
 from demo.replay import Reading
 
+pytestmark = pytest.mark.tools
+
 TOLD = ('a line\nrecommended: 1.812 MiB, gdsf, prefetch on; in swiftahead-sidecar.conf,\nwith room:\n\n'
         '    [sidecar]\n    cache_size = 2 MiB\n'
         '    eviction = gdsf\n    admit = {}\n\n    [prefetcher]\n    learn = on\n\nbecause\n')

@@ -1,7 +1,10 @@
 """The reads that a plan's speed is measured with; the seconds are no test's."""
 from collections import Counter
 
+import pytest
 from bench import plan_speed
+
+pytestmark = pytest.mark.tools
 
 
 def test_clients_walk_along_sequences():

@@ -10,6 +10,8 @@ from bench.prediction import Line, Wanted
 from swiftahead.cli.accesslog import Read
 from swiftahead.predict.replay import Counts
 
+pytestmark = pytest.mark.tools
+
 READS = [Read(float(number), '0', '', '', f'o{number % 300}', 1000) for number in range(600)]
 
 

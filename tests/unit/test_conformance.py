@@ -11,6 +11,8 @@ from conformance.upstream import ConformanceError, fetch
 from conformance.warming import Warming
 from swift.common.swob import Request, Response
 
+pytestmark = pytest.mark.tools
+
 REPORT = """<testsuites><testsuite>
 <testcase classname="a.b.C" name="testOne" time="1"/>
 <testcase classname="a.b.C" name="testTwo"><failure message="x">y</failure></testcase>

@@ -6,6 +6,8 @@ from demo.outcome import Outcome, outcome, table, verdict
 from demo.replay import Reading, is_hit, source_address
 from demo.tracefile import Read, Step, TraceError, read_trace
 
+pytestmark = pytest.mark.tools
+
 
 @pytest.fixture
 def trace(tmp_path):

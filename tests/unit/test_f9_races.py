@@ -10,11 +10,11 @@ from hashlib import md5
 from pathlib import Path
 
 from helpers import NOW, spool
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from keepers import UNIT, make_keeper, name_of
 from swift.common.concurrency import Event, sleep, spawn
+from trying import tries
 
 from swiftahead.cache import Damaged, Store
 from swiftahead.cache.ledger import Ledger
@@ -275,7 +275,7 @@ class Races(RuleBasedStateMachine):
 
 def make_case(examples, steps):
     case = Races.TestCase
-    case.settings = settings(max_examples=examples, stateful_step_count=steps, deadline=None)
+    case.settings = tries(examples, stateful_step_count=steps)
     return case
 
 

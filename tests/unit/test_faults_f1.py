@@ -14,8 +14,9 @@ import pytest
 from faults import PATH, Journal, assert_sound, replay
 from filtered import Proxy, word
 from helpers import NAME
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from trying import tries
 
 from swiftahead.cache import Store, Unavailable
 from swiftahead.cache.entry import STAMP_OFFSET
@@ -110,7 +111,7 @@ def spoil(steps, hows):
     return [step for step in after if step is not None]
 
 
-@settings(max_examples=150, deadline=None)
+@tries(150)
 @given(data=st.data())
 def test_f1_after_a_power_cut_that_spoils_any_writes_in_any_manner(recorded, tmp_path_factory, data):
     store, journal = recorded

@@ -5,9 +5,10 @@ import pytest
 from faults import PATH, no_fd_left
 from filtered import Proxy, seen
 from helpers import NAME, NOW, FakeTokens, link, meta_for
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from swift.common.utils import close_if_possible
+from trying import tries
 
 from swiftahead.cache import Stamp, Store, Token
 from swiftahead.cache.entry import BLOCK, FIXED, JSON_OFFSET, PAGE, STAMP, STAMP_OFFSET, encode_meta
@@ -113,7 +114,7 @@ def test_f3_a_flip_in_each_class_of_bytes(cached, field):
     assert len(proxy.records(Forget)) == int(is_damage(expected))
 
 
-@settings(max_examples=200, deadline=None)
+@tries(200)
 @given(offset=st.one_of(st.integers(0, JSON_END), st.integers(0, TABLE + 47), st.integers(TABLE, TABLE + 47)),
        bit=st.integers(0, 7))
 def test_f3_a_flip_anywhere(cached, offset, bit):
@@ -122,7 +123,6 @@ def test_f3_a_flip_anywhere(cached, offset, bit):
     assert_served_right(proxy, answer_to_damage(offset))
 
 
-@settings(max_examples=100, deadline=None)
 @given(start=st.integers(0, TABLE), garbage=st.binary(min_size=1, max_size=5000))
 def test_f3_garbage_over_any_part(cached, start, garbage):
     proxy, path, data = cached

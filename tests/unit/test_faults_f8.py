@@ -6,7 +6,7 @@ import pytest
 from faults import PATH
 from filtered import Proxy, seen, word
 from helpers import NAME, NOW, FakeTokens, link, spool
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swiftahead.cache import Index, Stamp, Store, Token, entry
@@ -93,7 +93,6 @@ def test_f8_a_jump_between_fill_and_hit(make, clocks, freshness, jump):
         proxy.runtime.store().drop(proxy.runtime.store().naming.entry(NAME))
 
 
-@settings(max_examples=100, deadline=None)
 @given(steps=st.lists(st.tuples(st.sampled_from(TIMES), st.sampled_from(JUMPS)), min_size=1, max_size=8),
        freshness=st.sampled_from(['coherent', 'max-age']))
 def test_f8_jumps_between_hits(jumping, steps, freshness):

@@ -20,11 +20,12 @@ import mutants
 import pytest
 from freshness import LARGE, SMALL, Machine
 from helpers import NOW
-from hypothesis import Phase, settings
+from hypothesis import Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from links import LOST, REFUSED
 from pools import MAX_AGE, NODES, Pool
+from trying import tries
 from versions import Content
 
 PROXIES = st.sampled_from([0, 0, 1, 2])
@@ -106,11 +107,12 @@ def pool():
 
 def run(pool, mode='coherent', examples=100, steps=25):
     machine = type('Machine', (Freshness,), {'pool': pool, 'mode': mode})
-    run_state_machine_as_test(machine, settings=settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=True, database=None,
-        phases=[Phase.generate], report_multiple_bugs=False, print_blob=False))
+    run_state_machine_as_test(machine, settings=tries(
+        examples, stateful_step_count=steps, phases=[Phase.generate], report_multiple_bugs=False,
+        print_blob=False))
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize('mode', ['coherent', 'validate', 'max-age'])
 def test_no_hit_is_older_than_promised(pool, mode):
     run(pool, mode)

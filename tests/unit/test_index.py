@@ -7,9 +7,9 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from trying import tries
 
 from swiftahead.cache import Index
 from swiftahead.cache.holdings import Holdings
@@ -380,7 +380,7 @@ class AsTheModel(RuleBasedStateMachine):
 
 
 TestAsTheModel = AsTheModel.TestCase
-TestAsTheModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAsTheModel.settings = tries(60, stateful_step_count=40)
 
 
 # memory

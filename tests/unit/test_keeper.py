@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 from helpers import NOW, spool
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from keepers import BODY, UNIT, admit, cached, disk_bytes, entry_of, make_keeper, name_of, path_of
 from swift.common.concurrency import Event, GreenPool, tpool
+from trying import tries
 
 from swiftahead.cache import Store
 from swiftahead.cache.orders import ORDERS
@@ -594,5 +594,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert list(self.store.spool_files()) == []
 
 
-AnyOrder.TestCase.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = tries(15, stateful_step_count=40)
 test_any_order_of_operations_keeps_index_and_folder_one = AnyOrder.TestCase

@@ -3,7 +3,7 @@ import json
 
 import pytest
 from helpers import NAME, FakeCluster
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swiftahead.cache import Store
@@ -62,7 +62,6 @@ JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st
                     lambda inner: st.lists(inner) | st.dictionaries(st.just('name') | st.text(), inner))
 
 
-@settings(deadline=None)
 @given(JSON.map(lambda found: json.dumps(found).encode()) | st.binary())
 def test_whatever_it_is_only_names_come_out_of_it(text):
     try:

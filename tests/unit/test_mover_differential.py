@@ -3,10 +3,11 @@ the cluster is like and whichever request fails (R12 to R18)."""
 
 import pytest
 from helpers import NOW
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reconciling import DAY, POLICIES, Copy, World, ours, upstream
 from swift.common.utils import Timestamp
+from trying import tries
 
 from swiftahead.sidecar.mover import move, swiftqueue
 from swiftahead.sidecar.mover.move import Mover
@@ -24,13 +25,14 @@ WORLDS = st.builds(
 
 
 def compare(examples=300):
-    @settings(max_examples=examples, deadline=None, derandomize=True, database=None, report_multiple_bugs=False)
+    @tries(examples, report_multiple_bugs=False)
     @given(WORLDS)
     def same(world):
         assert ours(world) == upstream(world)
     same()
 
 
+@pytest.mark.hypothesis
 def test_every_change_is_upstreams():
     compare(1500)
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 from helpers import NOW
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
@@ -20,6 +20,7 @@ from swift.common.internal_client import UnexpectedResponse
 from swift.common.swob import Response
 from swift.common.utils import EventletRateLimiter, Timestamp, hash_path
 from swift.container import reconciler
+from trying import tries
 
 from swiftahead.sidecar.mover import swiftqueue, worker
 from swiftahead.sidecar.mover.swiftqueue import Part, SwiftQueue
@@ -155,7 +156,7 @@ def test_old_containers_go_from_a_real_account(cluster, make_part):
 PARTS = st.tuples(*(st.text(st.characters(codec='utf-8'), min_size=1, max_size=8) for _ in range(3)))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@tries(60)
 @given(st.lists(PARTS, min_size=1, max_size=30), st.sampled_from([1, 2, 3, 7, 100]))
 def test_each_object_is_exactly_one_processs(names, count):
     """R24: whatever its name is, and the same as upstream's."""

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 from helpers import NOW
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
@@ -22,6 +22,7 @@ from swift.common.ring import Ring
 from swift.common.utils import Timestamp, encode_timestamps
 from swift.container import reconciler
 from swift.container.backend import ContainerBroker
+from trying import tries
 
 from swiftahead.sidecar.mover.swiftqueue import Part, SwiftQueue
 from swiftahead.sidecar.mover.task import Task
@@ -81,7 +82,7 @@ TASKS = st.builds(Task, SEGMENTS, SEGMENTS, PART_NAMES, st.integers(0, 40),
                   st.sampled_from(['PUT', 'DELETE']))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@tries(150)
 @given(TASKS)
 def test_a_row_is_taken_apart_as_upstream_does(task):
     """R2, R3: whatever the names are."""

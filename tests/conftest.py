@@ -1,0 +1,9 @@
+"""How much Hypothesis tries: the same few cases in each run, many new ones with ``--hypothesis-profile soak``."""
+from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+settings.register_profile('quick', deadline=None, derandomize=True, database=None, max_examples=100)
+# what has failed once is tried first the next time
+settings.register_profile('soak', deadline=None, derandomize=False, max_examples=2000, print_blob=True,
+                          database=DirectoryBasedExampleDatabase('.hypothesis/examples'))
+settings.load_profile('quick')
