@@ -8,7 +8,6 @@ for the local queue. With KILL_LOG in its environment it writes each point that 
 import os
 import runpy
 import signal
-import subprocess
 import sys
 from collections import Counter
 from functools import wraps
@@ -24,22 +23,12 @@ QUEUE_METHODS = ('lease', 'done', 'retry', 'dead')
 
 def run(lab, program: str, at: str = '', log: Path | None = None) -> int:
     """One pass of a program, killed at a point. :returns: its exit code, -9 where it was killed"""
-    try:
-        return _start(lab, program, at, log).wait(SECONDS)
-    finally:
-        # also what the first of its processes has left
-        lab.stop(program, signal.SIGKILL)
+    return _end(lab, [program], [_start(lab, program, at, log)])[0]
 
 
 def run_together(lab, *programs: str) -> list[int]:
     """One pass of each, at once. :returns: their exit codes"""
-    started = [_start(lab, program) for program in programs]
-    try:
-        return [one.wait(SECONDS) for one in started]
-    finally:
-        for program, one in zip(programs, started, strict=True):
-            lab.stop(program, signal.SIGKILL)
-            one.wait()
+    return _end(lab, programs, [_start(lab, program) for program in programs])
 
 
 def run_beside(lab, program: str, at: str, log: Path) -> list[int]:
@@ -48,24 +37,40 @@ def run_beside(lab, program: str, at: str, log: Path) -> list[int]:
     :returns: their exit codes
     """
     started = [_start(lab, program, at, log)]
-    try:
-        if not process.wait_until(lambda: log.exists() and 'PUT object 1\n' in log.read_text(), SECONDS):
-            raise AssertionError(f'{program} moves nothing')
+    if process.wait_until(lambda: log.exists() and 'PUT object 1\n' in log.read_text(), SECONDS):
         started.append(_start(lab, program))
-        return [one.wait(SECONDS) for one in started]
-    finally:
-        lab.stop(program, signal.SIGKILL)
-        for one in started:
-            one.wait()
+    codes = _end(lab, [program], started)
+    assert len(codes) == 2, f'{program} moves nothing'
+    return codes
 
 
 def _start(lab, program, at='', log=None):
-    marks = {process.MARK: str(lab.folder), process.NAME: program, process.LOG: str(lab.log(program))}
-    environ = {**os.environ, **marks, 'KILL_AT': at, 'KILL_LOG': str(log or ''), 'PYTHONUNBUFFERED': '1'}
+    """:returns: its pid"""
     script = {'sidecar': 'swiftahead-sidecar'}.get(program, f'swift-{program}')
     command = [sys.executable, __file__, str(lab.layout.bin / script), str(lab.conf_path(program)), 'once']
-    with open(lab.log(program), 'ab') as output:
-        return subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
+    # not at the top: the program has this file too
+    from pytest import MonkeyPatch
+    with MonkeyPatch.context() as patch:
+        patch.setenv('KILL_AT', at)
+        patch.setenv('KILL_LOG', str(log or ''))
+        return process.spawn(lab.folder, program, command, lab.log(program))
+
+
+def _end(lab, programs, pids):
+    """Wait for all of them. :returns: their exit codes"""
+    codes: dict[int, int] = {}
+
+    def have_ended():
+        codes.update({pid: code for pid in pids if (code := process.exit_code(pid)) is not None})
+        return len(codes) == len(pids)
+
+    try:
+        assert process.wait_until(have_ended, SECONDS), f'{programs} not done within {SECONDS:g} s'
+        return [codes[pid] for pid in pids]
+    finally:
+        # also what the first of their processes have left
+        for program in programs:
+            lab.stop(program, signal.SIGKILL)
 
 
 class Points:
@@ -142,6 +147,4 @@ def main(script: str) -> None:
 
 
 if __name__ == '__main__':
-    # the folder of this file holds modules of tests, none of which the program is to find
-    sys.path.pop(0)
     main(sys.argv[1])
