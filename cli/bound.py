@@ -6,7 +6,7 @@ costs, and the cache's whole room be paid for: whatever the prices, no choice of
 worth more than that profit and that room together (Lagrange; with one price for all times it is PFOO-L of Berger,
 Beckmann and Harchol-Balter, 2018). The prices are raised where too much is bought and lowered elsewhere.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, repeat
 from typing import NamedTuple
@@ -34,16 +34,20 @@ class Bound:
     byte_hit_ratio: float
 
 
-def bound(reads: Sequence[Read], cache_bytes: int, again: bool = False, most: int | None = None) -> Bound:
+def bound(reads: Sequence[Read], room: float, again: bool = False, most: int | None = None,
+          disk_bytes: Callable[[int], int] = int) -> Bound:
     """
+    :param room: bytes that the cache has
     :param again: another pass of the same reads came before, so that what that one read may still be there
     :param most: bytes of an object that is kept at all
+    :param disk_bytes: an object's bytes -> those that it takes of the room
     """
-    limit = cache_bytes if most is None else min(cache_bytes, most)
-    found = [stretch for stretch in stretches(reads, again) if stretch.bytes <= limit]
+    found = [stretch for stretch in stretches(reads, again)
+             if disk_bytes(stretch.bytes) <= room and (most is None or stretch.bytes <= most)]
     everything = sum(read.bytes for read in reads)
-    hits = _most(found, cache_bytes, len(reads))
-    hit_bytes = _most([stretch._replace(worth=stretch.bytes) for stretch in found], cache_bytes, len(reads))
+    hits, hit_bytes = (
+        _most([Stretch(begin, end, disk_bytes(size), size if by_bytes else 1) for begin, end, size, _ in found],
+              room, len(reads)) for by_bytes in (False, True))
     return Bound(hits / len(reads), hit_bytes / everything if everything else 0.0)
 
 
@@ -61,7 +65,7 @@ def stretches(reads: Sequence[Read], again: bool) -> list[Stretch]:
     return found
 
 
-def _most(found: list[Stretch], room: int, moments: int) -> float:
+def _most(found: list[Stretch], room: float, moments: int) -> float:
     """At most what the stretches that fit are worth."""
     best = float(sum(stretch.worth for stretch in found))
     price = _price(found, room * moments)
@@ -81,8 +85,7 @@ def _most(found: list[Stretch], room: int, moments: int) -> float:
 def _price(found, room):
     """The one at which the best stretches take all the room, or all are bought; 0 where none takes any."""
     taken, price = 0, 0.0
-    # what takes no room has no worth by its bytes either
-    costs = [((end - begin) * size, worth) for begin, end, size, worth in found if size]
+    costs = [((end - begin) * size, worth) for begin, end, size, worth in found if size and worth]
     for cost, worth in sorted(costs, key=lambda pair: pair[0] / pair[1]):
         taken += cost
         price = worth / cost

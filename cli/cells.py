@@ -3,20 +3,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ..cache.entry import expected_disk_bytes
 from ..cache.policies import ADMISSIONS, EVICTIONS
 from ..predict import Ahead, Learner
 from ..predict.replay import ANY, Counts, Replay, Request, Settings
 from .accesslog import Read
 from .bound import Bound, bound
 from .listing import Key
+from .room import HIGH, LOW, disk_bytes, high_bytes
 from .sample import EXACT, Off, Part, PartLearner, estimate, parts_of
 from .traces import Trace
 
 # requests between two calls of `tell`
 STEP = 20_000
-# at what is cached, in each pass
-LOOKS = 20
 # of a GET on disks and a network that are not busy
 BACKEND_SECONDS = 0.02
 BACKEND_BYTES_PER_SECOND = 100e6
@@ -24,10 +22,14 @@ BACKEND_BYTES_PER_SECOND = 100e6
 
 @dataclass(frozen=True)
 class Cell:
-    """
+    """What one setting reached.
+
+    :param cache_bytes: its `cache_size`
     :param number: of the pass, from 1
     :param bound: what no setting without prefetching can pass
     :param off: by how much it may be off, where it comes from a sample
+    :param admit: which misses are kept
+    :param neighbours: whether names were fetched ahead that nobody had read
     """
     trace: str
     cache_bytes: int
@@ -37,6 +39,8 @@ class Cell:
     counts: Counts
     bound: Bound
     off: Off = EXACT
+    admit: str = 'all'
+    neighbours: bool = False
 
     @property
     def object_hit_ratio(self) -> float:
@@ -57,27 +61,30 @@ class Cell:
         return self.counts.wasted_bytes / self.counts.prefetched_bytes if self.counts.prefetched_bytes else 0.0
 
     @property
-    def vain_ratio(self) -> float:
-        """Objects prefetched in vain for each read. Those that were late were read, and made no other GET."""
-        return (self.counts.prefetched - self.counts.used - self.counts.late) / self.counts.requests
+    def gets_ratio(self) -> float:
+        """GETs that the backend has to answer, for each read; above 1 where more is prefetched than hit."""
+        return self.counts.backend_gets / self.counts.requests
 
     @property
-    def saved_ratio(self) -> float:
-        """GETs that the backend is spared, for each read; below 0 where more are prefetched than hit."""
-        return 1 - self.counts.backend_gets / self.counts.requests
+    def late_hit_ratio(self) -> float:
+        """Of the second half of the reads."""
+        late = self.counts.requests - self.counts.requests // 2
+        # estimates of the two may not fit each other
+        return min(1.0, max(0, self.counts.hits - self.counts.early_hits) / late)
 
     def row(self) -> dict:
         return {'trace': self.trace, 'cache_bytes': self.cache_bytes, 'eviction': self.eviction,
                 'prefetch': self.prefetch, 'pass': self.number, 'requests': self.counts.requests,
                 'object_hit_ratio': self.object_hit_ratio, 'byte_hit_ratio': self.byte_hit_ratio,
                 'precision': self.precision, 'wasted_bytes_ratio': self.wasted_bytes_ratio,
-                'late': self.counts.late}
+                'late': self.counts.late, 'backend_gets': self.counts.backend_gets}
 
 
 @dataclass(frozen=True)
 class Question:
     """What is to be tried.
 
+    :param cache_bytes: sizes, as in the conf file
     :param most: reads that are learned from at most
     :param listing: names that exist, read or not; None: nothing is known of them
     :param max_object_size: bytes of an object that is kept, at most
@@ -100,7 +107,7 @@ def cells(trace: Trace, question: Question, tell: Callable[[str], object]) -> It
         place = f'{trace.name}: cache {number} of {len(question.cache_bytes)}: '
         tell(f'{place}the bound')
         # from the second pass on they are all the same
-        bounds = [bound(trace.reads, size, again, question.max_object_size)
+        bounds = [bound(trace.reads, high_bytes(size), again, question.max_object_size, disk_bytes)
                   for again in (False, True)[:question.passes]]
         for eviction in question.evictions:
             run = Run(trace.reads, question, size, eviction, partial(_tell, tell, f'{place}{eviction}'))
@@ -108,19 +115,22 @@ def cells(trace: Trace, question: Question, tell: Callable[[str], object]) -> It
             learned = run.learned(plain, parts)
             for prefetch, passes in ((False, [(counts, EXACT) for counts in plain]), (True, learned)):
                 for index, (counts, off) in enumerate(passes):
-                    yield Cell(trace.name, size, eviction, prefetch, index + 1, counts, bounds[min(index, 1)], off)
+                    yield Cell(trace.name, size, eviction, prefetch, index + 1, counts, bounds[min(index, 1)], off,
+                               question.admit, prefetch and question.listing is not None)
 
 
-def otherwise(trace: Trace, question: Question, cell: Cell, tell: Callable[[str], object]) -> list[Cell]:
-    """What becomes of a cell by another question: its last pass without prefetching, and with it where it is."""
+def otherwise(trace: Trace, question: Question, cell: Cell, tell: Callable[[str], object], **changes) -> Cell:
+    """The last pass of a cell, with other values of its fields `eviction`, `prefetch`, `admit`, `cache_bytes` or
+    `neighbours`."""
+    cell = replace(cell, **changes)
+    question = replace(question, admit=cell.admit, listing=question.listing if cell.neighbours else None)
     run = Run(trace.reads, question, cell.cache_bytes, cell.eviction,
               partial(_tell, tell, f'{trace.name}: {cell.eviction}, once more'))
     plain = run(None, '')
-    found = [replace(cell, prefetch=False, counts=plain[-1], off=EXACT)]
-    if cell.prefetch:
-        counts, off = run.learned(plain, _parts(trace, question))[-1]
-        found.append(replace(cell, counts=counts, off=off))
-    return found
+    if not cell.prefetch:
+        return replace(cell, counts=plain[-1], off=EXACT)
+    counts, off = run.learned(plain, _parts(trace, question))[-1]
+    return replace(cell, counts=counts, off=off)
 
 
 def _parts(trace, question):
@@ -154,23 +164,9 @@ class Run:
         question = self._question
         settings = Settings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission,
                             max_object_size=question.max_object_size, fetch_whole=question.fetch_whole,
-                            disk_bytes=expected_disk_bytes)
+                            disk_bytes=disk_bytes, high=HIGH, low=LOW)
         replay = Replay(settings, question.listing if learner else None)
-        found = []
-        for number in range(question.passes):
-            disk: list[int] = []
-            found.append(replay.run(self._watched(replay, disk, self._told(number, what))))
-            found[-1].disk_bytes = max(*disk, replay.disk_bytes)
-        return found
-
-    def _watched(self, replay, disk, asked):
-        """Notes now and then what is cached: where a large object comes, many small ones go, which take much more
-        on disk."""
-        step = -(-len(self._reads) // LOOKS)
-        for index, request in enumerate(asked):
-            if index % step == 0:
-                disk.append(replay.disk_bytes)
-            yield request
+        return [replay.run(self._watched(replay, number, what)) for number in range(question.passes)]
 
     def learned(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, Off]]:
         """Of each pass with prefetching, from parts of the reads where there are any."""
@@ -179,11 +175,14 @@ class Run:
         found = [self(partial(_learner_of, part)) for part in parts]
         return [estimate(counts, of_parts, parts) for counts, *of_parts in zip(plain, *found, strict=True)]
 
-    def _told(self, number, what):
+    def _watched(self, replay, number, what):
+        """The requests of a pass: tells how far it is, and notes how many of the first half were hits."""
         count = len(self._reads)
         for index, request in enumerate(requests(self._reads, number)):
             if index % STEP == 0:
                 self._tell(f'{what}, {100 * index // count} %')
+            if index == count // 2:
+                replay.counts.early_hits = replay.counts.hits
             yield request
 
 

@@ -5,14 +5,16 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from ..conf.casts import size
 from . import conflines, plot
-from .advice import Advice, advise, improved
+from .advice import Advice, advise, best_of, of_last_pass, recommended_size
 from .cells import EVICTIONS, Cell, Question, cells, learned_from, otherwise
-from .conflines import DEFAULTS
+from .conflines import DEFAULTS, room_for, rounded
 from .listing import Listing, sizes
+from .room import disk_bytes, high_bytes
 from .shown import KEY, in_units, table
 from .traces import COLUMNS, STDIN, LogError, Trace, read_all
 
@@ -29,12 +31,12 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Size:
-    """As it was given: percent of the footprint, or bytes."""
+    """As it was given: percent of the cache_size that has room for all objects, or bytes."""
     percent: float | None
     bytes: int
 
     def of(self, whole: int) -> int:
-        return self.bytes if self.percent is None else int(whole * self.percent / 100)
+        return self.bytes if self.percent is None else rounded(whole * self.percent / 100)
 
 
 def add_parser(commands) -> None:
@@ -44,7 +46,7 @@ def add_parser(commands) -> None:
                     f'{COLUMNS}, and shows what caches of several sizes would have answered.')
     plan.add_argument('logs', nargs='+', metavar='LOG', help='a file, gzipped or not; -: standard input')
     plan.add_argument('--cache-size', action='append', type=_size, metavar='SIZE',
-                      help='10%%, of the bytes of all objects, or 50GiB; repeatable (default: '
+                      help='10%%, of a cache with room for all objects, or 50GiB; repeatable (default: '
                            f'{", ".join(SIZES).replace("%", "%%")})')
     plan.add_argument('--eviction', action='append', choices=tuple(EVICTIONS), help='repeatable (default: all)')
     plan.add_argument('--max-object-size', type=_bytes, metavar='SIZE',
@@ -124,8 +126,11 @@ def run(args) -> int:
 
 @dataclass(frozen=True)
 class Answer:
+    """
+    :param whole: the cache_size that has room for all objects
+    """
     trace: Trace
-    footprint: int
+    whole: int
     question: Question
     cells: list[Cell]
     advice: Advice
@@ -133,27 +138,44 @@ class Answer:
 
 
 def _answer(args, trace, listing, tell) -> Answer:
-    whole = sum(sizes(trace.reads).values())
+    whole = room_for(sum(map(disk_bytes, sizes(trace.reads).values())))
     wanted = sorted({given.of(whole) for given in args.cache_size or map(_size, SIZES)})
     question = Question(wanted, list(dict.fromkeys(args.eviction or EVICTIONS)), args.passes, args.sample, listing,
                         _max_object_size(args.max_object_size, trace), args.fetch_whole)
     found = list(cells(trace, question, tell))
     notes = [*trace.notes, *_not_kept(trace, question), *_error(trace, question, found)]
-    advice = advise(found)
-    if advice.cell is not None:
-        advice = _improved(advice, advice.cell, trace, question, tell)
-    return Answer(trace, whole, question, found, advice, notes)
+    return Answer(trace, whole, question, found, _advice(trace, question, whole, found, tell), notes)
 
 
-def _improved(advice, cell, trace, question, tell) -> Advice:
-    """The same, with what is tried of the recommended size and eviction alone."""
-    if question.listing is not None and not cell.prefetch:
-        question = replace(question, listing=None)
-        advice = improved(advice, otherwise(trace, question, replace(cell, prefetch=True), tell),
-                          'prefetching without neighbours, of which too many would be fetched in vain',
-                          neighbours=False)
-    second = otherwise(trace, replace(question, admit='second_hit'), advice.cell or cell, tell)
-    return improved(advice, second, 'keeping nothing before its second read', admit='second_hit')
+def _advice(trace, question, whole, found, tell) -> Advice:
+    found = of_last_pass(found)
+    bytes_ = recommended_size(found)
+    if bytes_ is None:
+        return advise(found, None, None)
+    tried = [cell for cell in found if cell.cache_bytes == bytes_]
+    tell_more = partial(otherwise, trace, question, tell=tell)
+    for make in (_without_neighbours, _second_hit):
+        tried += [tell_more(cell, **changes) for cell, changes in make(question, tried)]
+    chosen = best_of(tried)
+    if bytes_ > whole:
+        # the rest would stay empty
+        chosen = tell_more(chosen, cache_bytes=whole)
+    return advise([*(cell for cell in found if cell.cache_bytes != bytes_), *tried], chosen, bytes_)
+
+
+def _without_neighbours(question, tried):
+    """Where their names are told, but too many may be fetched in vain."""
+    if question.listing is not None:
+        eviction = best_of(tried).eviction
+        yield next(cell for cell in tried if cell.prefetch and cell.eviction == eviction), {'neighbours': False}
+
+
+def _second_hit(question, tried):
+    """Each setting without prefetching, and the best one: nothing is kept before its second read."""
+    best = best_of(tried)
+    for cell in tried:
+        if not cell.prefetch or cell == best:
+            yield cell, {'admit': 'second_hit'}
 
 
 def _max_object_size(given, trace):
@@ -171,8 +193,8 @@ def _not_kept(trace, question) -> Iterator[str]:
     if large:
         yield (f'{trace.name}: {_counted(large, "read")} of {reads:,} are of objects above max_object_size, '
                f'{in_units(question.max_object_size)}, and never hits')
-    most = max(question.cache_bytes)
-    larger = sum(most < read.bytes <= question.max_object_size for read in trace.reads)
+    most = high_bytes(max(question.cache_bytes))
+    larger = sum(disk_bytes(read.bytes) > most and read.bytes <= question.max_object_size for read in trace.reads)
     if larger:
         yield (f'{trace.name}: {_counted(larger, "read")} of {reads:,} are of objects that none of these caches '
                f'has room for, and never hits; --cache-size tries others')
@@ -218,13 +240,15 @@ def _print(answer, stream, with_table):
     trace, known = answer.trace, sizes(answer.trace.reads)
     clients = len({read.client for read in trace.reads})
     lines = _wrapped(f'{trace.name}: {_counted(len(trace.reads), "read")} of {_counted(len(known), "object")} '
-                     f'by {_counted(clients, "client")}, {in_units(answer.footprint)} altogether', '')
+                     f'by {_counted(clients, "client")}, {in_units(sum(known.values()))} altogether, for which a '
+                     f'cache_size of {in_units(answer.whole)} has room', '')
     for note in answer.notes:
         lines += _wrapped(note, '  ')
     if with_table:
-        lines += ['', *table(answer.cells, answer.footprint), '', *KEY, '']
-    lines += [*conflines.lines(answer.advice, answer.question, answer.footprint),
-              *_wrapped(f'because {answer.advice.reason}', '')]
+        lines += ['', *table(answer.cells, answer.whole), '', *KEY, '']
+    lines += [*conflines.lines(answer.advice, answer.question), *_wrapped(f'because {answer.advice.reason}', '')]
+    for warning in answer.advice.warnings:
+        lines += ['', *_wrapped(warning, '')]
     print('\n'.join(lines), file=stream)
 
 

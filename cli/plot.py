@@ -69,7 +69,7 @@ def _panel(axes, cells, ratio):
     axes.set_xticks(sizes, [in_units(size) for size in sizes], rotation=45, ha='right',
                     fontsize='small')
     axes.set_xticks([], minor=True)
-    axes.set(xlabel='cache size (bytes of objects)', ylabel=PANELS[ratio], ylim=(0, 1.02))
+    axes.set(xlabel='cache_size', ylabel=PANELS[ratio], ylim=(0, 1.02))
     axes.yaxis.set_major_formatter('{x:.0%}')
     axes.grid(alpha=0.3)
 

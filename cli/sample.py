@@ -91,6 +91,4 @@ def _scaled(plain, counts, share):
     # no more than all can be hit
     values['hits'] = min(values['hits'], plain.requests)
     values['hit_bytes'] = min(values['hit_bytes'], plain.bytes)
-    # and what is cached is no sum over the reads
-    values['disk_bytes'] = counts.disk_bytes
     return Counts(**values)

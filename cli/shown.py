@@ -23,7 +23,7 @@ def table(cells: list[Cell], footprint: int) -> Iterator[str]:
         rows.append((in_units(cell.cache_bytes), share, str(cell.number), cell.eviction,
                      'on' if cell.prefetch else 'off', percent(cell.object_hit_ratio),
                      percent(cell.byte_hit_ratio), percent(cell.precision),
-                     in_units(cell.counts.wasted_bytes), f'{cell.counts.late:,}', percent(cell.saved_ratio)))
+                     in_units(cell.counts.wasted_bytes), f'{cell.counts.late:,}', percent(1 - cell.gets_ratio)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield '  '.join(text.rjust(width) for text, width in zip(row, widths, strict=True)).rstrip()

@@ -5,15 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cachetools import Cache
-
-from .idle import IDLE_SECONDS, LOOKED_AT, idle_for
+from .idle import IDLE_SECONDS, idle_for
 from .learner import Learner, ObjectKey, Prediction, Read
+from .room import ANY, Limits, Room
 from .schedule import Schedule
 from .worth import Worth, WorthInBytes
-
-# objects of any size
-ANY = 2**63
 
 
 class Request(NamedTuple):
@@ -30,6 +26,7 @@ class Request(NamedTuple):
 @dataclass(frozen=True)
 class Settings:
     """
+    :param cache_bytes: that all entries may take on disk
     :param eviction: makes a cachetools cache of maxsize and getsizeof, that is told what to `expect`, and lets one
         `take` what goes first, and then `let_go` or `put_back`
     :param learner: makes a learner, of `names` where there is a listing; None: nothing is prefetched
@@ -38,7 +35,8 @@ class Settings:
     :param admission: makes what tells, asked at each read, whether a miss is kept; None: each is
     :param max_object_size: bytes of an object that is kept or prefetched, at most
     :param fetch_whole: bytes of an object that is fetched whole when a part of it is read and it is not there
-    :param disk_bytes: an object's bytes -> what it takes on disk; counted, and no bound
+    :param disk_bytes: an object's bytes -> what its entry takes on disk
+    :param high, low: percent of `cache_bytes` at which eviction begins and ends
     """
     cache_bytes: int
     eviction: Callable[..., Any]
@@ -49,6 +47,12 @@ class Settings:
     max_object_size: int = ANY
     fetch_whole: int = ANY
     disk_bytes: Callable[[int], int] = int
+    high: float = 100.0
+    low: float = 100.0
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.cache_bytes, self.high, self.low, self.max_object_size)
 
 
 @dataclass
@@ -57,7 +61,7 @@ class Counts:
 
     :param used: prefetched, and read in this run when it was there
     :param late: prefetched, and read while it was on its way: neither a hit nor another GET
-    :param disk_bytes: of what was cached, at most; left to who needs it
+    :param early_hits: among the first half of the reads; whoever makes the requests counts them
     """
     requests: int = 0
     hits: int = 0
@@ -69,7 +73,7 @@ class Counts:
     prefetched_bytes: int = 0
     useful_bytes: int = 0
     backend_gets: int = 0
-    disk_bytes: int = 0
+    early_hits: int = 0
 
     @property
     def wasted_bytes(self) -> int:
@@ -107,8 +111,8 @@ class Replay:
 
     def __init__(self, settings: Settings, listing: dict[tuple[str, str, str], int] | None = None):
         self._settings = settings
-        self._cache = settings.eviction(settings.cache_bytes, getsizeof=lambda size: size)
-        self._most = min(settings.cache_bytes, settings.max_object_size)
+        self._room = Room(settings.eviction, settings.limits, settings.disk_bytes)
+        self.counts = Counts()
         self._learner = _make(settings.learner, listing)
         self._schedule = Schedule()
         self._worth = Worth()
@@ -118,7 +122,6 @@ class Replay:
         self._coming: dict[tuple, Counts] = {}
         # with the seconds for which what goes for it must not have been read
         self._ends: list[tuple[float, tuple, float]] = []
-        self._used_at: dict[tuple, float] = {}
         self._admits = settings.admission() if settings.admission else None
         # prefetched and not read yet -> where it was counted
         self._unused: dict[tuple, Counts] = {}
@@ -127,7 +130,7 @@ class Replay:
 
     def run(self, requests: Iterable[Request]) -> Counts:
         """Requests in the order of time; the clock goes on from run to run."""
-        counts = Counts()
+        counts = self.counts = Counts()
         # of what an earlier run prefetched, only that run would have had the use
         self._unused.clear()
         for request in requests:
@@ -138,23 +141,16 @@ class Replay:
                 self._learn(self._learner, request)
         return counts
 
-    @property
-    def disk_bytes(self) -> int:
-        """Of all that is cached; to look at it is no read."""
-        return sum(self._settings.disk_bytes(Cache.__getitem__(self._cache, key)) for key in self._cache)
-
     def _read(self, request, counts):
         key, size = request[2:5], request.bytes
         counts.requests += 1
         counts.bytes += size
         self._sizes[key] = size
-        self._used_at[key] = request.at
         is_kept = self._admits is None or self._admits(key)
-        # a lookup that counts for the eviction
-        there = self._cache.get(key)
+        there = self._room.read(key, request.at)
         if there is not None and there != size and not request.part:
             # it was replaced
-            del self._cache[key]
+            self._room.remove(key)
             there = None
         if there is not None:
             self._worth.read(key[0], key[1:], True)
@@ -177,12 +173,12 @@ class Replay:
                 self._store(key, size)
 
     def _fetch_whole(self, request, counts):
-        account, key = request.account, request[2:5]
-        if (request.bytes <= min(self._settings.fetch_whole, self._most) and self._wholes.allows(account)
-                and self._makes_room(request.bytes, request.at - IDLE_SECONDS)):
+        room, size, account, key = self._room, request.bytes, request.account, request[2:5]
+        if (size <= self._settings.fetch_whole and room.may_keep(size) and self._wholes.allows(account)
+                and room.makes(size, request.at - IDLE_SECONDS)):
             counts.backend_gets += 1
-            self._store(key, request.bytes)
-            self._unused_wholes[key] = taken = self._settings.disk_bytes(request.bytes)
+            self._store(key, size)
+            self._unused_wholes[key] = taken = self._settings.disk_bytes(size)
             self._wholes.ended(account, 0, taken)
 
     def _use(self, key, size):
@@ -197,8 +193,7 @@ class Replay:
     def _store(self, key, size):
         self._unused.pop(key, None)
         self._unused_wholes.pop(key, None)
-        if size <= self._most:
-            self._cache[key] = size
+        self._room.add(key, size)
 
     # prefetching
 
@@ -207,14 +202,14 @@ class Replay:
                     request.bytes)
         self._schedule.cancel(read.account, read.key)
         for prediction in learner.observe(read):
-            self._cache.expect((prediction.account, *prediction.key))
+            self._room.expect((prediction.account, *prediction.key))
             if self._is_wanted(prediction) and self._worth.allows(read.account):
                 self._schedule.add(prediction, request.at)
 
     def _is_wanted(self, prediction: Prediction):
         key = (prediction.account, *prediction.key)
         size = self._sizes.get(key)
-        return (size is not None and size <= self._most and key not in self._cache
+        return (size is not None and self._room.may_keep(size) and key not in self._room
                 and key not in self._coming)
 
     def _advance(self, now, counts):
@@ -240,7 +235,7 @@ class Replay:
             if not self._is_wanted(prediction):
                 continue
             key, idle = (prediction.account, *prediction.key), idle_for(prediction, now) or IDLE_SECONDS
-            if not self._makes_room(1, now - idle, False):
+            if not self._room.is_any_idle(now - idle):
                 continue
             self._worth.fetched(prediction.account, prediction.key)
             counts.prefetched += 1
@@ -255,28 +250,10 @@ class Replay:
         size = self._sizes[key]
         self._schedule.fetched(self._settings.fetch_seconds(size), size)
         # None: it was late, and is there already
-        if by is not None and self._makes_room(size, now - idle):
+        if by is not None and self._room.makes(size, now - idle):
             self._store(key, size)
-            self._used_at[key] = now
+            self._room.used(key, now)
             self._unused[key] = by
-
-    def _makes_room(self, size, before, evict=True):
-        """Whether there is room, or what nobody read after that time makes some; then that goes, if it is to."""
-        cache, kept = self._cache, []
-        lacking = cache.currsize + size - cache.maxsize
-        while lacking > 0 and cache and len(kept) < LOOKED_AT:
-            item = cache.take()
-            if self._used_at[item[0]] > before:
-                kept.append(item)
-            elif evict:
-                lacking -= item[1]
-                cache.let_go(item)
-            else:
-                lacking = 0
-                kept.append(item)
-        for item in reversed(kept):
-            cache.put_back(item)
-        return lacking <= 0
 
 
 def replay(requests: Iterable[Request], settings: Settings,

@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import partial
 from hashlib import md5
 from pathlib import Path
 
@@ -28,19 +27,14 @@ from swiftahead.cache.orders import ORDERS
 from swiftahead.cache.policies import ADMISSIONS, EVICTIONS
 from swiftahead.cli.accesslog import Read
 from swiftahead.cli.cells import requests
-from swiftahead.cli.conflines import KEPT
+from swiftahead.cli.room import HIGH, LOW
 from swiftahead.cli.traces import read_all
 from swiftahead.conf.naming import ObjectName
 from swiftahead.predict.replay import Request, Settings, replay
 from swiftahead.sidecar.evictor import Limits, Tools
 from swiftahead.sidecar.keeper import Keeper
 
-# in points of the object hit ratio
-MOST = 1.0
-NOTES = (
-    'The cache size is percent of what all objects take on disk. The second column of the keeper has the default '
-    'water marks, 95 and 90 percent, and the cache_size that plan recommends for that, with the marks in mind.',
-)
+NOTES = ('The cache size is percent of what all objects take on disk; water marks are the defaults.',)
 
 
 def arguments(argv=None):
@@ -112,17 +106,14 @@ def kept_hits(reads: Sequence[Request], limits: Limits, folder: Path) -> int:
 
 
 def planned_hits(reads: Sequence[Request], limits: Limits) -> int:
-    """Hits of plan's replay, of entries as large as they are on disk."""
-    return replay(on_disk(reads), settings(limits)).hits
+    """Hits of plan's replay."""
+    return replay(reads, settings(limits)).hits
 
 
 def settings(limits: Limits) -> Settings:
     return Settings(limits.size, EVICTIONS[limits.eviction], None, lambda size: 0.0,
-                    admission=ADMISSIONS[limits.admit])
-
-
-def on_disk(reads: Sequence[Request]) -> list[Request]:
-    return [read._replace(bytes=expected_disk_bytes(read.bytes)) for read in reads]
+                    admission=ADMISSIONS[limits.admit], disk_bytes=expected_disk_bytes,
+                    high=limits.high, low=limits.low)
 
 
 def footprint(reads: Sequence[Read] | Sequence[Request]) -> int:
@@ -131,17 +122,15 @@ def footprint(reads: Sequence[Read] | Sequence[Request]) -> int:
 
 
 def rows(reads: Sequence[Request], size: int, admit: str) -> Iterator[tuple]:
-    whole = partial(Limits, size, 100, 100, 0, admit=admit)
-    marks = partial(Limits, int(size / KEPT), 95, 90, 0, admit=admit)
     for eviction in ORDERS:
-        planned = planned_hits(reads, whole(eviction=eviction)) / len(reads) * 100
-        kept = []
-        for make in (whole, marks):
-            with tempfile.TemporaryDirectory(prefix='swiftahead-') as folder:
-                kept.append(kept_hits(reads, make(eviction=eviction), Path(folder) / 'cache') / len(reads) * 100)
-        common.say(f'  {eviction}, {admit}: {planned:.2f} {kept[0]:.2f} {kept[1]:.2f}')
-        yield eviction, admit, planned, *(cell for one in kept for cell in (
-            one, common.judged(abs(one - planned), most=MOST)))
+        limits = Limits(size, HIGH, LOW, 0, eviction, admit)
+        planned = planned_hits(reads, limits)
+        with tempfile.TemporaryDirectory(prefix='swiftahead-') as folder:
+            kept = kept_hits(reads, limits, Path(folder) / 'cache')
+        common.say(f'  {eviction}, {admit}: {planned} {kept}')
+        off = abs(kept - planned)
+        yield (eviction, admit, planned / len(reads) * 100, kept / len(reads) * 100, off,
+               common.judged(off, most=0))
 
 
 def main(argv=None) -> None:
@@ -152,7 +141,7 @@ def main(argv=None) -> None:
     reads = [request for number in range(args.passes) for request in requests(scaled, number)]
     size = int(footprint(scaled) * args.cache_size / 100)
     table = Table(f'{len(reads):,} reads of {Path(args.trace).name}, {size:,} bytes: hits in percent',
-                  ('eviction', 'admit', 'plan', 'keeper', 'points off', 'with water marks', 'points off'),
+                  ('eviction', 'admit', 'plan', 'keeper', 'hits off', 'wanted'),
                   [row for admit in ADMISSIONS for row in rows(reads, size, admit)])
     args.trace = Path(args.trace).name
     common.show(args, facts, [table], notes=NOTES)

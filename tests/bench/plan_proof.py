@@ -25,15 +25,14 @@ from bench.live import Result, Runs, System, Work, figures
 from demo import systems, tracefile
 from demo.main import folders_with_xattrs
 from swiftahead.cache.policies import EVICTIONS
-from swiftahead.cli.shown import in_units
 from swiftahead.conf.casts import size
 
 # share of the reads, and of the mean, within which one setting is as good as another
 HITS_WITHIN, MEAN_WITHIN = 0.02, 1.1
 AT_ONCE = 3
 FIGURES = ('hits', 'mean', 'p95')
-# of the table a row's size, and then as a conf file has it, whatever the indent
-RECOMMENDED = re.compile(r'^recommended: (.+?), (?:.|\n)*?cache_size = (.+)\s+eviction = (\w+)\s+admit = (\w+)\s+'
+# whatever the indent
+RECOMMENDED = re.compile(r'^recommended: (?:.|\n)*?cache_size = (.+)\s+eviction = (\w+)\s+admit = (\w+)\s+'
                          r'\[prefetcher\]\s+learn = (on|off)$', re.MULTILINE)
 NOTES = (
     'Foretold: by swiftahead plan, from the log of the lab without the filter. Hits are of objects, from an empty '
@@ -87,9 +86,9 @@ def understood(rows: Sequence[dict], told: str) -> Plan:
     found = RECOMMENDED.search(told)
     if found is None:
         raise common.BenchError(f'plan recommends nothing that could be proved: {told[-2000:]}')
-    body_size, cache_size, eviction, admit, learn = found.groups()
+    cache_size, eviction, admit, learn = found.groups()
     hits = {(row['eviction'], row['prefetch']): row['object_hit_ratio'] for row in rows
-            if in_units(row['cache_bytes']) == body_size}
+            if row['cache_bytes'] == size(cache_size)}
     return Plan(cache_size, size(cache_size), System('recommended', eviction, learn == 'on', admit=admit), hits)
 
 

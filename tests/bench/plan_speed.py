@@ -20,13 +20,15 @@ from bench import common
 from bench.common import Table
 from swiftahead.cli.accesslog import Read
 from swiftahead.cli.cells import EVICTIONS, Question, Run
+from swiftahead.cli.conflines import room_for
 from swiftahead.cli.listing import sizes
 from swiftahead.cli.plan import SAMPLE
+from swiftahead.cli.room import disk_bytes
 from swiftahead.cli.sample import parts_of
 from swiftahead.predict.replay import Counts
 
 CLIENTS, SEQUENCES, LENGTH, SECONDS = 500, 5000, 20, 0.05
-# percent of the footprint
+# percent of a cache with room for all
 CACHE = 10
 MOST_SECONDS = 60.0
 
@@ -47,7 +49,7 @@ def reads(count: int, seed: int = 1) -> Iterator[Read]:
 
 
 def rows(made: list[Read], eviction: str, sample: int) -> Iterator[tuple]:
-    cache_bytes = sum(sizes(made).values()) * CACHE // 100
+    cache_bytes = room_for(sum(map(disk_bytes, sizes(made).values()))) * CACHE // 100
     question = Question([cache_bytes], [eviction], 1, sample, None)
     run = Run(made, question, cache_bytes, eviction, lambda *words: None)
     parts = parts_of(made, sample) if len(made) > sample else []

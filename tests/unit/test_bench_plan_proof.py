@@ -8,11 +8,11 @@ from demo.replay import Reading
 
 pytestmark = pytest.mark.tools
 
-TOLD = ('a line\nrecommended: 1.812 MiB, gdsf, prefetch on; in swiftahead-sidecar.conf,\nwith room:\n\n'
+TOLD = ('a line\nrecommended: 2 MiB, gdsf, prefetch on; in swiftahead-sidecar.conf:\n\n'
         '    [sidecar]\n    cache_size = 2 MiB\n'
         '    eviction = gdsf\n    admit = {}\n\n    [prefetcher]\n    learn = on\n\nbecause\n')
 ROWS = [{'cache_bytes': bytes_, 'eviction': eviction, 'prefetch': learns, 'object_hit_ratio': ratio}
-        for bytes_ in (1_000_000, 1_900_000, 5_000_000)
+        for bytes_ in (1_000_000, 2 * 2**20, 5_000_000)
         for eviction, learns, ratio in (('gdsf', True, bytes_ / 1e7), ('lru', False, 0.1))]
 
 
@@ -32,7 +32,7 @@ def results(plan, ours, others):
 
 def test_what_was_foretold_is_of_the_recommended_size():
     assert plan().cache_bytes == 2 * 2**20
-    assert plan().hits == {('gdsf', True): 0.19, ('lru', False): 0.1}
+    assert plan().hits == {('gdsf', True): 0.2097152, ('lru', False): 0.1}
 
 
 def test_without_a_recommendation_there_is_nothing_to_prove():
@@ -56,7 +56,7 @@ def test_it_must_be_among_the_best(ours, count):
 def test_the_table_shows_what_was_foretold_beside_what_came():
     rows = plan_proof.tables(plan(), results(plan(), (0.5, 20), (0.4, 25)))[0].rows
     assert [row for row in rows if row[-1]] == [
-        ('gdsf, learning on', '0.190', '0.500', '20.00', '20.00', 'recommended')]
+        ('gdsf, learning on', '0.210', '0.500', '20.00', '20.00', 'recommended')]
 
 
 def test_with_another_admission_nothing_was_foretold():
