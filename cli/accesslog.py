@@ -1,12 +1,11 @@
 """Swift's access log, as proxy-logging writes it: from lines to the reads that the filter would have seen.
 
-The fields are those of the default `log_msg_template`, separated by blanks and each quoted once more; what stands
-before them in the line (syslog's time, host and program) does not matter. Counted are GETs of objects that were
-answered with 200 or 206, those too that SLO, DLO or symlink make on behalf of a client: the filter stands right of
-them. Their lines carry no client; it is the one of the transaction's first request.
+Counted are GETs of objects that were answered with 200 or 206, those too that SLO, DLO or symlink make on behalf
+of a client: the filter stands right of them. Their lines carry no client; it is the one of the transaction's first
+request. GETs that the filter passes by are not counted, as far as a line tells that.
 """
-import re
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from sys import intern
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
@@ -14,14 +13,19 @@ from urllib.parse import parse_qs, unquote
 from swift.common.constraints import valid_api_version
 from swift.common.utils import split_path
 
-BEGIN = re.compile(r'(?:^|\s)(\S+) \S+ \d\d/[A-Z][a-z]{2}/\d{4}/\d\d/\d\d/\d\d ')
+from .logline import fields_of
+
 NOTHING = '-'
-# of the fields after the date; older versions of Swift have no policy index and no user
-METHOD, PATH, STATUS, SENT, TRANSACTION, SOURCE, START, END, POLICY, USER = 0, 1, 3, 8, 10, 13, 15, 16, 17, 18
 # seconds, of no request, and bytes, of no object
 LONGEST, LARGEST = 30 * 86400, 2**50
 # of S3: what is not the object itself
 SUBRESOURCES = {'acl', 'attributes', 'legal-hold', 'retention', 'tagging', 'torrent', 'uploadId', 'uploads'}
+# Who makes GETs of objects with X-Newest, which the filter passes by: copy, and versioned_writes, legacy and not.
+NEWEST = {'SSC', 'VW', 'OV'}
+# Who goes on with the headers of the request that it answers: symlink, to a link's target.
+FOLLOWING = 'SYM'
+# Who makes the client's own request anew, under its own name, where force_swift_request_proxy_log has it logged.
+TRANSLATED = 'S3'
 
 
 class Read(NamedTuple):
@@ -52,30 +56,48 @@ class Line(NamedTuple):
     source: str
 
 
+class Log(NamedTuple):
+    """
+    :param twice: lines that stood there once more
+    :param newest: GETs with X-Newest, by which Swift copies
+    """
+    reads: list[Read]
+    twice: int
+    newest: int
+
+
 def parse(text: str) -> Line | None:
     """None: well formed, but no client's read of an object. :raises ValueError: not a line of proxy-logging"""
-    begin = BEGIN.search(text)
-    if begin is None:
-        raise ValueError(text)
-    fields = text[begin.end():].split()
-    if len(fields) <= END:
-        raise ValueError(text)
-    start, status, sent = float(fields[START]), int(fields[STATUS]), _number(fields[SENT])
-    # what NaN fails too; where a template lacks a field, others stand in the places of these two
-    if not (0 <= start < float('inf') and abs(float(fields[END]) - start) < LONGEST) or not 0 <= sent <= LARGEST:
-        raise ValueError(text)
-    if fields[METHOD] != 'GET' or status not in (200, 206):
+    fields = fields_of(text)
+    if fields is None:
         return None
-    client, source = _value(begin.group(1)), _value(fields[SOURCE])
-    path = _object_path(fields[PATH], len(fields) > POLICY and fields[POLICY].isdecimal())
+    at, status, sent = fields.at, int(fields.status), _number(fields.sent)
+    # where a template lacks a field, others stand in the places of these
+    if fields.end is not None and not 0 <= float(fields.end) - at < LONGEST or sent > LARGEST:
+        raise ValueError(text)
+    # with a body of its own a GET passes the cache by
+    if fields.method != 'GET' or status not in (200, 206) or _number(fields.received):
+        return None
+    if not fields.path.startswith('/'):
+        raise ValueError(text)
+    path = _object_path(fields.path, fields.policy is not None and fields.policy != NOTHING)
+    client, source = _client(fields), _value(fields.source)
     # without either it is a daemon's, through a pipeline of its own
     if path is None or not (client or source):
         return None
-    user = _value(fields[USER]) if len(fields) > USER else ''
     # a million lines have far fewer names
-    client, account, container, name = map(intern, (f'{client} {user}'.strip(), *path))
-    read = Read(start, client, account, container, name, sent, status == 206)
-    return Line(read, _value(fields[TRANSACTION]), source)
+    client, account, container, name = map(intern, (client, *path))
+    read = Read(at, client, account, container, name, sent, status == 206)
+    return Line(read, _value(fields.transaction), intern(source))
+
+
+def _client(fields) -> str:
+    """Address and user. Without an address each transaction is a client of its own, as in the filter."""
+    address, user = _value(fields.client), _value(fields.user or '')
+    if user and not address:
+        address = _value(fields.transaction)
+    # versions of Swift differ in what they quote
+    return unquote(f'{address} {user}'.strip())
 
 
 def _value(field):
@@ -93,7 +115,8 @@ def _object_path(field, has_policy) -> tuple[str, str, str] | None:
         version, rest = split_path(unquote(path), 2, 2, True)
         if valid_api_version(version):
             account, container, name = split_path(f'/{rest}', 3, 3, True)
-            return account, container, name
+            # Swift's own are never cached
+            return None if account.startswith('.') else (account, container, name)
     except ValueError:
         return None
     # s3api's requests are logged as they came: bucket and key; no others of that shape come to a storage policy
@@ -102,15 +125,43 @@ def _object_path(field, has_policy) -> tuple[str, str, str] | None:
     return '', version, rest
 
 
-def reads(lines: Iterable[Line]) -> Iterator[Read]:
-    """Each with its client, and with the size that the filter would see."""
+def reads(lines: Iterable[Line]) -> Log:
+    """Each in the order of time, with its client, and with the size that the filter would see."""
     lines = list(lines)
-    sent_for = _transactions(lines)
-    clients = {transaction: read.client for read, transaction, source in lines
+    once = list(_once(lines))
+    seen = list(_seen(once))
+    sent_for = _transactions(seen)
+    clients = {transaction: read.client for read, transaction, source in seen
                if transaction in sent_for and not source}
-    found = [_as_seen(line, sent_for, clients) for line in lines]
+    found = [_as_seen(line, sent_for, clients) for line in seen]
     sizes = _sizes(found)
-    return (read._replace(bytes=sizes[read[2:5]]) if is_guess else read for read, is_guess in found)
+    return Log([read._replace(bytes=sizes[read[2:5]]) if is_guess else read for read, is_guess in found],
+               len(lines) - len(once), sum(line.source in NEWEST for line in once))
+
+
+def _once(lines) -> Iterator[Line]:
+    """In the order of time, each once: it may stand in two logs. Another request of the same transaction begins at
+    another time, even where it is of the same object."""
+    at, known = None, set()
+    for line in sorted(lines, key=attrgetter('read.at')):
+        if line.read.at != at:
+            at, known = line.read.at, set()
+        if line not in known:
+            known.add(line)
+            yield line
+
+
+def _seen(lines) -> Iterator[Line]:
+    """What the filter does not pass by."""
+    newest = {line.transaction for line in lines if line.source in NEWEST}
+    translated = {line.transaction for line in lines if line.source == TRANSLATED}
+    for line in lines:
+        if line.source in NEWEST or line.source == FOLLOWING and line.transaction in newest:
+            continue
+        if line.source == TRANSLATED:
+            yield line._replace(source='')
+        elif line.read.account or line.transaction not in translated:
+            yield line
 
 
 def _as_seen(line, sent_for, clients) -> tuple[Read, bool]:

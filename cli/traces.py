@@ -24,6 +24,8 @@ PACKED = {b'BZh': 'bzip2', b'\xfd7zXZ': 'xz', b'\x28\xb5\x2f\xfd': 'zstd', b'\xf
 SHOWN = 200
 # logs that are named one by one where they are one trace
 NAMED = 3
+# reads of a log of which nearly all have a client of their own, and what share is nearly all
+MANY, OWN = 100, 0.9
 # lines between two calls of `progress`
 STEP = 100_000
 
@@ -57,10 +59,9 @@ def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Tr
     if len(empty) == len(files):
         raise LogError(f'{empty[0].name}: {NO_LINES}')
     logs = [file for file in files if not file.is_trace and not file.is_empty]
-    traces = [_trace(file.name, file.rows, [file]) for file in files if file.is_trace and not file.is_empty]
+    traces = [_trace(file) for file in files if file.is_trace and not file.is_empty]
     if logs:
-        lines = (line for file in logs for line in file.rows)
-        traces.append(_trace(_together([file.name for file in logs]), accesslog.reads(lines), logs))
+        traces.append(_log(_together([file.name for file in logs]), logs))
     # as a log that has just been rotated
     traces[-1].notes.extend(f'{file.name}: {NO_LINES}' for file in empty)
     return traces
@@ -88,19 +89,32 @@ def _together(names):
     return f'{names[0]}, {names[1]} and {len(names) - 2} more'
 
 
-def _trace(name, reads, files):
-    reads = list(reads)
-    if not reads:
-        raise LogError(f'{name}: no GET of an object was answered with 200 or 206 in it')
-    notes = [note for file in files for note in file.notes()]
+def _trace(file):
+    reads, notes = file.rows, list(file.notes())
     steps = [before.at - after.at for before, after in zip(reads, reads[1:], strict=False) if after.at < before.at]
-    # of a log that is the order in which requests ended
-    is_log = not files[0].is_trace
-    if steps and not is_log:
+    if steps:
         times = 'once' if len(steps) == 1 else f'{len(steps):,} times'
-        notes.append(f'{name}: the clock runs backwards {times}, by {max(steps):,.3g} s at most; '
+        notes.append(f'{file.name}: the clock runs backwards {times}, by {max(steps):,.3g} s at most; '
                      'the reads were put in the order of time')
-    return Trace(name, sorted(reads, key=lambda read: read.at), is_log, notes)
+    return Trace(file.name, sorted(reads, key=lambda read: read.at), False, notes)
+
+
+def _log(name, files):
+    """Of a log the order is that in which requests ended, so that times may run backwards."""
+    log = accesslog.reads(line for file in files for line in file.rows)
+    if not log.reads:
+        raise LogError(f'{name}: no GET of an object was answered with 200 or 206 in it'
+                       + (', but of those by which Swift copies' if log.newest else ''))
+    notes = [note for file in files for note in file.notes()]
+    if log.twice:
+        notes.append(f'{name}: {log.twice:,} lines stand there more than once, and are counted once')
+    if log.newest:
+        notes.append(f'{name}: {log.newest:,} GETs by which Swift copies objects, or keeps versions of them, are '
+                     'none for a cache and are left out')
+    if len(log.reads) >= MANY and len({read.client for read in log.reads}) > OWN * len(log.reads):
+        notes.append(f'{name}: nearly each read has a client of its own, so that no sequence can be seen in it; '
+                     'look whether the first fields of its lines are the addresses of clients')
+    return Trace(name, log.reads, True, notes)
 
 
 class _File:
@@ -158,7 +172,8 @@ class _File:
         if self.is_trace:
             return f'{self.name}: no line fits the header {COLUMNS}; the first is line {self._first_broken}'
         return (f"{self.name}: neither an access log of Swift's proxy-logging in its default format nor a trace "
-                f'with the header {COLUMNS}; the first line is {self._first_broken.partition(": ")[2]}')
+                f'with the header {COLUMNS}, also not within what syslog, journald or a container runtime puts '
+                f'around a line; the first line is {self._first_broken.partition(": ")[2]}')
 
     def notes(self) -> Iterator[str]:
         if self._broken:

@@ -1,8 +1,16 @@
 """Access logs for tests, the lines that Swift's own proxy-logging writes; and traces."""
+import json
+from hashlib import md5
+
 from swift.common.middleware.proxy_logging import ProxyLoggingMiddleware
 from swift.common.swob import Request, Response
 
 from swiftahead.cli.traces import read_all
+
+# of the default log_msg_template
+FIELDS = ('client_ip', 'remote_addr', 'end_time.datetime', 'method', 'path', 'protocol', 'status_int', 'referer',
+          'user_agent', 'auth_token', 'bytes_recvd', 'bytes_sent', 'client_etag', 'transaction_id', 'headers',
+          'request_time', 'source', 'log_info', 'start_time', 'end_time', 'policy_index', 'access_user_id')
 
 
 class Lines(list):
@@ -43,8 +51,8 @@ class Swift:
                             conditional_response=True, request=Request(env))
         return response(env, start_response)
 
-    def get(self, path, address='10.0.0.1', user='', transaction='tx1', method='GET', **headers):
-        env = {'REMOTE_ADDR': address or '', 'swift.trans_id': transaction,
+    def get(self, path, address='10.0.0.1', user='', transaction='tx1', method='GET', source='', **headers):
+        env = {'REMOTE_ADDR': address or '', 'swift.trans_id': transaction, 'swift.source': source,
                'swift.access_logging': {'user_id': user} if user else {}}
         sent = {key.replace('_', '-'): value for key, value in headers.items()}
         request = Request.blank(path, env, headers=sent)
@@ -54,6 +62,16 @@ class Swift:
     @property
     def log(self):
         return ''.join(f'{line}\n' for line in self.lines)
+
+
+def large_object(path, names, container='s', body=b'12345'):
+    """A manifest and its segments, as objects of `Swift`."""
+    account, etag = path.split('/')[2], md5(body, usedforsecurity=False).hexdigest()
+    manifest = json.dumps([{
+        'name': f'/{container}/{name}', 'bytes': len(body), 'hash': etag, 'content_type': 'text/plain',
+        'last_modified': '2026-01-01T00:00:00.000000'} for name in names]).encode()
+    return {path: (manifest, {'X-Static-Large-Object': 'True', 'Content-Type': 'text/plain'}),
+            **{f'/v1/{account}/{container}/{name}': (body, {'Etag': etag}) for name in names}}
 
 
 def read_one(*names):

@@ -160,6 +160,55 @@ def test_a_symlinks_target_has_the_bytes(container):
     assert sorted(container.found()) == [('a', 10), ('link', 0)]
 
 
+# what Swift reads to copy it, with X-Newest, so that the filter passes it by
+
+def copied(container, name):
+    target = f'{container.path.split("/")[3]}/copy'
+    assert container.ask('COPY', name, {'Destination': target}).status == 201
+    assert container.ask('PUT', 'copy', {'X-Copy-From': f'{container.path.split("/")[3]}/{name}'}).status == 201
+
+
+def test_what_a_copy_reads_is_no_read(container):
+    container.put('a', b'x' * 1000)
+    copied(container, 'a')
+    container.get('a')
+    assert container.found() == [('a', 1000)]
+
+
+def test_a_link_that_a_copy_follows_is_no_read(container):
+    container.put('a', b'x' * 1000)
+    container.put('link', b'', {'X-Symlink-Target': f'{container.path.split("/")[3]}/a'})
+    copied(container, 'link')
+    assert container.found() == []
+
+
+def test_segments_of_what_is_copied_are_reads(container):
+    large(container, ['p1', 'p2'])
+    copied(container, 'all')
+    assert sorted(name for name, _ in container.found()) == ['p1', 'p1', 'p2', 'p2']
+
+
+@pytest.mark.parametrize('header', ['X-Versions-Location', 'X-History-Location'])
+def test_what_is_kept_as_an_older_version_is_no_read(container, header):
+    versions = f'v-{uuid.uuid4().hex}'
+    older = f'{clients.account(container.lab)}/{versions}'
+    for path, headers in (older, {}), (container.path, {header: versions}):
+        assert clients.request(container.lab, 'PUT', path, headers).status in (201, 202)
+    for body in (b'x', b'y', b'z'):
+        container.put('a', body)
+    assert container.ask('DELETE', 'a').status == 204
+    assert container.found() == []
+
+
+def test_what_is_kept_as_a_version_is_no_read(container):
+    container.put('a', b'x')
+    enabled = clients.request(container.lab, 'POST', container.path, {'X-Versions-Enabled': 'true'})
+    assert enabled.status == 204
+    container.put('a', b'yy')
+    assert container.found() == []
+    assert container.get('a') == b'yy' and container.found()[0] == ('a', 0)
+
+
 def by_s3(lab, method, path, body=None):
     query = s3_v2(method, path, labs.USER, labs.KEY)
     answer = labs.request(lab, method, f'{path}?{query}', body=body)
@@ -190,3 +239,25 @@ def test_the_command_counts_what_was_read(container, tmp_path):
     assert {row['requests'] for row in json.loads(done.stdout)} == {10}
     told = ' '.join(done.stderr.split())
     assert 'access.log: 10 reads of 5 objects by 5 clients, 4.893 KiB altogether' in told
+
+
+@pytest.fixture
+def s3_logged_too(lab):
+    """s3api's own requests are logged beside the client's."""
+    conf = lab.conf_path('proxy1')
+    before = conf.read_text()
+    conf.write_text(before.replace('[filter:s3api]', '[filter:s3api]\nforce_swift_request_proxy_log = yes'))
+    lab.restart('proxy1')
+    yield
+    conf.write_text(before)
+    lab.restart('proxy1')
+
+
+def test_with_s3s_swift_requests_logged_too_each_read_is_one_of_the_account(container, s3_logged_too):
+    bucket = f'b-{uuid.uuid4().hex}'
+    for method, path, body in ('PUT', f'/{bucket}', None), ('PUT', f'/{bucket}/k', b'x' * 10), (
+            'GET', f'/{bucket}/k', None):
+        by_s3(container.lab, method, path, body)
+    found = [read for read in container.all_reads() if read.container == bucket]
+    assert [(read.account, read.object, read.bytes) for read in found] == [('AUTH_test', 'k', 10)]
+    assert f' GET /{bucket}/k' in container.log()
