@@ -69,7 +69,8 @@ def read_settings(path: str) -> SidecarSettings:
 
 
 def _parse(path):
-    parser = RawConfigParser(strict=False)
+    # what is said twice is refused, as by Swift's own reader
+    parser = RawConfigParser()
     files = conf_files(path)
     if not files:
         raise ConfError('the folder holds no *.conf')
@@ -77,8 +78,11 @@ def _parse(path):
         with open(file, encoding='utf-8') as lines:
             try:
                 parser.read_file(lines)
-            except (Error, UnicodeDecodeError) as error:
-                raise ConfError(str(error)) from None
+            except UnicodeDecodeError as error:
+                raise ConfError(f'{file} must be UTF-8, which its byte {error.start} is not') from None
+            except Error as error:
+                # some tell of it in several lines
+                raise ConfError(' '.join(str(error).split())) from None
     return parser
 
 
@@ -112,6 +116,8 @@ def _complete(parser, swift_dir):
         parser.add_section('pipeline:main')
         parser.set('pipeline:main', 'pipeline', PIPELINE)
     names = parser.get('pipeline:main', 'pipeline', fallback=PIPELINE).split()
+    if not names:
+        raise ConfError('[pipeline:main] pipeline is empty: must end with proxy-server')
     if names[-1] != 'proxy-server' and not parser.has_section(f'app:{names[-1]}'):
         raise ConfError(f'[pipeline:main] pipeline ends with {names[-1]}: must end with proxy-server')
     for name in names[:-1]:

@@ -26,9 +26,9 @@ WRONG = {
     'boolean': ['', 'perhaps', '2', '-1', 'nan', 'onn', 'on off', 'None', '0.0'],
     'size': ['', 'much', '-1', '-1 GiB', 'nan', 'inf', '1 XiB', '1 s', '1e3', '1,5 GiB', '1 gib', 'GiB',
              '1 GiB 2', '0x10', '9' * 400, '9' * 400 + ' TiB', '1..5', '8 EiB', '9999999 TiB'],
-    'absolute_path': ['', 'relative', './x', '../x', '~', '~/x', 'a/b', 'C:\\x', '.'],
+    'absolute_path': ['', 'relative', './x', '../x', '~', '~/x', 'a/b', 'C:\\x', '.', '/a\0b'],
     'queue_url': ['', 'queue.db', '/var/queue.db', 'sqlite:', 'sqlite:queue.db', 'sqlite:./queue.db',
-                  'redis://x', 'sqlite3:/x', 'SQLITE:/x', 'sqlite:/', 'sqlite:/var/cache/'],
+                  'redis://x', 'sqlite3:/x', 'SQLITE:/x', 'sqlite:/', 'sqlite:/var/cache/', 'sqlite:/a\0b'],
     'ip_address': ['', 'localhost', 'all', '-1', 'nan', '127.0.0', '127.0.0.256', '127.0.0.1:80',
                    '1.2.3.4/24', ':::'],
     # any text is right here; what it means is checked by whoever uses it
