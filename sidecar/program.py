@@ -3,6 +3,7 @@ import os
 import sys
 from collections.abc import Callable
 from configparser import Error
+from contextlib import suppress
 from functools import partial
 
 from swift.common.daemon import run_daemon
@@ -21,7 +22,9 @@ def prepared(path: str, once: bool, verbose: bool) -> Callable[[], int] | None:
     :param once: whether to make one whole pass, and no more
     """
     def tell(text):
-        print(f'swiftahead-sidecar: {path}: {text}', file=sys.stderr, flush=True)
+        # where it cannot be told, the exit code tells
+        with suppress(OSError):
+            print(f'swiftahead-sidecar: {path}: {text}', file=sys.stderr, flush=True)
 
     try:
         settings, conf = _read(path)
