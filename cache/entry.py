@@ -22,13 +22,14 @@ import json
 import struct
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from xxhash import xxh3_64_intdigest as checksum
 
 from ..conf.naming import ObjectName
 from .errors import Damaged, NoRoom
-from .rules import find
+from .lifetime import Lifetime
+from .rules import find, lifetime
 
 MAGIC = b'swahead1'
 PAGE = 4096
@@ -86,8 +87,8 @@ class EntryMeta:
 
     :param headers: all headers of the backend's answer that belong to the object, in their order
     :param body_length: bytes
-    :param origin: 'read' for a captured miss, 'prefetch' or 'warm' for what the sidecar fetched before anyone
-        asked for it, 'whole' for what it fetched after somebody had asked for a part
+    :param origin: 'read' for a captured miss, 'prefetch', 'segment' or 'warm' for what the sidecar fetched before
+        anyone asked for it, 'whole' for what it fetched after somebody had asked for a part
     :param fetched_at: seconds since the epoch
     """
     name: ObjectName
@@ -100,6 +101,11 @@ class EntryMeta:
     def header(self, key: str) -> str | None:
         """The value of a header; `key` in lower case."""
         return find(self.headers, key)
+
+    @cached_property
+    def lifetime(self) -> Lifetime:
+        """How long the object's owner lets an answer be used."""
+        return lifetime(self.headers)
 
 
 @dataclass(frozen=True)
@@ -139,8 +145,8 @@ def expected_disk_bytes(body_length: int) -> int:
 
 
 def encode_meta(meta: EntryMeta) -> bytes:
-    fields = {**vars(meta), 'name': vars(meta.name)}
-    del fields['body_length']
+    fields = {'name': vars(meta.name), 'policy_index': meta.policy_index, 'headers': meta.headers,
+              'origin': meta.origin, 'fetched_at': meta.fetched_at}
     return ENCODER.encode(fields).encode('ascii')
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from swift.common.memcached import JSON_FLAG, load_memcache, md5hash, set_msg
+from swift.common.memcached import JSON_FLAG, MemcacheConnPool, MemcacheRing, md5hash, set_msg
 
 from .line import Asked, Line, LineClosed, LineError, Parse, stored, value_of
 
@@ -57,12 +57,20 @@ class Announced:
 class Lines:
     """One line to each server. Made after fork; closed, or left to the end of the process."""
 
-    def __init__(self, conf: dict, logger):
-        """:param conf: options of Swift's cache middleware, complete, as `load_memcache` takes them"""
-        wait = min(float(conf.get('io_timeout', LONGEST_WAIT)), LONGEST_WAIT)
-        self._ring = load_memcache({**conf, 'connect_timeout': str(wait)}, logger)
-        self._lines = {server: Line(partial(connect, pool), wait)
-                       for server, pool in self._ring._client_cache.items()}
+    def __init__(self, ring: MemcacheRing):
+        """
+        :param ring: tells which servers there are, which of them has a key, and whether they speak TLS; it is
+            never asked for a value, nor are its connections used, which are Swift's
+        """
+        wait = min(ring._io_timeout, LONGEST_WAIT)
+        self._ring = ring
+        self._lines = {server: Line(partial(connect, MemcacheConnPool(server, 1, wait, pool._tls_context)), wait)
+                       for server, pool in ring._client_cache.items()}
+
+    @property
+    def servers(self) -> list[str]:
+        """As the conf spells them."""
+        return sorted(self._lines)
 
     def has_servers_of(self, swifts_ring) -> bool:
         """Whether that is a ring of Swift's of the very same servers."""
@@ -81,6 +89,15 @@ class Lines:
                 asked.update(zip(own, line.ask(*map(_get, own)), strict=True))
         return [Answer(self, key, asked.get(key)) for key in hashed]
 
+    def get(self, key: str) -> tuple[Any, bytes]:
+        """A key's value, or None, and what tells it from all others that were ever set, for `replace`.
+
+        :raises LineError:
+        """
+        hashed = md5hash(key)
+        found = self.call(hashed, *_gets(hashed), patient=True)
+        return _decoded(found), found[2] if found is not None else b''
+
     def set(self, key: str, value, seconds: int) -> None:
         """:raises LineError:"""
         hashed = md5hash(key)
@@ -94,22 +111,22 @@ class Lines:
         """
         hashed = md5hash(key)
         line = self._line(hashed)
-        questions = (_set(hashed, value, seconds), stored), (b'gets ' + hashed + b'\r\n', value_of(hashed))
+        questions = (_set(hashed, value, seconds), stored), _gets(hashed)
         asked = line.ask(*questions, patient=True)
         if asked[0].error is not None:
             # found out in sending, on a connection that had ended: once more, on another
             asked = line.ask(*questions, patient=True)
         return Announced(value, *asked)
 
-    def replace(self, key: str, value, seconds: int, announced: bytes) -> bool:
-        """Set a value in the place of the announced one alone; tells whether it was still there.
+    def replace(self, key: str, value, seconds: int, place: bytes) -> bool:
+        """Set a value in the place of another one alone; tells whether that was still there.
 
-        :param announced: what `Announced.confirm` gave
+        :param place: what `Announced.confirm` or `get` gave
         :raises LineError:
         """
         hashed = md5hash(key)
         words = _set(hashed, value, seconds).split(b'\r\n', 1)
-        question = b'cas' + words[0].removeprefix(b'set') + b' ' + announced + b'\r\n' + words[1]
+        question = b'cas' + words[0].removeprefix(b'set') + b' ' + place + b'\r\n' + words[1]
         return self.call(hashed, question, stored, patient=True)
 
     def call(self, key: bytes, question: bytes, parse: Parse, patient: bool = False) -> Any:
@@ -144,6 +161,10 @@ def _set(key, value, seconds):
 
 def _get(key):
     return b'get ' + key + b'\r\n', value_of(key)
+
+
+def _gets(key):
+    return b'gets ' + key + b'\r\n', value_of(key)
 
 
 def _decoded(found):

@@ -2,14 +2,17 @@
 from collections.abc import Iterable
 
 from swift.common.utils import Timestamp, config_true_value
-from webob.cachecontrol import CacheControl
+
+from .lifetime import Lifetime, lifetime_of
 
 Headers = Iterable[tuple[str, str]]
 
-# of the moment or of the requester, not of the object
-NOT_THE_OBJECTS = frozenset((
-    'date', 'x-trans-id', 'x-openstack-request-id', 'connection', 'keep-alive', 'transfer-encoding',
-    'te', 'trailer', 'upgrade', 'proxy-authenticate', 'proxy-authorization', 'vary', 'age'))
+# of the moment or of the connection, not of the object; all others an object server can be told to store, and then
+# Swift answers them
+NOT_THE_OBJECTS = frozenset(('date', 'x-trans-id', 'x-openstack-request-id', 'connection', 'transfer-encoding'))
+# up to this length it is cheaper to read an object than to ask all replicas, as a validation does, whether it is
+# current
+CHEAP = 64 * 1024
 
 
 def find(headers: Headers, key: str) -> str | None:
@@ -50,10 +53,16 @@ def is_older(headers: Headers, timestamp: str) -> bool:
     return own is None or Timestamp(own) < Timestamp(timestamp)
 
 
-def uncacheable_reason(headers: Headers, max_object_size: int) -> str | None:
+def lifetime(headers: Headers) -> Lifetime:
+    """How long the object's owner lets this answer be used."""
+    return lifetime_of(find(headers, 'cache-control'), find(headers, 'expires'))
+
+
+def uncacheable_reason(headers: Headers, max_object_size: int, at: float) -> str | None:
     """Why a complete 200 to a plain GET is not kept; None where it may be.
 
     :param max_object_size: bytes
+    :param at: when it was asked for, in seconds since the epoch
     """
     length = find(headers, 'content-length')
     if length is None or not length.isdecimal():
@@ -62,14 +71,17 @@ def uncacheable_reason(headers: Headers, max_object_size: int) -> str | None:
         return 'too-large'
     if not etag_of(headers) or find(headers, 'x-backend-timestamp') is None:
         return 'no-version'
-    wish = find(headers, 'cache-control')
-    stored = CacheControl.parse(wish.lower(), type='response') if wish else None
-    if stored is not None and (stored.no_store or stored.private):
+    # no hit could tell how old the answer was that came with it
+    if find(headers, 'age') is not None:
+        return 'stored-age'
+    allowed = lifetime(headers)
+    if not allowed.keepable:
         return 'stored-cache-control'
+    if int(length) <= CHEAP and allowed.after(at) <= 0:
+        return 'validated-each-time'
     return None
 
 
 def objects_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
     """Those that belong to the object, and not to this one answer."""
-    return tuple((name, value) for name, value in headers
-                 if name.lower() not in NOT_THE_OBJECTS and not name.lower().startswith('access-control-'))
+    return tuple((name, value) for name, value in headers if name.lower() not in NOT_THE_OBJECTS)

@@ -9,6 +9,8 @@ entry is validated once before it is trusted again.
 import secrets
 from dataclasses import dataclass
 
+from swift.common.memcached import MemcacheRing
+
 from ..conf.naming import ObjectName
 from .line import LineError
 from .lines import Announced, Answer, Lines
@@ -70,9 +72,9 @@ class Asked:
 class TokenRing:
     """The tokens in the memcached servers of Swift's cache middleware."""
 
-    def __init__(self, conf: dict, logger):
-        """:param conf: options of Swift's cache middleware, complete, as `load_memcache` takes them"""
-        self.lines = Lines(conf, logger)
+    def __init__(self, ring: MemcacheRing):
+        """:param ring: one of Swift's, which tells where the servers are and is left alone else"""
+        self.lines = Lines(ring)
 
     def ask(self, name: ObjectName) -> Asked:
         """Send the question now, to take the token when it is needed; it is as of now at the earliest."""
@@ -128,6 +130,23 @@ class TokenRing:
             token = Token.new()
             self.set(name, token)
         return token
+
+    def end(self, name: ObjectName) -> None:
+        """Replace the object's token, so that entries stamped with it are validated before they are trusted again.
+
+        The new one keeps the time of the last write, by which copies of replicas that missed it are known. A
+        pending token stays, since its writer ends it, and under none at all nothing is trusted. Who set another
+        meanwhile has ended this one; what is stamped with that one is validated after this was asked for.
+
+        :raises TokensUnreachable:
+        """
+        try:
+            found, place = self.lines.get(_key(name))
+            token = _token(found)
+            if token is not None and not token.pending:
+                self.lines.replace(_key(name), _value(Token.new(timestamp=token.timestamp)), TOKEN_SECONDS, place)
+        except LineError as error:
+            raise TokensUnreachable(str(error)) from None
 
     def close(self) -> None:
         self.lines.close()

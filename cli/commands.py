@@ -41,7 +41,7 @@ def carry_out(argv: list[str] | None) -> int:
         sys.stdout.reconfigure(errors='backslashreplace')
     try:
         return _run(_parsed(argv))
-    except (CommandError, LabError, remote.RemoteError) as error:
+    except (CommandError, LabError) as error:
         return _complain(error)
     except UnicodeEncodeError as error:
         # such an argument as a path is right; what is no path is told here

@@ -4,6 +4,7 @@ Records are put as soon as they are found: a scan that is interrupted leaves tho
 again, since a record that is handled twice does no harm.
 """
 import json
+import logging
 import sys
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from ..conf.naming import ObjectName
 from ..conf.told import told
 from ..queues import Misplaced
 from ..queues.wake import Waker
+from ..sidecar.settings import check_client
 from .errors import Absent, CommandError
 from .local import CONF, settings_of
 from .queue import opened
@@ -114,10 +116,12 @@ def _client(conf):
     from swift.common.utils import set_swift_dir
     settings = settings_of(conf)
     from ..sidecar.fetcher import make_client
+    from ..sidecar.memcached import with_proxys_servers
     try:
         set_swift_dir(settings.sidecar.swift_dir)
         reload_storage_policies()
-        return settings, make_client(settings)
+        check_client(settings)
+        return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Swift and PasteDeploy make of the conf
         raise CommandError(f'{conf}: Swift refuses what is in it or in {settings.sidecar.swift_dir}: '
                            f'{told(error)}') from None

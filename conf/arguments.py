@@ -17,7 +17,7 @@ def argument(cast: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return cast(value)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f'{value}: {error}') from None
+            raise argparse.ArgumentTypeError(f'{value!a}: {error}') from None
     return typed
 
 

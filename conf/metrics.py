@@ -13,9 +13,13 @@ UNKNOWN = 'unknown'
 BYPASSES = ('no-authorize', 'denied-host', 'newest', 'origin', 'open-expired', 'request-body',
             'request-cache-control', 'backend-header', 'system-account', 'not-utf8', 'reserved-name', 'container',
             'container-opt-out', 'precondition')
-VALIDATIONS = ('validate', 'no-token', 'write-pending', 'token', 'age')
+# tokens are not relied on, since the conf leads to other memcached servers than Swift's cache filter has
+MEMCACHED_CONF = 'memcached-conf'
+VALIDATIONS = ('validate', MEMCACHED_CONF, 'no-token', 'write-pending', 'token', 'age', 'lifetime',
+               'request-max-age')
 STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
-UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-cache-control', 'older')
+UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-age', 'stored-cache-control', 'validated-each-time',
+               'older')
 DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'unrecorded', 'limited', 'fault')
 # upstream's names of what its daemon meets, as statsd and Prometheus want them
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
@@ -89,15 +93,16 @@ SIDECAR_COUNTERS = (
     _counter('records', 'records taken from the queue', label='kind', values=KINDS),
     _counter('records_failed', 'records that could not be handled'),
     _counter('prefetched', 'objects fetched and admitted because they were expected to be read'),
-    _counter('fetched_whole', 'objects fetched and admitted because a part of them was read'),
-    _counter('prefetched_bytes', 'bytes of all objects that were fetched, ahead, whole or to warm', 'bytes'),
     _counter('prefetched_used', 'of those, the ones read afterwards, each once'),
+    _counter('fetched_whole', 'objects fetched and admitted because a part of them was read'),
+    _counter('fetched_whole_used', 'of those, the ones read again afterwards, each once'),
+    _counter('prefetched_bytes', 'bytes of all objects that were fetched, ahead, whole or to warm', 'bytes'),
     _counter('prefetched_late', 'reads that were misses while their object was being fetched'),
     _counter('not_fetched', 'objects that were to be fetched and may not be cached, or are not there'),
     _counter('fetch_failed', 'fetches that failed'),
     _counter('no_room', 'fetches that were not begun because the disk is too full'),
-    _counter('throttled', 'predictions not acted upon, since too little of what was fetched for their account was '
-             'read'),
+    _counter('throttled', 'fetches not begun, since too little of what was fetched so for their account was read',
+             values=('prefetch', 'segment', 'whole')),
     _counter('listings', 'containers whose listing was asked for names next to what is read',
              values=('read', 'failed')),
     _counter('manifests', 'manifests of large objects that were read to fetch segments ahead'),
@@ -110,7 +115,7 @@ SIDECAR_COUNTERS = (
     _counter('first_reads', 'captured misses not kept, since admit = second_hit and nobody had read them lately'),
     _counter('evicted', 'entries evicted for others, or for free space'),
     _counter('evicted_bytes', 'bytes on disk of evicted entries', 'bytes'),
-    _counter('evicted_unused', 'of the evicted, those fetched ahead and never read'),
+    _counter('evicted_unused', 'of the evicted, those fetched ahead or whole and not read since'),
     _counter('forgotten', 'entries dropped because they were stale, deleted or purged'),
     _counter('backoffs', 'times that fetching paused because the backend was slow'),
 )

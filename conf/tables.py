@@ -37,7 +37,8 @@ FILTER = Table('filter:prefetch', (
     Option('buffer_records', number(int, 1), '10000',
            'records that one worker holds in memory at most; more are dropped and counted'),
     Option('memcache_servers', text, None,
-           "memcached servers of the freshness tokens; Swift's own cache servers when not given"),
+           "memcached servers of the freshness tokens; those of Swift's cache filter, which must be the same, "
+           'when not given'),
     Option('detect_misplaced', boolean, 'on',
            'whether the other storage policies are asked, after the answer, for what was read in vain; what is '
            'found there is recorded for the mover'),

@@ -2,7 +2,6 @@
 import json
 import struct
 from collections.abc import Iterator
-from configparser import RawConfigParser
 from dataclasses import dataclass
 from hashlib import md5
 from http.client import HTTPConnection
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from swift.common.ring.ring import RingData
+from swift.common.utils import readconf
 
 from .confs import Layout
 from .ports import HOST
@@ -41,9 +41,8 @@ class Places:
 
     def __init__(self, layout: Layout):
         self._layout = layout
-        parser = RawConfigParser()
-        parser.read(layout.etc / 'swift.conf')
-        self._salt = tuple(parser['swift-hash'][f'swift_hash_path_{end}'] for end in ('prefix', 'suffix'))
+        salt = readconf(str(layout.etc / 'swift.conf'), 'swift-hash')
+        self._salt = tuple(salt[f'swift_hash_path_{end}'] for end in ('prefix', 'suffix'))
         self._rings: dict[str, dict] = {}
 
     def hash(self, *path: str) -> str:

@@ -1,17 +1,19 @@
 """Starting, finding and ending a lab's processes.
 
 Each carries the lab's folder, its program's name and its log file in its environment, which /proc shows for as
-long as it lives, also when it executes itself again. So what belongs to a lab is known without any record of it,
-whoever was killed, and nothing else can be taken for it.
+long as it lives, also when it executes itself again, or was forked (`nursery` sees to that). So what belongs to a
+lab is known without any record of it, whoever was killed, and nothing else can be taken for it.
 """
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import nursery
 from .errors import LabError
 
 MARK = 'SWIFTAHEAD_LAB'
@@ -31,13 +33,17 @@ class Process:
 
 
 def spawn(folder: Path, name: str, arguments: list[str], log: Path) -> int:
-    """Start a program in a session of its own, its output appended to `log`.
+    """Start a program in a session of its own, its output appended to `log`: by fork where it is one of Python's.
 
     :returns: its pid
     :raises LabError: where the file to run is not there
     """
     environ = {**os.environ, MARK: str(folder), NAME: name, LOG: str(log), 'PYTHONSAFEPATH': '1',
                'PYTHONUNBUFFERED': '1'}
+    if arguments[0] == sys.executable:
+        pid = nursery.nursery_for(environ).start(arguments, environ, log)
+        if pid:
+            return pid
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
                (os.POSIX_SPAWN_DUP2, 1, 2)]
@@ -129,11 +135,11 @@ def _signal(targets, signum):
 
 
 def exit_code(pid: int) -> int | None:
-    """Collect a child's exit code; None while it runs, or where it is not this process's child."""
+    """Collect the exit code of what this process has started; None while it runs, or where another has."""
     try:
         done, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return None
+        return nursery.exit_code(pid)
     return os.waitstatus_to_exitcode(status) if done else None
 
 

@@ -2,9 +2,10 @@
 import http.client
 import os
 import sys
-from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
+
+from swift.common.utils import config_true_value, readconf
 
 from .checks import tool
 from .confs import CLUSTER_DAEMONS, DAEMONS, Layout, user
@@ -52,12 +53,10 @@ class Program:
         """The filter passes everything through until the sidecar has made it."""
         if self.name != 'sidecar':
             return True
-        parser = RawConfigParser(strict=False)
-        parser.read(self.conf or '')
+        conf = readconf(str(self.conf))
         # where the prefetcher is off there is none to be waited for
-        enabled = parser.get('prefetcher', 'enabled', fallback='on').strip().lower()
-        cache_dir = parser.get('sidecar', 'cache_dir')
-        return enabled in ('off', 'no', 'n', 'false', 'f', '0') or os.path.isdir(cache_dir)
+        enabled = config_true_value(conf.get('prefetcher', {}).get('enabled', 'on'))
+        return not enabled or os.path.isdir(conf['sidecar']['cache_dir'])
 
 
 def programs(plan: Plan, layout: Layout) -> dict[str, Program]:

@@ -72,7 +72,7 @@ def keepable(exchange: Exchange, flight: Flight, status_line: str, headers: list
         if (not status_line.startswith('200 ') or exchange.is_misplaced
                 or waits_for_admission(exchange, flight, headers)):
             return None
-        reason = uncacheable_reason(headers, exchange.settings.max_object_size)
+        reason = uncacheable_reason(headers, exchange.settings.max_object_size, flight.asked_at)
         # from a replica that missed a write: Swift's answer, but not to be made to last
         token = flight.known.token
         if token is not None and is_older(headers, token.timestamp):

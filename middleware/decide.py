@@ -2,11 +2,12 @@
 from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from swift.common.utils import config_true_value
-from webob.cachecontrol import CacheControl
 
 from ..cache import EntryMeta, Stamp, Token
+from ..cache.lifetime import asks_for_fresh
 from ..cache.rules import is_older, is_opted_out
 
 # what middleware to the left may ask of the object server and the cache knows how to answer
@@ -81,20 +82,13 @@ def bypass_container_reason(info: dict) -> str | None:
     return None
 
 
-def asks_for_fresh(header: str | None) -> bool:
-    """Whether a request's Cache-Control asks past caches."""
-    if not header:
-        return False
-    parsed = CacheControl.parse(header.lower())
-    return bool(parsed.no_cache or parsed.no_store)
-
-
 def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, policy_index: int,
-          now: float) -> Decision:
+          now: float, wanted: float = inf) -> Decision:
     """What to do with an entry that is there.
 
     :param token: the object's token; None where there is none, or it could not be read
     :param settings: the filter's, for `freshness` and `max_age`
+    :param wanted: the age in seconds that the client accepts at most
     """
     if meta.policy_index != policy_index:
         return Decision(Action.MISS, 'policy')
@@ -102,9 +96,9 @@ def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, p
         return Decision(Action.MISS, 'expired')
     if settings.freshness == 'validate':
         return Decision(Action.VALIDATE, 'validate')
-    if settings.freshness == 'max-age':
-        return _by_age(stamp.age(now) if stamp else now - meta.fetched_at, settings.max_age)
-    return _by_token(meta, stamp, token, settings.max_age, now)
+    if settings.freshness == 'coherent' and (reason := _distrust(meta, stamp, token)):
+        return Decision(Action.MISS if reason == 'written' else Action.VALIDATE, reason)
+    return _by_age(meta, stamp, settings.max_age, wanted, now)
 
 
 def is_expired(meta: EntryMeta, now: float) -> bool:
@@ -112,20 +106,26 @@ def is_expired(meta: EntryMeta, now: float) -> bool:
     return delete_at is not None and float(delete_at) <= now
 
 
-def _by_token(meta, stamp, token, max_age, now):
+def _distrust(meta, stamp, token):
+    """Why the token does not vouch for the entry; None where it does."""
     if token is None:
-        return Decision(Action.VALIDATE, 'no-token')
+        return 'no-token'
     if token.pending:
-        return Decision(Action.VALIDATE, 'write-pending')
+        return 'write-pending'
     if stamp is None or stamp.token != token.value:
-        if is_older(meta.headers, token.timestamp):
-            return Decision(Action.MISS, 'written')
-        return Decision(Action.VALIDATE, 'token')
-    return _by_age(stamp.age(now), max_age)
+        return 'written' if is_older(meta.headers, token.timestamp) else 'token'
+    return None
 
 
-def _by_age(age, max_age):
+def _by_age(meta, stamp, max_age, wanted, now):
+    """By the time since the entry was fetched or a HEAD last found it current: a token says nothing of that."""
+    at = stamp.at if stamp else meta.fetched_at
+    age = stamp.age(now) if stamp else now - at
     # an age below zero is a clock that was set back: nothing is known then
-    if 0 <= age < max_age:
-        return Decision(Action.SERVE, 'fresh')
-    return Decision(Action.VALIDATE, 'age')
+    if not 0 <= age < max_age:
+        return Decision(Action.VALIDATE, 'age')
+    if age >= meta.lifetime.after(at):
+        return Decision(Action.VALIDATE, 'lifetime')
+    if age >= wanted:
+        return Decision(Action.VALIDATE, 'request-max-age')
+    return Decision(Action.SERVE, 'fresh')

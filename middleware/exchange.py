@@ -6,12 +6,14 @@ from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
 
 from ..cache import Asked, Known, Store
+from ..cache.lifetime import wanted_age
 from ..cache.rules import Headers, length_of
 from ..conf.naming import ObjectName
 from ..queues import Access
 from .client import NOBODY
 from .info import container_info, key_to_ask, look_up
 from .misplaced import serve
+from .outdated import end_outdated
 from .part import is_manifest, is_worth_fetching, part_of
 
 # what is to be done is decided before anything is answered
@@ -38,6 +40,8 @@ class Exchange:
         # what a HEAD of this request's own told, where there was one
         self.newest: tuple[str, str] | None = None
         self._is_miss = False
+        # whether the app's answer may show that an entry is outdated which nobody compares it with otherwise
+        self.looks_back = False
         # whether the answer comes from another policy than the container's
         self.is_misplaced = False
         self._asked: Asked | None = None
@@ -47,6 +51,11 @@ class Exchange:
     def detector(self):
         """Of misplaced objects; None where that is turned off."""
         return self.runtime.detector
+
+    @property
+    def wanted_age(self) -> float:
+        """The age in seconds of an answer that the client accepts at most."""
+        return wanted_age(self.env.get('HTTP_CACHE_CONTROL'))
 
     @property
     def leaves_traces(self) -> bool:
@@ -79,6 +88,8 @@ class Exchange:
             self.note('miss', length_of(headers), status_line, headers)
         elif self._is_miss and status_line.startswith('404'):
             self._look_elsewhere()
+        if self.looks_back:
+            end_outdated(self, status_line, headers)
         # a list of this client's own: middleware to the left adds to it, and others may read along
         headers = list(headers)
         # those who may not read learn nothing, not even that there is a cache
@@ -117,7 +128,7 @@ class Exchange:
         name = self.name
         # what is captured meanwhile for another need not be fetched
         fetch = (outcome == 'miss' and self.runtime.flights.get(name) is None
-                 and is_worth_fetching(part, headers, self.env, self.settings))
+                 and is_worth_fetching(part, headers, self.env, self.settings, self.runtime.clock()))
         return Access(name.account, name.container, name.object, self.client.name, self.runtime.clock(),
                       part.length, outcome, is_manifest(headers), not part.to_end, fetch)
 
@@ -135,6 +146,7 @@ class Exchange:
     def bypassed(self, reason: str):
         """The app's answer, since this is none of the cache's business."""
         self.runtime.count('bypassed', reason=reason)
+        self.looks_back = True
         return self.passed(f'fwd=bypass; detail={reason}')
 
     def look_up(self) -> dict:

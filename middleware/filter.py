@@ -6,14 +6,14 @@ from swift.common.concurrency import Semaphore
 from swift.common.constraints import valid_api_version
 from swift.common.registry import register_swift_info
 from swift.common.swob import Request, wsgi_to_str
-from swift.common.utils import get_logger
+from swift.common.utils import cache_from_env, get_logger
 
 from ..conf import FILTER
-from ..conf.memcache import memcache_conf
 from ..conf.naming import ObjectName
 from . import decide
-from .control import control, is_control
+from .control import control, is_control, refuse
 from .exchange import Exchange
+from .memcached import OPTION
 from .place import misplacement
 from .read import read
 from .runtime import Runtime
@@ -28,7 +28,7 @@ WRITES = ('PUT', 'POST', 'DELETE')
 class PrefetchFilter:
     """Immutable but for the runtime, which each process makes for itself at its first request.
 
-    :param conf: what `memcache_conf` made of the filter's own
+    :param conf: the filter's own options, merged over [DEFAULT]
     """
 
     def __init__(self, app, settings, conf: dict, logger):
@@ -67,11 +67,13 @@ class PrefetchFilter:
         # Swift refuses others, cached or not
         if not valid_api_version(version):
             return None
-        runtime = self._ready()
+        runtime = self._ready(cache_from_env(env, True))
         if runtime is None:
             return None
+        if method in WRITES and is_control(req):
+            return self._control(req, runtime, account, container, obj)
         if not obj:
-            return self._control(req, runtime, account, container) if is_control(req) else None
+            return None
         return self._object(req, runtime, ObjectName(account, container, obj))
 
     def _object(self, req, runtime, name):
@@ -88,18 +90,20 @@ class PrefetchFilter:
             return None
         return lambda start_response: read(Exchange(self.app, runtime, store, req, name, start_response))
 
-    def _control(self, req, runtime, account, container):
-        store = runtime.store()
-        if store is None:
-            return None
+    def _control(self, req, runtime, account, container, obj):
+        if obj or req.method != 'POST':
+            return lambda start_response: refuse(req, start_response)
         return lambda start_response: control(req, start_response, self.app, runtime, account, container)
 
-    def _ready(self) -> Runtime | None:
-        """This process's runtime; None where the filter stands in a wrong place."""
+    def _ready(self, swifts_cache=None) -> Runtime | None:
+        """This process's runtime; None where the filter stands in a wrong place.
+
+        :param swifts_cache: the ring of Swift's cache filter; the first request's counts
+        """
         if self._pid != os.getpid():
             # others wait meanwhile: a write that passed by would leave the token of what it replaces
             with self._turn:
-                if not self._has_begun():
+                if not self._has_begun(swifts_cache):
                     return None
         if self._misplaced:
             self._count_broken('misplaced')
@@ -110,22 +114,22 @@ class PrefetchFilter:
         if self._runtime is not None:
             self._runtime.count('passed_broken', reason=reason)
 
-    def _has_begun(self):
+    def _has_begun(self, swifts_cache):
         if self._pid != os.getpid():
             if time.monotonic() < self._retry_at:
                 return False
             # a process that has no file descriptor left, say, begins anew when it has
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            self._begin()
-            self._pid = os.getpid()
+            self._begin(swifts_cache)
+            self._pid, self._retry_at = os.getpid(), 0.0
         return True
 
-    def _begin(self):
+    def _begin(self, swifts_cache):
         wrong = misplacement(self)
         self._misplaced = wrong is not None
         if wrong:
             self.logger.error('requests pass through: %s', wrong)
-        self._runtime = Runtime(self._settings, self._conf, self.logger)
+        self._runtime = Runtime(self._settings, self._conf, self.logger, swifts_cache=swifts_cache)
 
 
 def filter_factory(global_conf, **local_conf):
@@ -134,12 +138,11 @@ def filter_factory(global_conf, **local_conf):
     :raises ConfError: for options that are wrong, naming key, value and rule
     """
     conf = {**global_conf, **local_conf}
-    settings = FILTER.read(local_conf, global_conf)
+    # servers that [DEFAULT] names are for all filters: they are no word against those that Swift's own one has
+    settings = FILTER.read(local_conf, {key: global_conf[key] for key in global_conf if key != OPTION})
     register_swift_info(NAME, freshness=settings.freshness, max_object_size=settings.max_object_size)
     logger = get_logger(conf, log_route=NAME)
-    # read now: a file that cannot be read for a moment would silently mean other servers, and stale hits
-    memcache = memcache_conf(conf)
 
     def prefetch_filter(app):
-        return PrefetchFilter(app, settings, memcache, logger)
+        return PrefetchFilter(app, settings, conf, logger)
     return prefetch_filter

@@ -13,7 +13,7 @@ from .body import EntryBody, Pieces
 from .decide import CONDITIONAL
 from .exchange import Answer, Exchange
 
-PREFETCHED = ('prefetch', 'warm')
+PREFETCHED = ('prefetch', 'segment', 'warm')
 
 
 def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
@@ -89,12 +89,23 @@ def damaged(exchange: Exchange, error: Exception) -> None:
     exchange.runtime.forget(exchange.name)
 
 
+def age(exchange: Exchange, entry: Entry, reason: str) -> int:
+    """Seconds since the entry was known to be current; none where a token or a HEAD told so for this request.
+
+    Who adds the entry's time on the disk would have caches and browsers in front take for stale on arrival what
+    Swift itself, which tells no age, would give them as new.
+    """
+    if exchange.settings.freshness != 'max-age' or reason == 'validated':
+        return 0
+    known_at = entry.stamp.at if entry.stamp else entry.meta.fetched_at
+    return max(0, int(exchange.runtime.clock() - known_at))
+
+
 def told(exchange: Exchange, entry: Entry, reason: str) -> list[tuple[str, str]]:
     """Headers that say to the client where the answer comes from."""
     if not exchange.settings.cache_status:
         return []
-    validated_at = entry.stamp.at if entry.stamp else entry.meta.fetched_at
-    headers = [('Age', str(max(0, int(exchange.runtime.clock() - validated_at)))),
+    headers = [('Age', str(age(exchange, entry, reason))),
                ('Cache-Status', 'swiftahead; hit' + (f'; detail={reason}' if reason != 'fresh' else ''))]
     if entry.meta.origin in PREFETCHED:
         headers.append(('X-Object-Prefetched', 'True'))

@@ -42,8 +42,9 @@ def may_join(exchange: Exchange, flight: Flight, known: Known) -> bool:
     memcached knows of none still, no write was acknowledged between the two.
     """
     settings = exchange.settings
-    age = exchange.runtime.clock() - flight.asked_at
-    if not flight.joinable or flight.policy_index != exchange.policy_index or not 0 <= age < settings.max_age:
+    oldest = min(settings.max_age, exchange.wanted_age)
+    if (not flight.joinable or flight.policy_index != exchange.policy_index
+            or not 0 <= exchange.runtime.clock() - flight.asked_at < oldest):
         return False
     if settings.freshness == 'max-age':
         return True
@@ -53,13 +54,21 @@ def may_join(exchange: Exchange, flight: Flight, known: Known) -> bool:
 
 def join(exchange: Exchange, flight: Flight, status: str) -> Iterable[bytes]:
     landed = flight.wait()
-    if landed is None or is_expired(landed.meta, exchange.runtime.clock()) or is_superseded(exchange, landed):
+    now = exchange.runtime.clock()
+    if (landed is None or is_expired(landed.meta, now) or is_superseded(exchange, landed)
+            or now - flight.asked_at >= landed.meta.lifetime.after(flight.asked_at)):
         return exchange.passed(status)
     exchange.runtime.count('collapsed')
     # where proxy-server leaves it, and proxy-logging looks for it
     exchange.env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] = str(exchange.policy_index)
-    exchange.begin('fwd=miss; collapsed', landed.status, landed.headers)
+    exchange.begin('fwd=miss; collapsed', landed.status, [*landed.headers, *aged(exchange, now - flight.asked_at)])
     return landed.follow(partial(rest_of_body, exchange.app, exchange.env, landed.meta))
+
+
+def aged(exchange: Exchange, seconds: float) -> list[tuple[str, str]]:
+    """How old an answer is told to be that another asked for, where nothing tells that it is current."""
+    is_told = exchange.settings.cache_status and exchange.settings.freshness == 'max-age'
+    return [('Age', str(int(seconds)))] if is_told else []
 
 
 def is_superseded(exchange: Exchange, landed) -> bool:

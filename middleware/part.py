@@ -36,7 +36,7 @@ def is_manifest(headers: Headers) -> bool:
     return config_true_value(find(headers, 'x-static-large-object'))
 
 
-def is_worth_fetching(part: Part, headers: Headers, env: dict, settings) -> bool:
+def is_worth_fetching(part: Part, headers: Headers, env: dict, settings, now: float) -> bool:
     """Whether the sidecar is to fetch the whole of what was no hit: a miss without range or condition is
     captured instead.
 
@@ -44,4 +44,4 @@ def is_worth_fetching(part: Part, headers: Headers, env: dict, settings) -> bool
     """
     most = min(settings.fetch_whole, settings.max_object_size)
     return (settings.capture and 0 < part.length <= most and any(key in env for key in CONDITIONAL)
-            and uncacheable_reason(headers, most) is None)
+            and uncacheable_reason(headers, most, now) is None)

@@ -122,9 +122,9 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     try:
         known = exchange.known()
         decision = decide.judge(entry.meta, entry.stamp, known.token, exchange.settings,
-                                exchange.policy_index, exchange.runtime.clock())
+                                exchange.policy_index, exchange.runtime.clock(), exchange.wanted_age)
         if decision.action is Action.VALIDATE:
-            exchange.runtime.count('validations', reason=decision.reason)
+            exchange.runtime.count('validations', reason=exchange.runtime.why_validated or decision.reason)
             decision = validate_together(exchange, known, entry)
         if decision.action is Action.SERVE:
             return hit(exchange, entry, decision.reason)
@@ -138,7 +138,9 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     identity = entry.identity
     entry.close()
     exchange.runtime.count('stale', reason=decision.reason)
-    if decision.reason != 'unvalidated':
+    if decision.reason == 'unvalidated':
+        exchange.looks_back = True
+    else:
         exchange.runtime.forget(exchange.name, identity)
     return miss(exchange, f'fwd=stale; detail={decision.reason}')
 

@@ -1,16 +1,21 @@
 """What one worker process has open. Made at its first request, since nothing opened before fork may
 be used after it, and what is made in the parent is made by root."""
+import socket
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 from cachetools import LRUCache, TTLCache
 from swift.common.concurrency import Event, sleep, spawn_n, tpool
 
 from ..cache import UNKNOWN, Announced, Asked, Known, Store, Token, TokenRing, TokensUnreachable, Unavailable
+from ..conf import Settings
+from ..conf.metrics import MEMCACHED_CONF
 from ..conf.naming import ObjectName
 from ..queues import Forget, SqliteQueue
 from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from .flights import Flights
+from .memcached import Servers, find_servers
 from .misplaced import Detector
 from .patience import Patience
 from .recorder import Recorder
@@ -38,14 +43,28 @@ def start_threads() -> None:
         raise
 
 
+def node_name(conf: dict) -> str:
+    """What this node is called in answers: host and port of its proxy-server, of which a host may have several.
+
+    :param conf: with proxy-server's own options from [DEFAULT]
+    """
+    host, port = quote(socket.gethostname()), conf.get('bind_port', '')
+    return f'{host}:{port}' if port else host
+
+
 class Runtime:
     """The cache folder, the freshness tokens, the recorder and the fills of one process."""
 
-    def __init__(self, settings, conf: dict, logger, clock: Callable[[], float] = time.time):
+    def __init__(self, settings, conf: dict, logger, clock: Callable[[], float] = time.time, swifts_cache=None):
+        """
+        :param conf: the filter's own options, merged over [DEFAULT]
+        :param swifts_cache: the ring of Swift's cache filter, as the first request has it
+        """
         start_threads()
         self.settings = settings
         self.logger = logger
         self.clock = clock
+        self.node = node_name(conf)
         self.flights = Flights()
         # HEADs that others may wait for: what is known of which file of which object -> when it is told
         self.validations: dict[tuple[ObjectName, str, Known], Event] = {}
@@ -53,7 +72,13 @@ class Runtime:
         self.patience = Patience(settings.fetch_wait)
         # objects whose fetch by the sidecar took longer than is waited for
         self.waited_in_vain: TTLCache = TTLCache(CAPTURED, VAIN_SECONDS)
-        self.tokens = TokenRing(conf, logger) if settings.freshness == 'coherent' else None
+        # what hits and misses rely on; where they may not, writes are told to `_doubted` all the same
+        self.tokens: TokenRing | None = None
+        self._doubted: TokenRing | None = None
+        # the reason that is counted for each HEAD, where it is not the entry's
+        self.why_validated = ''
+        if settings.freshness == 'coherent':
+            self._open_tokens(find_servers(settings.memcache_servers, conf, swifts_cache, logger))
         queue = SqliteQueue(settings.queue, logger=logger)
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         self.recorder = Recorder(queue, settings.buffer_records, settings.flush_interval, logger, self.count)
@@ -66,6 +91,18 @@ class Runtime:
         self._room_at = 0.0
         self._room = 0
         self._measuring = False
+
+    def _open_tokens(self, servers: Servers):
+        ring = TokenRing(servers.ring) if servers.ring is not None else None
+        if ring is not None:
+            self.logger.info('freshness tokens in memcached at %s', ', '.join(ring.lines.servers))
+        if not servers.doubt:
+            self.tokens = ring
+            return
+        self.logger.error('%s', servers.doubt)
+        self._doubted = ring
+        self.why_validated = MEMCACHED_CONF
+        self.settings = Settings(**{**vars(self.settings), 'freshness': 'validate'})
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
         """Count in memory; within a second or so the sidecar and statsd are told. See `conf.metrics`."""
@@ -86,8 +123,8 @@ class Runtime:
         self.flights.close()
         self.recorder.close()
         self.metrics.close()
-        if self.tokens is not None:
-            self.tokens.close()
+        if self._told is not None:
+            self._told.close()
 
     # freshness tokens and records; that memcached is away is counted here, and told to nobody
 
@@ -104,12 +141,18 @@ class Runtime:
             self.count('tokens_unreachable')
             return UNKNOWN
 
+    @property
+    def _told(self) -> TokenRing | None:
+        """Where writes are told; None where tokens are not used."""
+        return self.tokens or self._doubted
+
     def announce(self, name: ObjectName) -> Announced | None:
         """Set a pending token without waiting: it is in memcached long before a write can be in the backend."""
-        if self.tokens is None:
+        told = self._told
+        if told is None:
             return None
         try:
-            return self.tokens.announce(name, Token.new(pending=True))
+            return told.announce(name, Token.new(pending=True))
         except TokensUnreachable:
             self.count('tokens_unreachable')
             return None
@@ -120,10 +163,11 @@ class Runtime:
         Where another write came between, it is not known which of them came last, nor what is set meanwhile: the
         token then knows of no write's time, and what is filled under it is validated before it is trusted.
         """
-        if self.tokens is None:
+        told = self._told
+        if told is None:
             return False
         try:
-            if announced is not None and self.tokens.replace(name, announced, token):
+            if announced is not None and told.replace(name, announced, token):
                 return True
         except TokensUnreachable:
             self.count('tokens_unreachable')
@@ -131,10 +175,22 @@ class Runtime:
 
     def set_token(self, name: ObjectName, token: Token) -> bool:
         """Tells whether it is set; so it is, in a manner, where tokens are not used."""
-        if self.tokens is None:
+        told = self._told
+        if told is None:
             return True
         try:
-            self.tokens.set(name, token)
+            told.set(name, token)
+        except TokensUnreachable:
+            self.count('tokens_unreachable')
+            return False
+        return True
+
+    def end_token(self, name: ObjectName) -> bool:
+        """Have all nodes validate the object's entries before they trust them again; tells whether they will."""
+        if self.tokens is None:
+            return False
+        try:
+            self.tokens.end(name)
         except TokensUnreachable:
             self.count('tokens_unreachable')
             return False

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from .clients import DISORDER
-from .learner import ObjectKey, Prediction, Read
+from .learner import SEGMENT, ObjectKey, Prediction, Read
 
 PACE_WEIGHT = 0.3
 # a read that was not told of does not end a sequence
@@ -120,7 +120,7 @@ class Along:
         for step in range(1, self._steps(place.pace, lead) + 1):
             if index + step < len(order):
                 at = max(place.at + step * (place.pace or 0.0), read.at)
-                yield Prediction(read.account, order.keys[index + step], 1.0, at)
+                yield Prediction(read.account, order.keys[index + step], 1.0, at, origin=SEGMENT)
 
     def _steps(self, pace, lead):
         """How many: the next, and those whose fetches must begin before it is read."""

@@ -2,6 +2,8 @@
 from typing import NamedTuple, Protocol
 
 ObjectKey = tuple[str, str]
+# why something is fetched: it was predicted, it is the next of a list, or a part of it was read
+PREFETCH, SEGMENT, WHOLE = 'prefetch', 'segment', 'whole'
 
 
 class Read(NamedTuple):
@@ -27,6 +29,7 @@ class Prediction(NamedTuple):
     :param at: when it is expected, at the earliest, in seconds of the same clock as the reads
     :param bytes: at most so many, and more than half of them; 0: not known
     :param wait: seconds by which it is usually later than that
+    :param origin: why it is to be fetched, and what its entry tells of that
     """
     account: str
     key: ObjectKey
@@ -34,6 +37,7 @@ class Prediction(NamedTuple):
     at: float
     bytes: int = 0
     wait: float = 0.0
+    origin: str = PREFETCH
 
 
 class Learner(Protocol):

@@ -1,4 +1,4 @@
-"""Replaying reads on a simulated clock: learner, schedule and eviction of production, without the bytes."""
+"""Replaying reads on a simulated clock: learner, schedule, eviction and watch of production, without the bytes."""
 import heapq
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from cachetools import Cache
 from .idle import IDLE_SECONDS, LOOKED_AT, idle_for
 from .learner import Learner, ObjectKey, Prediction, Read
 from .schedule import Schedule
-from .worth import Worth
+from .worth import Worth, WorthInBytes
 
 # objects of any size
 ANY = 2**63
@@ -112,6 +112,7 @@ class Replay:
         self._learner = _make(settings.learner, listing)
         self._schedule = Schedule()
         self._worth = Worth()
+        self._wholes = WorthInBytes()
         self._sizes: dict[tuple, int] = dict(listing or {})
         self._now = float('-inf')
         self._coming: dict[tuple, Counts] = {}
@@ -121,6 +122,8 @@ class Replay:
         self._admits = settings.admission() if settings.admission else None
         # prefetched and not read yet -> where it was counted
         self._unused: dict[tuple, Counts] = {}
+        # fetched whole and not read since -> what it takes on disk
+        self._unused_wholes: dict[tuple, int] = {}
 
     def run(self, requests: Iterable[Request]) -> Counts:
         """Requests in the order of time; the clock goes on from run to run."""
@@ -174,19 +177,26 @@ class Replay:
                 self._store(key, size)
 
     def _fetch_whole(self, request, counts):
-        if (request.bytes <= min(self._settings.fetch_whole, self._most)
+        account, key = request.account, request[2:5]
+        if (request.bytes <= min(self._settings.fetch_whole, self._most) and self._wholes.allows(account)
                 and self._makes_room(request.bytes, request.at - IDLE_SECONDS)):
             counts.backend_gets += 1
-            self._store(request[2:5], request.bytes)
+            self._store(key, request.bytes)
+            self._unused_wholes[key] = taken = self._settings.disk_bytes(request.bytes)
+            self._wholes.ended(account, 0, taken)
 
     def _use(self, key, size):
         by = self._unused.pop(key, None)
         if by is not None:
             by.used += 1
             by.useful_bytes += size
+        taken = self._unused_wholes.pop(key, None)
+        if taken is not None:
+            self._wholes.used(key[0], taken)
 
     def _store(self, key, size):
         self._unused.pop(key, None)
+        self._unused_wholes.pop(key, None)
         if size <= self._most:
             self._cache[key] = size
 

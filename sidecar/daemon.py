@@ -9,8 +9,7 @@ from swift.common.concurrency import sleep, spawn, tpool
 from swift.common.daemon import Daemon
 from swift.common.utils import get_logger
 
-from ..cache import Store, TokenRing, Unavailable
-from ..conf.memcache import memcache_conf
+from ..cache import Store, Unavailable
 from ..predict import Ahead, Schedule
 from ..queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
 from ..queues.totals import fold
@@ -20,6 +19,7 @@ from .fetcher import Fetcher, FetchLimits, make_client
 from .keeper import Keeper
 from .learned import Learned
 from .listening import listen
+from .memcached import token_ring, with_proxys_servers
 from .mover import MoverPart
 from .names import Names
 from .pace import Pace
@@ -40,9 +40,10 @@ class Sidecar(Daemon):
     WORKERS_HEALTHCHECK_INTERVAL = 1.0
 
     def __init__(self, conf):
-        self.settings = read_settings(conf['__file__'])
+        logger = get_logger(conf, log_route='sidecar')
+        self.settings = with_proxys_servers(read_settings(conf['__file__']), logger)
         super().__init__({**conf, 'user': self.settings.user})
-        self.logger = get_logger(conf, log_route='sidecar')
+        self.logger = logger
         self._stopping = False
 
     def get_worker_args(self, once=False, **kwargs):
@@ -155,8 +156,7 @@ class Worker:
         limits = Limits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction, own.admit)
         self.keeper = Keeper(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
         self._spool = SpoolWatch(store, spool_size(own.cache_size), own.spool_age, logger)
-        tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': own.swift_dir}), logger)
-        fetcher = Fetcher(make_client(settings), store, tokens,
+        fetcher = Fetcher(make_client(settings), store, token_ring(settings, logger),
                           FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
         self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
                          lambda: count('backoffs'))

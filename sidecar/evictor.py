@@ -11,6 +11,7 @@ from ..cache import Store
 from ..cache.holdings import Holdings, Item
 from ..cache.store import CLOCK_SLACK
 from ..predict.idle import LOOKED_AT
+from .unread import Unread
 from .uses import Uses
 
 EVICT_AT_A_TIME = 64
@@ -74,8 +75,7 @@ class Evictor:
         self._pause_until = float('-inf')
         self._paused = False
         self._failing = False
-        # entries that were fetched ahead and nobody has read yet; what an earlier run fetched is not in it
-        self.unread: set[bytes] = set()
+        self.unread = Unread()
         self.uses = Uses()
 
     def evict(self, holdings: Holdings, wanted: float) -> int:
@@ -193,15 +193,8 @@ class Evictor:
         name, taken = item
         self._tools.count('evicted')
         self._tools.count('evicted_bytes', taken)
-        if self.forget_unread(name):
+        if self.unread.pop(name):
             self._tools.count('evicted_unused')
-
-    def forget_unread(self, entry_name: str) -> bool:
-        """It is read, or gone. Tells whether it had been fetched ahead and not been read before."""
-        name = bytes.fromhex(entry_name)
-        was_unread = name in self.unread
-        self.unread.discard(name)
-        return was_unread
 
     # free space
 

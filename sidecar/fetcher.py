@@ -9,13 +9,12 @@ from cachetools import TTLCache
 from swift.common.concurrency import sleep
 from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.utils import close_if_possible
-from swift.common.wsgi import loadapp
 
 from ..cache import EntryMeta, NoRoom, Stamp, Store, Token, TokenRing, TokensUnreachable
 from ..cache.rules import is_older, is_opted_out, length_of, objects_headers, uncacheable_reason
 from ..conf.naming import ObjectName
 from .pace import Pace
-from .settings import SidecarSettings, client_config
+from .settings import SidecarSettings, client_app
 
 AGENT = 'swiftahead-sidecar'
 # the age at which Swift's proxies look at a container's policy and metadata again
@@ -60,9 +59,7 @@ class Container:
 
 
 def make_client(settings: SidecarSettings) -> InternalClient:
-    # told apart from the proxy's own lines, as upstream's daemons do it
-    app = loadapp(client_config(settings), {'log_name': f'{AGENT}-ic'}, allow_modify_pipeline=False)
-    return InternalClient(None, AGENT, 1, app=app)
+    return InternalClient(None, AGENT, 1, app=client_app(settings, f'{AGENT}-ic'))
 
 
 class Fetcher:
@@ -85,7 +82,7 @@ class Fetcher:
         What a lagging replica holds must not be made to last: where the token does not tell how old an
         answer may be, all replicas are asked for the newest version.
 
-        :param origin: 'prefetch', 'whole' or 'warm'
+        :param origin: 'prefetch', 'segment', 'whole' or 'warm'
         :param pace: is told when the answer and when bytes came, and says how long to wait for more
         :returns: the spool file's name and the object's length in bytes
         :raises NotFetched: with the reason
@@ -99,7 +96,7 @@ class Fetcher:
         headers, body = self._get(name, newest=token is None or not token.timestamp)
         try:
             pace.answered(self._clock() - asked_at, self._clock())
-            reason = uncacheable_reason(headers, self._limits.max_object_size)
+            reason = uncacheable_reason(headers, self._limits.max_object_size, asked_at)
             if reason:
                 raise Uncacheable(reason)
             if token is not None and is_older(headers, token.timestamp):

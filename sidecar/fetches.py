@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
+from ..cache.entry import expected_disk_bytes
 from ..conf.naming import ObjectName
-from ..predict import Prediction, Schedule, Worth
+from ..predict import PREFETCH, SEGMENT, WHOLE, Prediction, Schedule, Worth, WorthInBytes
 from ..predict.idle import idle_for
 from .fetcher import BackendFailed, Fetcher, NotFetched, Uncacheable
 from .keeper import Keeper, Stopped
 from .pace import Pace
+from .unread import Fetched
 
 # a prediction whose time is so long past comes too late
 LATE_SECONDS = 30.0
 # what was read in part is fetched whole though nobody guessed that it will be read again
 NOBODYS_GUESS = 0.0
-PREFETCH, WHOLE = 'prefetch', 'whole'
 # between two looks whether there is a place
 LOOK_SECONDS = 0.05
 # how long what was found not to be cacheable is not fetched again because somebody may read it; how many are known
@@ -39,8 +40,33 @@ class Means:
     is_coming: Callable[[str], bool]
 
 
-class Fetches:
+@dataclass
+class Fetch:
+    """One fetch that began.
+
+    :param origin: of `predict`, or 'warm'
+    :param idle: seconds without a read after which an entry may go for it; None: the usual
+    :param size: bytes, as far as they were known
+    :param taken: on disk, once it has come
     """
+    name: ObjectName
+    origin: str
+    idle: float | None = None
+    size: int = 0
+    taken: int = 0
+
+    @property
+    def expected(self) -> int:
+        """Bytes on disk."""
+        return expected_disk_bytes(self.size) if self.size else 0
+
+
+class Fetches:
+    """Begins fetches in time, as far as there are places and fetches of that origin pay.
+
+    Guesses ask `Worth` when they are planned. Segments and wholes ask a watch in bytes when they begin, so that
+    fetches under way count. Warming has no watch: somebody asked for it, and it ends where the room does.
+
     :param concurrency: fetches of predictions at the same time, at most
     """
 
@@ -56,6 +82,7 @@ class Fetches:
         self._pool = GreenPool(concurrency)
         self._under_way: set[ObjectName] = set()
         self.worth = Worth()
+        self.watches = {SEGMENT: WorthInBytes(), WHOLE: WorthInBytes()}
         self._refused: TTLCache[ObjectName, None] = TTLCache(REFUSED, REFUSED_SECONDS)
         self._stopped = False
 
@@ -84,52 +111,82 @@ class Fetches:
     def begin_due(self) -> None:
         """Begin the fetches whose time has come, as far as there are places."""
         now = self._clock()
-        most = min(self._pool.free(), self._pace.places(now))
-        if most <= 0 or self._stopped:
-            return
-        for prediction in self._schedule.due(now, most):
-            name = name_of(prediction)
-            if now - prediction.at <= LATE_SECONDS and not self.is_here(name):
-                self._under_way.add(name)
-                # here, or else the next to ask would find this place free
-                self._pace.began()
-                self._pool.spawn_n(self._prefetch, name, origin_for(prediction), idle_for(prediction, now),
-                                   prediction.bytes)
+        # what is due and not begun leaves its place to the next
+        while not self._stopped and (due := self._schedule.due(now, self._places(now))):
+            for prediction in due:
+                name = name_of(prediction)
+                if now - prediction.at <= LATE_SECONDS and not self.is_here(name) and self._pays(prediction):
+                    self._begin(Fetch(name, prediction.origin, idle_for(prediction, now), prediction.bytes))
 
-    def _prefetch(self, name, origin, idle, size):
+    def _places(self, now):
+        return min(self._pool.free(), self._pace.places(now))
+
+    def _pays(self, prediction):
+        watch = self.watches.get(prediction.origin)
+        if watch is None or watch.allows(prediction.account):
+            return True
+        self._count('throttled', reason=prediction.origin)
+        return False
+
+    def _begin(self, fetch):
+        self._under_way.add(fetch.name)
+        if fetch.origin in self.watches:
+            self.watches[fetch.origin].began(fetch.name.account, fetch.expected)
+        # here, or else the next to ask would find this place free
+        self._pace.began()
+        self._pool.spawn_n(self._prefetch, fetch)
+
+    def _prefetch(self, fetch):
         began_at = self._clock()
         try:
-            if not self._keeper.may_prefetch(idle=idle):
+            if not self._keeper.may_prefetch(idle=fetch.idle):
                 self._count('no_room')
                 self._pace.ended()
-            elif self._fetch(name, origin, idle, size):
-                self._count('prefetched' if origin == PREFETCH else 'fetched_whole')
-                self._schedule.fetched(self._clock() - began_at, size)
+            elif self._fetch(fetch):
+                self._count('fetched_whole' if fetch.origin == WHOLE else 'prefetched')
+                self._schedule.fetched(self._clock() - began_at, fetch.size)
         finally:
-            self._under_way.discard(name)
+            self._end(fetch)
             # when this one's place in the pool is free
             spawn_n(self.begin_due)
 
-    def want(self, name: ObjectName, at: float) -> None:
+    def _end(self, fetch):
+        self._under_way.discard(fetch.name)
+        if fetch.origin in self.watches:
+            self.watches[fetch.origin].ended(fetch.name.account, fetch.expected, fetch.taken)
+
+    def want(self, name: ObjectName, at: float, size: int) -> None:
         """Somebody read a part of it at that time: have the whole fetched, unless it is here or coming."""
-        self._schedule.add(Prediction(name.account, (name.container, name.object), NOBODYS_GUESS, at))
+        if name not in self._refused:
+            key = name.container, name.object
+            self._schedule.add(Prediction(name.account, key, NOBODYS_GUESS, at, size, origin=WHOLE))
+
+    def used(self, account: str, fetched: Fetched) -> None:
+        """Tell that an entry was read for the first time since it had been fetched."""
+        self._count('fetched_whole_used' if fetched.origin == WHOLE else 'prefetched_used')
+        if fetched.origin in self.watches:
+            self.watches[fetched.origin].used(account, fetched.bytes)
 
     def expect(self, predictions: Iterable[Prediction]) -> None:
         """Have fetched in time what is not here, and kept what is."""
         for prediction in predictions:
-            if not self._is_here(name_of(prediction), self._keeper.expect):
+            if self._is_missing(prediction):
                 self._schedule.add(prediction)
 
     def guess(self, predictions: Iterable[Prediction]) -> None:
         """As `expect`, where what was guessed for the account was worth it."""
         for prediction in predictions:
-            name = name_of(prediction)
-            if name in self._refused or self._is_here(name, self._keeper.expect):
+            if not self._is_missing(prediction):
                 continue
             if self.worth.allows(prediction.account):
                 self._schedule.add(prediction, self._clock())
             else:
-                self._count('throttled')
+                self._count('throttled', reason=PREFETCH)
+
+    def _is_missing(self, prediction):
+        """Whether it is neither here nor known to be of no use; what is here is kept."""
+        name = name_of(prediction)
+        return name not in self._refused and not self._is_here(name, self._keeper.expect)
 
     def warm(self, name: ObjectName) -> bool:
         """Fetch and admit when there is a place; tells whether it was admitted."""
@@ -141,7 +198,7 @@ class Fetches:
         self._under_way.add(name)
         self._pace.began()
         try:
-            warmed = self._fetch(name, 'warm')
+            warmed = self._fetch(Fetch(name, 'warm'))
         finally:
             self._under_way.discard(name)
         if warmed:
@@ -168,28 +225,29 @@ class Fetches:
         finally:
             self._pace.failed(self._clock()) if failed else self._pace.ended()
 
-    def _fetch(self, name, origin, idle=None, size=0):
+    def _fetch(self, fetch):
         """Fetch and admit one that began; what goes wrong is logged and counted here."""
-        with self._keeper.store.fetching(name, self._clock() + self._schedule.takes(size)):
-            spool_name = self._spool(name, origin)
+        with self._keeper.store.fetching(fetch.name, self._clock() + self._schedule.takes(fetch.size)):
+            spool_name = self._spool(fetch)
             try:
-                return spool_name is not None and self._keeper.admit(spool_name, idle)
+                return spool_name is not None and self._keeper.admit(spool_name, fetch.idle)
             except Stopped:
                 return False
             except OSError as error:
-                self._logger.error('%s not admitted: %s', name.quoted, error)
+                self._logger.error('%s not admitted: %s', fetch.name.quoted, error)
                 return False
 
-    def _spool(self, name, origin):
-        failed = False
+    def _spool(self, fetch):
+        name, failed = fetch.name, False
         try:
             if not self._keeper.keep_free():
                 self._count('no_room')
                 return None
-            spool_name, length = self._fetcher.fetch(name, origin, self._pace)
+            spool_name, length = self._fetcher.fetch(name, fetch.origin, self._pace)
             self._count('prefetched_bytes', length)
-            if origin == PREFETCH:
-                # whether it is let in or not: it has cost the backend as much
+            # whether it is let in or not: it has cost the backend as much
+            fetch.taken = expected_disk_bytes(length)
+            if fetch.origin == PREFETCH:
                 self.worth.fetched(name.account, (name.container, name.object))
             return spool_name
         except NotFetched as error:
@@ -219,7 +277,3 @@ class Fetches:
 
 def name_of(prediction: Prediction) -> ObjectName:
     return ObjectName(prediction.account, *prediction.key)
-
-
-def origin_for(prediction: Prediction) -> str:
-    return PREFETCH if prediction.probability else WHOLE

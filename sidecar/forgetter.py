@@ -54,7 +54,7 @@ class Forgetter:
             if is_gone or error:
                 # where it cannot be looked at, what is known of it holds
                 held = taken or self._holdings.size_of(name)
-                self._evictor.forget_unread(name)
+                self._evictor.unread.pop(name)
                 self._holdings.gone(name, taken)
                 if error:
                     self._evictor.cannot(self._holdings, (name, held), error)

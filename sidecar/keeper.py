@@ -19,11 +19,13 @@ from ..cache.entry import rounded
 from ..cache.holdings import Holdings
 from ..cache.ledger import Ledger
 from ..cache.scan import Scan, read_folder
+from ..predict import PREFETCH, SEGMENT, WHOLE
 from ..predict.idle import IDLE_SECONDS
 from ..queues import Forget
 from .admission import Admission
 from .evictor import Evictor, Limits, Tools
 from .forgetter import Forgetter
+from .unread import Fetched
 
 # entries that go into the index without a pause: some milliseconds
 MERGE_AT_A_TIME = 1000
@@ -69,12 +71,12 @@ class Keeper:
         return entry_name in self.holdings or (
             self.holdings.scan is not None and os.path.exists(self.store.layout.entry_path(entry_name)))
 
-    def touch(self, entry_name: str) -> bool:
-        """It was read. Tells whether that was the first time since it had been fetched ahead."""
+    def touch(self, entry_name: str) -> Fetched | None:
+        """It was read. Tells how it had been fetched, where that was the first time since."""
         self.holdings.touch(entry_name)
         self._admission.read(entry_name)
         self._evictor.uses.note(entry_name, self._clock())
-        return self._evictor.forget_unread(entry_name)
+        return self._evictor.unread.pop(entry_name)
 
     def expect(self, entry_name: str) -> bool:
         """It will be read soon, most likely, and goes no sooner than what just was. Tells whether it is here."""
@@ -220,10 +222,8 @@ class Keeper:
             raise Stopped
         replaced = self._execute(self._place, candidate, self.holdings.total + needed)
         self.holdings.linked(candidate.entry_name, needed, replaced)
-        self._evictor.forget_unread(candidate.entry_name)
+        self._evictor.unread.add(candidate.entry_name, candidate.origin, needed)
         self._evictor.uses.forget(candidate.entry_name)
-        if candidate.origin == 'prefetch':
-            self._evictor.unread.add(bytes.fromhex(candidate.entry_name))
         return True
 
     def _place(self, candidate, total):
@@ -245,7 +245,7 @@ class Keeper:
         if origin == 'read':
             self._evictor.evict(holdings, wanted)
             return holdings.total + needed <= limits.size
-        if origin in ('prefetch', 'whole') and holdings.scan is None:
+        if origin in (PREFETCH, SEGMENT, WHOLE) and holdings.scan is None:
             self._evictor.evict_idle(holdings, wanted, self._idle_since(idle))
         return holdings.total + needed <= limits.high_bytes
 

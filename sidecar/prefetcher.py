@@ -202,10 +202,10 @@ class Prefetcher:
             if self.fetches.is_under_way(name):
                 self._count('prefetched_late')
                 self._schedule.late()
-        elif self._keeper.touch(self._keeper.store.naming.entry(name)):
-            self._count('prefetched_used')
+        elif fetched := self._keeper.touch(self._keeper.store.naming.entry(name)):
+            self.fetches.used(record.account, fetched)
         if record.fetch:
-            self.fetches.want(name, record.at)
+            self.fetches.want(name, record.at, record.bytes)
         else:
             self._schedule.cancel(record.account, (record.container, record.object))
         if self._learner is not None:

@@ -12,7 +12,7 @@ from swift.common.utils import config_true_value, monkey_patch, readconf, set_sw
 
 from ..conf import ConfError
 from ..conf.told import told
-from .settings import SECTION, SidecarSettings, read_settings
+from .settings import SECTION, SidecarSettings, check_client, read_settings
 
 
 def prepared(path: str, once: bool, verbose: bool) -> Callable[[], int] | None:
@@ -62,6 +62,7 @@ def _read(path) -> tuple[SidecarSettings, dict]:
         reload_storage_policies()
     except (Error, OSError, ValueError, SystemExit) as error:
         raise ConfError(f'[sidecar] swift_dir = {settings.sidecar.swift_dir}: {told(error)}') from None
+    check_client(settings)
     return settings, conf
 
 

@@ -1,15 +1,14 @@
 """Reading the sidecar's conf: option tables, the user, and the pipeline of its InternalClient."""
+import configparser
 import ipaddress
 import os
 import pwd
-from configparser import Error, RawConfigParser
-from dataclasses import dataclass
-from io import StringIO
+from dataclasses import dataclass, field
 
-from swift.common.wsgi import ConfigString
+from swift.common.wsgi import loadapp
 
-from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings
-from ..conf.memcache import conf_files
+from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings, pipelines
+from ..conf.told import told
 
 SECTION = 'sidecar'
 PIPELINE = 'catch_errors proxy-logging cache proxy-server'
@@ -27,16 +26,16 @@ HARMLESS = ('catch_errors', 'proxy_logging', 'memcache', 'healthcheck')
 @dataclass(frozen=True)
 class SidecarSettings:
     """
-    :param client_conf: the conf of the InternalClient, whole
-    :param memcache: options of Swift's cache middleware in that pipeline
+    :param client: Swift's loader of this conf, completed by what the pipeline of the InternalClient needs
+    :param proxys: options of its cache filter that are the proxy's, since this conf names none
     """
     sidecar: Settings
     prefetcher: Settings
     mover: Settings
     status: Settings
     user: str
-    client_conf: str
-    memcache: dict
+    client: pipelines.Loader
+    proxys: dict[str, str] = field(default_factory=dict)
 
 
 def read_settings(path: str) -> SidecarSettings:
@@ -45,7 +44,17 @@ def read_settings(path: str) -> SidecarSettings:
     :raises ConfError: naming section, key, value and rule
     :raises OSError: where it cannot be read
     """
-    parser = _parse(path)
+    try:
+        return _settings(pipelines.load(path))
+    except UnicodeDecodeError as error:
+        raise ConfError(f'must be UTF-8, which byte {error.start} is not') from None
+    except configparser.Error as error:
+        # some tell of it in several lines
+        raise ConfError(told(error)) from None
+
+
+def _settings(loader) -> SidecarSettings:
+    parser = loader.parser
     if not parser.has_section(SECTION):
         raise ConfError(f'there is no [{SECTION}] section')
     defaults = dict(parser.defaults())
@@ -62,28 +71,9 @@ def read_settings(path: str) -> SidecarSettings:
     if not (status.allow_remote or ipaddress.ip_address(status.bind_ip).is_loopback):
         raise ConfError(f'[status] bind_ip = {status.bind_ip}: must be a loopback address such as 127.0.0.1 or '
                         '::1, unless allow_remote is on')
-    _complete(parser, sidecar.swift_dir)
+    _complete(loader, sidecar.swift_dir)
     user = _known_user(sidecar.user) or proxy_user(sidecar.swift_dir)
-    return SidecarSettings(sidecar, prefetcher, mover, status, user,
-                           _client_conf(parser), dict(parser.items('filter:cache')))
-
-
-def _parse(path):
-    # what is said twice is refused, as by Swift's own reader
-    parser = RawConfigParser()
-    files = conf_files(path)
-    if not files:
-        raise ConfError('the folder holds no *.conf')
-    for file in files:
-        with open(file, encoding='utf-8') as lines:
-            try:
-                parser.read_file(lines)
-            except UnicodeDecodeError as error:
-                raise ConfError(f'{file} must be UTF-8, which its byte {error.start} is not') from None
-            except Error as error:
-                # some tell of it in several lines
-                raise ConfError(' '.join(str(error).split())) from None
-    return parser
+    return SidecarSettings(sidecar, prefetcher, mover, status, user, loader)
 
 
 def _known_user(user):
@@ -95,14 +85,8 @@ def _known_user(user):
 
 def proxy_user(swift_dir: str) -> str:
     """The user whom the proxy-server of this node runs as: the filter must be able to read the cache."""
-    parser = RawConfigParser(strict=False)
-    for place in ('proxy-server.conf', 'proxy-server.conf.d', 'proxy-server'):
-        try:
-            parser.read(conf_files(os.path.join(swift_dir, place)))
-        except (Error, OSError, UnicodeDecodeError):
-            continue
     # 'swift' is what proxy-server itself falls back to
-    user = parser.defaults().get('user', 'swift')
+    user = next(_proxy_users(swift_dir), 'swift')
     try:
         pwd.getpwnam(user)
     except KeyError:
@@ -110,8 +94,18 @@ def proxy_user(swift_dir: str) -> str:
     return user
 
 
-def _complete(parser, swift_dir):
+def _proxy_users(swift_dir):
+    for path in pipelines.proxy_confs(swift_dir):
+        try:
+            yield pipelines.proxy_options(path).get('user', 'swift')
+        except (OSError, LookupError, ImportError, ValueError, configparser.Error):
+            # whoever starts a proxy with it is told, and better
+            continue
+
+
+def _complete(loader, swift_dir):
     """Add what [pipeline:main] needs and the conf does not say."""
+    parser = loader.parser
     if not parser.has_section('pipeline:main'):
         parser.add_section('pipeline:main')
         parser.set('pipeline:main', 'pipeline', PIPELINE)
@@ -127,36 +121,45 @@ def _complete(parser, swift_dir):
             parser.add_section(section)
             for key, value in options.items():
                 parser.set(section, key, value)
-    if 'swift_dir' not in parser.defaults():
-        parser.set('DEFAULT', 'swift_dir', swift_dir)
+    loader.update_defaults({'swift_dir': swift_dir}, overwrite=False)
 
 
 def _refuse_acting(parser, name):
-    """Filters that would have something else cached and moved than the objects that are stored."""
+    """Filters that would have something else cached and moved than the objects that are stored.
+
+    What a section does not say as plainly as Swift's samples do `check_client` finds out.
+    """
     section = f'filter:{name}'
-    use = parser.get(section, 'use', fallback=FILTERS.get(section, {}).get('use', f'egg:swift#{name}'))
+    absent = FILTERS.get(section, {}).get('use', f'egg:swift#{name}')
+    use = parser.get(section, 'use', fallback='') if parser.has_section(section) else absent
     egg, _, factory = use.partition('#')
     if egg == 'egg:swiftahead' or egg == 'egg:swift' and factory not in HARMLESS:
-        raise ConfError(f'[pipeline:main] pipeline = ... {name} ...: must not have {use}, which acts on what '
-                        f'passes; {PIPELINE} are all that the sidecar needs')
+        raise _acting(name, use)
 
 
-def _client_conf(parser):
-    """The sections that PasteDeploy loads; ours would be options that Swift does not know."""
-    own = RawConfigParser(strict=False)
-    for key, value in parser.defaults().items():
-        own.set('DEFAULT', key, value)
-    for section in parser.sections():
-        if section.startswith(('pipeline:', 'app:', 'filter:', 'composite:')):
-            own.add_section(section)
-            for key, value in parser.items(section):
-                if value != parser.defaults().get(key):
-                    own.set(section, key, value)
-    text = StringIO()
-    own.write(text)
-    return text.getvalue()
+def _acting(name, use):
+    return ConfError(f'[pipeline:main] pipeline = ... {name} ...: must not have {use}, which acts on what passes; '
+                     f'{PIPELINE} are all that the sidecar needs')
 
 
-def client_config(settings: SidecarSettings) -> ConfigString:
-    """For `swift.common.wsgi.loadapp`."""
-    return ConfigString(settings.client_conf)
+def check_client(settings: SidecarSettings) -> None:
+    """Load the pipeline as the parts will, and see where each filter comes from, whatever way its section goes.
+
+    :raises ConfError: where it cannot be loaded, or has filters that act on objects
+    """
+    try:
+        found = list(pipelines.filters(pipelines.pipeline(settings.client)))
+    except Exception as error:  # noqa: BLE001 - a filter is anybody's code, which may fail to load in any way
+        raise ConfError(f'[pipeline:main] cannot be loaded: {error!r}') from None
+    for one in found:
+        package, _, factory = one.object.__module__.rpartition('.')
+        if package.partition('.')[0] in ('swift', 'swiftahead') and factory not in HARMLESS:
+            raise _acting(one.name, f'{package}.{factory}')
+
+
+def client_app(settings: SidecarSettings, log_name: str):
+    """The app of an InternalClient.
+
+    :param log_name: tells its lines in the log from the proxy's own, as upstream's daemons do it
+    """
+    return loadapp(settings.client, {'log_name': log_name, **settings.proxys}, allow_modify_pipeline=False)

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 
 from swift.common.utils import config_fallocate_value, drop_privileges, get_logger
 
-from ..cache import Store, TokenRing, Unavailable
+from ..cache import Store, Unavailable
 from ..conf import ConfError
-from ..conf.memcache import memcache_conf
 from ..conf.told import told
 from ..queues import QueueError, SqliteQueue
 from .fetcher import make_client
 from .figures import queue_path
+from .memcached import token_ring, with_proxys_servers
 from .settings import SidecarSettings
 
 # a sidecar that was told to stop a moment ago puts back what it has leased first
@@ -221,8 +221,9 @@ def _is_file(path):
 
 def _of_client(settings, logger):
     try:
-        make_client(settings)
-        TokenRing(memcache_conf({**settings.memcache, 'swift_dir': settings.sidecar.swift_dir}), logger)
+        shared = with_proxys_servers(settings, logger)
+        make_client(shared)
+        token_ring(shared, logger)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Swift and PasteDeploy make of the conf
         yield Trouble(f'[pipeline:main] Swift refuses what is in the conf or in {settings.sidecar.swift_dir}: '
                       f'{_told(error, settings.user)}')

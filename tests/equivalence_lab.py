@@ -17,6 +17,18 @@ SOME = {'deadline': None, 'derandomize': 'EQUIVALENCE_EXAMPLES' not in os.enviro
 BODY = bytes(range(256)) * 1200
 ETAG_QUOTER = '\n[filter:etag_quoter]\nuse = egg:swift#etag_quoter\n'
 ASKING = '\n[filter:asking]\npaste.filter_factory = asking:filter_factory\n'
+# what an operator can have the object servers store besides what they do by default, each with a value of its kind
+STORED = {
+    'Vary': 'Accept-Encoding', 'Link': '</a>; rel=next', 'Location': 'http://a.example/', 'Pragma': 'no-cache',
+    'Via': '1.1 a',
+    'Warning': '110 - "stale"', 'Server': 'mine', 'Set-Cookie': 'a=b', 'Retry-After': '5', 'Content-Md5': 'x',
+    'Content-Location': '/a', 'Content-Range': 'bytes 0-1/2', 'WWW-Authenticate': 'Basic', 'Alt-Svc': 'clear',
+    'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'etag', 'Access-Control-Max-Age': '9',
+    'Content-Security-Policy': "default-src 'self'", 'X-Frame-Options': 'DENY', 'Surrogate-Control': 'max-age=1',
+    'Strict-Transport-Security': 'max-age=1', 'Keep-Alive': 'timeout=5', 'TE': 'gzip', 'Trailer': 'Etag',
+    'Upgrade': 'h2c', 'Proxy-Authenticate': 'Basic', 'Proxy-Authorization': 'Basic eDp5', 'X-Own': 'mine'}
+BY_DEFAULT = ('content-disposition, content-encoding, x-delete-at, x-object-manifest, x-static-large-object, '
+              'cache-control, content-language, expires, x-robots-tag')
 # name -> body, headers; in a container of the default policy, from where each can be a hit
 PLAIN = {
     'plain': (BODY[:150_000], {'Content-Type': 'text/plain; charset=utf-8'}),
@@ -36,11 +48,21 @@ PLAIN = {
 
 @contextmanager
 def compared(folder) -> Iterator[Lab]:
-    """Two proxies, the second without the filter; an EC policy; quoted ETags where a container wants them."""
+    """Two proxies, the second without the filter; an EC policy; quoted ETags where a container wants them; object
+    servers that store what is in `STORED`."""
     with finding_tests(), Lab(folder, nodes=1, replicas=1, policies=('gold', 'ec'), proxies=2) as lab:
         for number, cache in ((1, 'prefetch '), (2, '')):
             change_pipeline(lab, f'proxy{number}', cache)
+        store_more(lab)
         yield lab
+
+
+def store_more(lab):
+    conf, use = lab.conf_path('object1'), 'use = egg:swift#object\n'
+    text = conf.read_text()
+    assert use in text
+    conf.write_text(text.replace(use, f'{use}allowed_headers = {BY_DEFAULT}, {", ".join([*STORED, "Age"])}\n'))
+    lab.restart('object1')
 
 
 def change_pipeline(lab, name, cache):

@@ -110,15 +110,20 @@ class Proxy:
     """The filter in front of a backend, as one worker process has it.
 
     :param folder: the cache's
+    :param swifts_cache: what requests carry as the ring of Swift's cache filter
     """
 
-    def __init__(self, folder: Path, queue: Path, backend=None, tokens=None, begin=True, **conf):
+    def __init__(self, folder: Path, queue: Path, backend=None, tokens=None, begin=True, swifts_cache=None,
+                 **conf):
         self.swift = backend or Backend()
         self.log = Log()
         self.counts: list[str] = []
         self.folder = folder
+        self.swifts_cache = swifts_cache
         self.queue = SqliteQueue(f'sqlite:{queue}')
-        conf = {'cache_dir': str(folder), 'queue': f'sqlite:{queue}', 'freshness': 'max-age', **conf}
+        conf = {'cache_dir': str(folder), 'queue': f'sqlite:{queue}', 'freshness': 'max-age',
+                # where nobody listens: tests that want tokens bring their own
+                'memcache_servers': '127.0.0.1:1', **conf}
         self.app = PrefetchFilter(self.swift, FILTER.read(conf), conf, self.log)
         # tests that wait for records need not wait for what spares a busy worker
         self._patched = pytest.MonkeyPatch()
@@ -133,7 +138,7 @@ class Proxy:
 
     def ready(self, tokens=None) -> 'Proxy':
         """As after the first request."""
-        assert self.app._ready() is not None
+        assert self.app._ready(self.swifts_cache) is not None
         if tokens is not None:
             self.runtime.tokens = tokens
         if 'count' not in vars(self.runtime):
@@ -157,7 +162,7 @@ class Proxy:
     def begin(self, method='GET', path=PATH, info=None, **headers):
         """A response whose body has not been read."""
         env = {'REQUEST_METHOD': method, 'REMOTE_ADDR': '10.0.0.1', 'swift.authorize': allow,
-               'swift.infocache': infocache(info or container_info())}
+               'swift.infocache': infocache(info or container_info()), 'swift.cache': self.swifts_cache}
         req = Request.blank(path, environ=env, headers={key.replace('_', '-'): headers[key] for key in headers})
         return req.get_response(self.app)
 

@@ -165,6 +165,11 @@ class Machine:
     def flush(self, server):
         self.servers[server].token = None
 
+    def purge(self, proxy) -> bool:
+        """As far as other nodes hear of it."""
+        self.step += 1
+        return self.pool.proxies[proxy].runtime.end_token(self.name)
+
     def land(self):
         """Nobody joins any more what has ended."""
         for proxy in self.pool.proxies:

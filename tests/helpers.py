@@ -150,6 +150,11 @@ class FakeTokens:
             self.set(name, Token.new())
         return self.token
 
+    def end(self, name):
+        token = self.get(name)
+        if token is not None and not token.pending:
+            self.set(name, Token.new(timestamp=token.timestamp))
+
 
 class Chunks:
     """A body: bytes are given, exceptions raised, callables called."""

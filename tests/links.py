@@ -69,6 +69,11 @@ class Link:
         self._set(token, op)
         return True
 
+    def end(self, name):
+        token = self._server().token
+        if token is not None and not token.pending:
+            self._set(Token.new(timestamp=token.timestamp), None)
+
     def ensure(self, name):
         token = self.get(name)
         if token is None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from helpers import ListLogger
 from swift.common.concurrency import Timeout, sleep
-from swift.common.memcached import MemcacheRing
+from swift.common.memcached import MemcacheRing, load_memcache
 
 from swiftahead.cache import TokenRing
 
@@ -43,10 +43,10 @@ class Server:
         self.ring = self.new_ring()
 
     def new_ring(self, **conf):
-        return TokenRing({'memcache_servers': self.address, **conf}, self.logger)
+        return TokenRing(load_memcache({'memcache_servers': self.address, **conf}, self.logger))
 
-    def swifts_ring(self):
-        return MemcacheRing([self.address], logger=self.logger)
+    def swifts_ring(self, **more):
+        return MemcacheRing([self.address], logger=self.logger, **more)
 
     @contextmanager
     def hung(self):

@@ -14,12 +14,12 @@ def no_final_token(patch):
 
 
 def pending_ignored(patch):
-    patch.setattr(decide, '_by_token', partial(_with_blind, decide._by_token))
+    patch.setattr(decide, '_distrust', partial(_with_blind, decide._distrust))
     patch.setattr(Known, 'settled', property(lambda self: self.token))
 
 
-def _with_blind(by_token, meta, stamp, token, *more):
-    return by_token(meta, stamp, token and replace(token, pending=False), *more)
+def _with_blind(distrust, meta, stamp, token):
+    return distrust(meta, stamp, token and replace(token, pending=False))
 
 
 def stamped_without_check(patch):
@@ -94,7 +94,7 @@ def timestamp_kept_by_an_older_write(patch):
 
 
 def age_not_looked_at(patch):
-    patch.setattr(decide, '_by_age', lambda age, max_age: decide.Decision(decide.Action.SERVE, 'fresh'))
+    patch.setattr(decide, '_by_age', lambda *_: decide.Decision(decide.Action.SERVE, 'fresh'))
 
 
 def expiry_not_looked_at(patch):

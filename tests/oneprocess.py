@@ -22,7 +22,6 @@ from swift.common.internal_client import InternalClient
 from swift.common.ring import Ring, RingBuilder
 from swift.common.swob import Response, str_to_wsgi, wsgi_to_str
 from swift.common.utils import get_logger
-from swift.common.wsgi import loadapp
 from swift.container import reconciler
 from swift.container.backend import ContainerBroker
 from swift.container.replicator import ContainerReplicator
@@ -30,7 +29,7 @@ from swift.container.server import ContainerController
 from swift.obj.server import ObjectController
 
 from swiftahead.sidecar.mover.task import Task
-from swiftahead.sidecar.settings import SidecarSettings, client_config, read_settings
+from swiftahead.sidecar.settings import SidecarSettings, client_app, read_settings
 
 HOST = '127.0.0.1'
 GOLD, SILVER, BRONZE = range(3)
@@ -162,7 +161,7 @@ class Cluster:
     @property
     def client(self) -> InternalClient:
         if not self._clients:
-            app = loadapp(client_config(self.settings()), {'log_name': 'test-ic'}, allow_modify_pipeline=False)
+            app = client_app(self.settings(), 'test-ic')
             self._clients.append(InternalClient(None, 'test', 1, use_replication_network=True, app=app))
         return self._clients[0]
 

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
 from swift.common.internal_client import InternalClient
 from swift.common.utils import EventletRateLimiter
-from swift.common.wsgi import loadapp
 
-from ...cache import Token, TokenRing, TokensUnreachable
-from ...conf.memcache import memcache_conf
+from ...cache import Token, TokensUnreachable
 from ...queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
 from ...queues.wake import MISPLACED
 from ..listening import listen
+from ..memcached import token_ring
 from ..report import mover_report, write
-from ..settings import SidecarSettings, client_config
+from ..settings import SidecarSettings, client_app
 from .local import Backoff, LocalRecords
 from .move import Mover, Terms
 from .places import Places
@@ -45,10 +44,9 @@ class MoverPart:
         queue = SqliteQueue(settings.sidecar.queue, logger=logger)
         self._path = queue.path
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
-        self._tokens = TokenRing(memcache_conf({**settings.memcache, 'swift_dir': settings.sidecar.swift_dir}),
-                                 logger)
-        app = loadapp(client_config(settings), {'log_name': f'{AGENT}-ic'}, allow_modify_pipeline=False)
-        swift = InternalClient(None, AGENT, own.request_tries, use_replication_network=True, app=app)
+        self._tokens = token_ring(settings, logger)
+        swift = InternalClient(None, AGENT, own.request_tries, use_replication_network=True,
+                               app=client_app(settings, f'{AGENT}-ic'))
         places = Places(swift.container_ring, settings.sidecar.swift_dir, own.ring_check_interval)
         terms = Terms(own.reclaim_age, own.dry_run, self._paced)
         self._mover = Mover(swift, places, logger, terms, self._moved)

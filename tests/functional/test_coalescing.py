@@ -19,6 +19,13 @@ from swiftahead.lab import Lab
 
 WORKERS = 2
 COUNT = 200
+PATIENT = """\
+memcache_max_connections = 200
+connect_timeout = 60
+pool_timeout = 60
+io_timeout = 60
+error_suppression_limit = 1000000
+"""
 LARGE = os.urandom(10_000_000)
 MD5 = hashlib.md5(LARGE).hexdigest()
 
@@ -28,9 +35,9 @@ def lab(tmp_path_factory):
     """With patience for a slow machine: what is bounded in use is not to be seen here."""
     with Lab(tmp_path_factory.mktemp('lab'), nodes=1, replicas=1, policies='gold', workers=WORKERS,
              filter_conf={'fetch_wait': '30'}) as lab:
-        # Swift's own two connections to memcached are not enough for so many at once: it answers 401 then
+        # at its two connections to memcached so many wait too long, and Swift answers 401 then
         conf, section = lab.conf_path('proxy1'), '[filter:cache]\n'
-        conf.write_text(conf.read_text().replace(section, f'{section}memcache_max_connections = 200\n'))
+        conf.write_text(conf.read_text().replace(section, section + PATIENT))
         lab.restart('proxy1')
         yield lab
 

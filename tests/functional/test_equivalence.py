@@ -6,14 +6,17 @@ import random
 import clients
 import equivalence
 import pytest
-from equivalence import ASKS
-from equivalence_lab import BODY, EXAMPLES, PLAIN, SOME, assert_none, compare, put
+from equivalence import ASKS, Ask
+from equivalence_lab import BODY, EXAMPLES, PLAIN, SOME, STORED, assert_none, compare, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # never kept
 PASSED = {'no-store': (BODY[:500], {'Cache-Control': 'no-store'}),
-          'private': (BODY[:500], {'Cache-Control': 'private, max-age=60'})}
+          'private': (BODY[:500], {'Cache-Control': 'private, max-age=60'}),
+          'no-cache': (BODY[:500], {'Cache-Control': 'no-cache'}),
+          'expired': (BODY[:500], {'Expires': 'Thu, 01 Jan 2015 00:00:00 GMT'}),
+          'age': (BODY[:500], {'Age': '100'})}
 
 
 @pytest.fixture(scope='module')
@@ -45,6 +48,15 @@ def test_what_is_not_kept_is_swifts_answer(lab, swift, cached, objects, name):
     path = put(lab, f'{clients.account(lab)}/gold', name, *PASSED[name])
     assert_none(compare(swift, cached, path, part_for(name), hits=False))
     assert not cached.get(path).is_hit
+
+
+@pytest.mark.parametrize('name', STORED)
+def test_a_hit_has_each_header_that_swift_was_told_to_store(lab, swift, cached, objects, name):
+    path = put(lab, f'{clients.account(lab)}/gold', f'with {name}', BODY[:500], {name: STORED[name]})
+    clients.until_hit(lab, path)
+    assert swift.get(path).header(name.lower()) == STORED[name]
+    asks = [Ask('GET', {}), Ask('HEAD', {}), Ask('GET', {'Range': 'bytes=1-2'})]
+    assert_none(compare(swift, cached, path, asks))
 
 
 @settings(max_examples=EXAMPLES, **SOME)

@@ -4,8 +4,11 @@ import json
 import os
 import uuid
 from contextlib import suppress
+from functools import partial
+from urllib.parse import urlsplit
 
 import clients
+import labs
 import pytest
 
 from swiftahead.cache import Store
@@ -119,6 +122,46 @@ def test_above_the_limit_or_without_prefetch_nothing_is_fetched(lab, put):
         False, False, True]
 
 
+def test_who_reads_a_part_of_each_object_once_has_few_of_them_fetched(lab):
+    """In another account, so that what is in vain here is no other test's."""
+    # with the last of these more than 128 MiB are in vain
+    count, fetched = 28, 22
+    container, ask = another_account(lab)
+    paths = [f'{container}/{number:02}' for number in range(count)]
+    for path in paths:
+        assert ask('PUT', path, body=bytes(LIMIT)).status == 201
+    before = clients.metrics(lab)
+    for path in paths:
+        assert ask('GET', path, {'Range': 'bytes=-8'}).status == 206
+
+    def told(name):
+        return clients.metrics(lab).get(name, 0) - before.get(name, 0)
+
+    clients.until(lambda: told('throttled_total whole') == count - fetched, 'the rest is throttled')
+    clients.until(lambda: told('fetched_whole_total') == fetched, 'those before are fetched')
+    assert told('prefetched_bytes_total') == fetched * LIMIT
+    # what is read again has paid
+    store, account = Store.open(lab.cache_dir), container.split('/')[2]
+
+    def is_cached(path):
+        return store.has(ObjectName(account, 'c', path[-2:]))
+
+    for path in filter(is_cached, paths):
+        assert ask('GET', path, RANGE).is_hit
+    clients.until(lambda: told('fetched_whole_used_total') == fetched, 'it is told that they are read')
+    for path in paths:
+        assert ask('GET', path, RANGE).status == 206
+    clients.until(lambda: all(map(is_cached, paths)), 'the others are fetched')
+
+
+def another_account(lab):
+    """A container of test2:tester2's, and how to ask as that user."""
+    url, token = labs.swiftclient.get_auth(lab.auth_url(), 'test2:tester2', 'testing2')
+    container = f'{urlsplit(url).path}/c'
+    assert labs.request(lab, 'PUT', container, token=token).status == 201
+    return container, partial(clients.request, lab, token=token)
+
+
 def test_what_was_fetched_whole_ends_with_the_next_write(lab, put):
     path = put('o', BIG)
     clients.request(lab, 'GET', path, RANGE)
@@ -142,7 +185,7 @@ def test_segments_are_fetched_ahead_of_a_slow_reader(lab, slo, segments):
 
 def test_who_reads_a_segment_at_a_time_finds_the_next_one_fetched(lab, slo, segments):
     for number in range(COUNT):
-        assert origins(lab, segments).get(number) == ('prefetch' if number else None)
+        assert origins(lab, segments).get(number) == ('segment' if number else None)
         asked = {'Range': f'bytes={number * SIZE}-{(number + 1) * SIZE - 1}'}
         assert clients.request(lab, 'GET', slo, asked).body == SEGMENTS[number]
         following = number + 1 if number + 1 < COUNT else 0
@@ -151,7 +194,7 @@ def test_who_reads_a_segment_at_a_time_finds_the_next_one_fetched(lab, slo, segm
 
 def ahead(lab, segments):
     """The last segment that was fetched ahead; -1: none."""
-    return max((number for number, origin in origins(lab, segments).items() if origin == 'prefetch'), default=-1)
+    return max((number for number, origin in origins(lab, segments).items() if origin == 'segment'), default=-1)
 
 
 def test_a_range_in_the_middle_fetches_ahead_from_there(lab, slo, segments):

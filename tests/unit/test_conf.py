@@ -2,13 +2,14 @@ import re
 from pathlib import Path
 
 import pytest
+from swift.proxy.server import parse_per_policy_config
 
 from swiftahead.cache.orders import ORDERS
 from swiftahead.cache.policies import ADMISSIONS
 from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, STATUS, ConfError
 from swiftahead.conf.casts import size
-from swiftahead.conf.memcache import memcache_conf
-from swiftahead.sidecar.settings import read_settings
+from swiftahead.conf.pipelines import filters, options, pipeline
+from swiftahead.sidecar.settings import check_client, read_settings
 
 KEYS = {'cache_dir': '/var/cache/x', 'queue': 'sqlite:/var/cache/x/queue.db'}
 ETC = Path(__file__).parents[2] / 'etc'
@@ -74,17 +75,71 @@ queue = sqlite:/var/cache/x/queue.db
 def test_the_two_keys_and_the_pipeline_are_enough(tmp_path):
     path = write(tmp_path, MINIMAL + '[pipeline:main]\n'
                  'pipeline = catch_errors proxy-logging cache proxy-server\n')
-    settings = read_settings(path)
-    assert 'egg:swift#proxy' in settings.client_conf
-    assert 'cache_dir' not in settings.client_conf
+    found = pipeline(read_settings(path).client)
+    assert [one.entry_point_name for one in filters(found)] == ['catch_errors', 'proxy_logging', 'memcache']
+    assert found.app_context.entry_point_name == 'proxy' and 'cache_dir' not in options(found.app_context)
 
 
 def test_what_the_pipeline_says_is_kept(tmp_path):
     settings = read_settings(write(tmp_path, MINIMAL + (
         '[pipeline:main]\npipeline = cache proxy-server\n[app:proxy-server]\nuse = egg:swift#proxy\n'
-        'node_timeout = 99\n[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 1.2.3.4:5\n')))
-    assert 'node_timeout = 99' in settings.client_conf
-    assert settings.memcache['memcache_servers'] == '1.2.3.4:5'
+        'node_timeout = 99\n')))
+    assert options(pipeline(settings.client).app_context)['node_timeout'] == '99'
+
+
+PROXY = '[app:proxy-server]\nuse = egg:swift#proxy\n'
+
+
+def test_the_clients_policies_may_have_options_of_their_own(tmp_path):
+    path = write(tmp_path, f'{MINIMAL}{PROXY}[proxy-server:policy:0]\nsorting_method = affinity\n')
+    context = pipeline(read_settings(path).client).app_context
+    # what proxy-server's own factory does
+    assert parse_per_policy_config(options(context))['0']['sorting_method'] == 'affinity'
+
+
+def test_values_are_interpolated_as_swift_does_it(tmp_path):
+    text = '[DEFAULT]\nroot = /srv/%(disk)s\ndisk = ssd\n[sidecar]\ncache_dir = %(root)s/cache\n'
+    settings = read_settings(write(tmp_path, f'{text}queue = sqlite:%(here)s/q.db\nswift_dir = %(root)s/etc\n'))
+    assert settings.sidecar.cache_dir == '/srv/ssd/cache'
+    assert settings.sidecar.queue == f'sqlite:{tmp_path}/q.db'
+    assert options(pipeline(settings.client).app_context)['swift_dir'] == '/srv/ssd/etc'
+
+
+def test_what_is_included_is_found_though_the_daemon_has_gone_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / 'other.ini').write_text('[app:base]\nuse = egg:swift#proxy\nnode_timeout = 99\n')
+    write(tmp_path, f'{MINIMAL}[app:proxy-server]\nuse = config:other.ini#base\n')
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings('sidecar.conf')
+    monkeypatch.chdir('/')
+    assert options(pipeline(settings.client).app_context)['node_timeout'] == '99'
+
+
+@pytest.mark.parametrize('line, said', [
+    ('cache_size = %(none)s', 'Bad value substitution'), ('cache_dir = /x', "option 'cache_dir' in section"),
+    ('Cache_Size = 1', 'Cache_Size = 1: no such option')])
+def test_what_swift_would_not_read_is_refused(tmp_path, line, said):
+    with pytest.raises(ConfError, match=said):
+        read_settings(write(tmp_path, f'{MINIMAL}{line}\n'))
+
+
+@pytest.mark.parametrize('section', [
+    'use = other\n[filter:other]\nuse = egg:swift#slo', 'use = config:other.ini#slo',
+    'paste.filter_factory = swift.common.middleware.slo:filter_factory',
+    'use = call:swift.common.middleware.slo:filter_factory',
+    'use = egg:swift#healthcheck\nfilter-with = other\n[filter:other]\nuse = egg:swift#slo'])
+def test_a_filter_that_acts_refuses_the_start_whatever_way_its_section_goes(tmp_path, section):
+    (tmp_path / 'other.ini').write_text('[filter:slo]\nuse = egg:swift#slo\n')
+    text = f'{MINIMAL}[pipeline:main]\npipeline = mine proxy-server\n[filter:mine]\n{section}\n'
+    settings = read_settings(write(tmp_path, text))
+    with pytest.raises(ConfError, match='must not have swift.common.middleware.slo, which acts on what passes'):
+        check_client(settings)
+
+
+def test_a_pipeline_that_cannot_be_loaded_refuses_the_start(tmp_path):
+    text = f'{MINIMAL}[pipeline:main]\npipeline = mine proxy-server\n[filter:mine]\nuse = egg:no-such-egg#mine\n'
+    settings = read_settings(write(tmp_path, text))
+    with pytest.raises(ConfError, match=r'\[pipeline:main\] cannot be loaded: .*no-such-egg'):
+        check_client(settings)
 
 
 @pytest.mark.parametrize('text, said', [
@@ -124,19 +179,15 @@ def test_a_folder_of_confs_is_one_conf(tmp_path):
     assert read_settings(str(tmp_path)).sidecar.cache_size == 5 * 2**30
 
 
+def test_hidden_files_of_a_folder_are_no_conf(tmp_path):
+    (tmp_path / '1.conf').write_text(MINIMAL)
+    (tmp_path / '.2.conf').write_text('[sidecar]\ncache_size = 5 GiB\n')
+    assert read_settings(str(tmp_path)).sidecar.cache_size == 100 * 2**30
+
+
 def test_the_user_is_the_proxys(tmp_path):
-    (tmp_path / 'proxy-server.conf').write_text('[DEFAULT]\nuser = nobody\n')
+    (tmp_path / 'proxy-server.conf').write_text(f'[DEFAULT]\nuser = nobody\n{PROXY}')
     assert read_settings(write(tmp_path, MINIMAL + f'swift_dir = {tmp_path}\n')).user == 'nobody'
-
-
-def test_memcached_is_found_where_swifts_filter_has_it(tmp_path):
-    path = tmp_path / 'proxy.conf'
-    path.write_text('[filter:cache]\nuse = egg:swift#memcache\nset memcache_servers = 1.2.3.4:5\n'
-                    'memcache_max_connections = 7\n')
-    found = memcache_conf({'__file__': str(path), 'swift_dir': '/x'})
-    assert (found['memcache_servers'], found['swift_dir']) == ('1.2.3.4:5', '/x')
-    assert memcache_conf({'__file__': str(path), 'memcache_servers': 'own'})['memcache_servers'] == 'own'
-    assert memcache_conf({'__file__': '/none'}) == {'__file__': '/none'}
 
 
 def sample(file, section):

@@ -1,3 +1,4 @@
+from email.utils import formatdate
 from types import SimpleNamespace
 
 import pytest
@@ -45,6 +46,20 @@ def test_coherent(stamp, token, action, reason):
     (('', NOW + 500), NOW + 900, Action.SERVE)])
 def test_max_age(stamp, now, action):
     assert judge(META, stamp and Stamp(*stamp), None, settings('max-age'), 0, now).action is action
+
+
+@pytest.mark.parametrize('age, wanted, reason', [
+    (9, 600, 'fresh'), (10, 600, 'lifetime'), (4, 5, 'fresh'), (5, 5, 'request-max-age'),
+    (0, 0, 'request-max-age')])
+@pytest.mark.parametrize('freshness', ['coherent', 'max-age'])
+def test_owner_and_client_can_shorten_trust(freshness, age, wanted, reason):
+    meta, stamp = meta_for(b'abc', Cache_Control='max-age=10'), Stamp('t', NOW - age)
+    assert judge(meta, stamp, Token('t'), settings(freshness), 0, NOW, wanted).reason == reason
+
+
+def test_neither_can_lengthen_it():
+    meta = meta_for(b'abc', Cache_Control='max-age=10000')
+    assert judge(meta, Stamp('t', NOW - 600), Token('t'), settings(), 0, NOW, 10000).reason == 'age'
 
 
 def test_validate_always_asks():
@@ -122,18 +137,23 @@ def headers(**more):
 
 
 @pytest.mark.parametrize('more, reason', [
-    ({}, None), ({'Content_Length': None}, 'no-length'), ({'Content_Length': '11'}, 'too-large'),
+    ({}, None), ({'Content_Length': None}, 'no-length'), ({'Content_Length': '100001'}, 'too-large'),
     ({'Etag': None}, 'no-version'), ({'X_Backend_Timestamp': None}, 'no-version'),
     ({'Cache_Control': 'max-age=3'}, None), ({'Cache_Control': 'private'}, 'stored-cache-control'),
-    ({'Cache_Control': 'max-age=1, No-Store'}, 'stored-cache-control')])
+    ({'Cache_Control': 'max-age=1, No-Store'}, 'stored-cache-control'), ({'Age': '0'}, 'stored-age'),
+    ({'Cache_Control': 'no-cache'}, 'validated-each-time'),
+    ({'Cache_Control': 'no-cache', 'Content_Length': '65537'}, None),
+    ({'Expires': formatdate(NOW, usegmt=True)}, 'validated-each-time'),
+    ({'Expires': formatdate(NOW + 1, usegmt=True)}, None)])
 def test_what_is_not_kept(more, reason):
-    assert uncacheable_reason(headers(**more), 10) == reason
+    assert uncacheable_reason(headers(**more), 100_000, NOW) == reason
 
 
 def test_only_the_objects_own_headers_are_kept():
-    kept = objects_headers(headers(Date='now', X_Trans_Id='t', Access_Control_Allow_Origin='*', Vary='Origin',
+    kept = objects_headers(headers(Date='now', X_Trans_Id='t', Access_Control_Allow_Origin='*', Vary='Accept',
                                    X_Object_Meta_A='b', X_Object_Sysmeta_B='c'))
-    assert [key for key, _ in kept] == ['Content-Length', 'Etag', 'X-Backend-Timestamp', 'X-Object-Meta-A',
+    assert [key for key, _ in kept] == ['Content-Length', 'Etag', 'X-Backend-Timestamp',
+                                        'Access-Control-Allow-Origin', 'Vary', 'X-Object-Meta-A',
                                         'X-Object-Sysmeta-B']
 
 

@@ -35,7 +35,8 @@ class Proxy:
         self.swift.put(PATH, BODY)
         self.folder = folder
         self.queue = SqliteQueue(f'sqlite:{folder}/queue.db')
-        conf = {'cache_dir': str(folder), 'queue': f'sqlite:{folder}/queue.db', 'freshness': 'max-age', **conf}
+        conf = {'cache_dir': str(folder), 'queue': f'sqlite:{folder}/queue.db', 'freshness': 'max-age',
+                'memcache_servers': '127.0.0.1:1', **conf}
         self.app = filter_factory({}, **conf)(self.swift)
 
     def request(self, method='GET', path=PATH, authorize=allow, info=None, env=None, **headers):

@@ -239,6 +239,48 @@ def test_a_writer_without_memcached_has_its_own_nodes_entry_dropped(pool, state)
     play(pool, schedule)
 
 
+def test_after_a_purge_through_one_node_another_validates_once(pool):
+    def schedule(machine):
+        machine.cache(2)
+        machine.begin(2, 'GET')
+        hits, trusted = machine.hits, machine.trusted
+        assert machine.purge(0)
+        machine.begin(2, 'GET')
+        assert (machine.hits, machine.trusted) == (hits + 1, trusted)
+        machine.begin(2, 'GET')
+        assert (machine.hits, machine.trusted) == (hits + 2, trusted + 1)
+    play(pool, schedule)
+
+
+def test_after_a_purge_a_replica_that_missed_the_last_write_is_still_not_kept(pool):
+    def schedule(machine):
+        machine.begin(0, 'PUT', reaches=(0, 1))
+        assert machine.purge(2)
+        machine.cache(0, replica=2)
+        assert not pool.stores['one'].has(machine.name)
+        machine.cache(0, replica=1)
+        assert pool.stores['one'].has(machine.name)
+    play(pool, schedule)
+
+
+def test_a_purge_in_the_middle_of_a_write_leaves_it_to_the_writer(pool):
+    def schedule(machine):
+        machine.begin(0, 'PUT', stops={2})
+        token = machine.servers[0].token
+        assert token.pending and machine.purge(2) and machine.servers[0].token == token
+        machine.go_on()
+        assert not machine.servers[0].token.pending and machine.servers[0].token.timestamp
+    play(pool, schedule)
+
+
+@pytest.mark.parametrize('state', [REFUSED, LOST])
+def test_a_purge_that_memcached_does_not_hear_of_is_told(pool, state):
+    def schedule(machine):
+        machine.link(0, state)
+        assert not machine.purge(0)
+    play(pool, schedule)
+
+
 @pytest.mark.parametrize('schedule', DIRECTED)
 def test_no_hit_is_older_than_promised_on_this_schedule(pool, schedule):
     play(pool, schedule)

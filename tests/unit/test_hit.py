@@ -164,19 +164,30 @@ def test_an_entry_whose_time_cannot_be_set_is_answered(proxy, monkeypatch):
     assert proxy.errors == ['errors.stamp']
 
 
-@pytest.mark.parametrize('origin, stamp, reason, said', [
-    ('read', None, 'fresh', [('Age', '7'), ('Cache-Status', 'swiftahead; hit')]),
-    ('whole', None, 'validated', [('Age', '7'), ('Cache-Status', 'swiftahead; hit; detail=validated')]),
-    ('prefetch', None, 'fresh',
-     [('Age', '7'), ('Cache-Status', 'swiftahead; hit'), ('X-Object-Prefetched', 'True')]),
-    ('warm', ('t', NOW + 5), 'fresh',
-     [('Age', '2'), ('Cache-Status', 'swiftahead; hit'), ('X-Object-Prefetched', 'True')]),
-    ('read', ('t', NOW + 9), 'fresh', [('Age', '0'), ('Cache-Status', 'swiftahead; hit')])])
-def test_what_a_hit_says_of_itself(store, origin, stamp, reason, said):
-    link(store, b'abc', stamp and Stamp(*stamp), origin=origin)
-    runtime = SimpleNamespace(settings=SimpleNamespace(cache_status=True), clock=lambda: NOW + 7.9)
+def told_by(store, freshness, reason, cache_status=True):
+    """7.9 seconds after the entry was fetched."""
+    settings = SimpleNamespace(cache_status=cache_status, freshness=freshness)
+    runtime = SimpleNamespace(settings=settings, clock=lambda: NOW + 7.9)
     with store.entry(NAME) as entry:
-        exchange = Exchange(None, runtime, store, Request.blank('/v1' + NAME.path), NAME, None)
-        assert told(exchange, entry, reason) == said
-        runtime.settings.cache_status = False
-        assert told(exchange, entry, reason) == []
+        return told(Exchange(None, runtime, store, Request.blank('/v1' + NAME.path), NAME, None), entry, reason)
+
+
+@pytest.mark.parametrize('origin, reason, said', [
+    ('read', 'fresh', [('Cache-Status', 'swiftahead; hit')]),
+    ('whole', 'validated', [('Cache-Status', 'swiftahead; hit; detail=validated')]),
+    ('prefetch', 'fresh', [('Cache-Status', 'swiftahead; hit'), ('X-Object-Prefetched', 'True')]),
+    ('warm', 'fresh', [('Cache-Status', 'swiftahead; hit'), ('X-Object-Prefetched', 'True')])])
+def test_what_a_hit_says_of_itself(store, origin, reason, said):
+    link(store, b'abc', origin=origin)
+    assert told_by(store, 'coherent', reason) == [('Age', '0'), *said]
+    assert told_by(store, 'coherent', reason, cache_status=False) == []
+
+
+@pytest.mark.parametrize('freshness, stamp, reason, age', [
+    ('coherent', None, 'validated', '0'), ('coherent', ('t', NOW), 'fresh', '0'),
+    ('validate', None, 'validated', '0'), ('max-age', None, 'fresh', '7'),
+    ('max-age', ('', NOW + 5), 'fresh', '2'), ('max-age', ('', NOW + 9), 'fresh', '0'),
+    ('max-age', None, 'validated', '0')])
+def test_the_age_counts_from_when_the_entry_was_known_to_be_current(store, freshness, stamp, reason, age):
+    link(store, b'abc', stamp and Stamp(*stamp))
+    assert dict(told_by(store, freshness, reason))['Age'] == age

@@ -7,7 +7,7 @@ from helpers import ListLogger
 from prefetching import eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 from swift.common.concurrency import sleep
 
-from swiftahead.predict import Read
+from swiftahead.predict import SEGMENT, WHOLE, Read
 from swiftahead.queues import Access
 from swiftahead.sidecar.fetcher import BackendFailed, NotFetched
 from swiftahead.sidecar.fetches import LATE_SECONDS
@@ -204,7 +204,7 @@ def test_segments_are_fetched_ahead_of_a_reader(bench):
     bench.run(at=19.5)
     assert bench.cached() == ['c', 'd']
     with bench.store.entry(name_of('d')) as entry:
-        assert entry.meta.origin == 'prefetch'
+        assert entry.meta.origin == 'segment'
 
 
 def test_who_stops_has_little_fetched_in_vain(bench):
@@ -275,3 +275,46 @@ def test_a_stale_read_opens_no_manifest(bench):
 def test_records_of_an_earlier_version_open_nothing(bench):
     bench.run(Access('AUTH_test', 'c', 'a', 'x', bench.now))
     assert bench.fetched() == []
+
+
+# whether it pays
+
+def in_vain(bench, origin, megabytes=129):
+    bench.prefetcher.fetches.watches[origin].ended('AUTH_test', 0, megabytes * 2**20)
+
+
+def test_segments_in_vain_are_throttled(bench):
+    in_vain(bench, SEGMENT)
+    read_along(bench, 'bc', 10)
+    assert bench.cached() == [] and bench.counts['throttled.segment'] == 1
+
+
+def test_segments_that_are_read_go_on(bench):
+    in_vain(bench, SEGMENT, 127)
+    read_along(bench, 'b', 10)
+    before = bench.prefetcher.fetches.watches[SEGMENT]._of('AUTH_test').precision
+    bench.run(read('c', 10, outcome='prefetched'), at=10)
+    assert bench.prefetcher.fetches.watches[SEGMENT]._of('AUTH_test').precision > before
+    assert bench.counts['prefetched_used'] == 1
+
+
+def test_what_else_is_fetched_in_vain_stops_no_segments(bench):
+    in_vain(bench, WHOLE)
+    for number in range(1000):
+        bench.prefetcher.fetches.worth.fetched('AUTH_test', ('c', f'in vain {number}'))
+    read_along(bench, 'bc', 10)
+    assert bench.cached() == ['c']
+
+
+def test_segments_in_vain_are_no_guesses_in_vain(bench):
+    read_along(bench, 'bc', 10)
+    assert not bench.prefetcher.fetches.worth._of('AUTH_test').waiting
+
+
+def test_a_segment_that_cannot_be_cached_is_not_fetched_for_each_read(bench):
+    bench.put('c', body=bytes(2**20 + 1))
+    for at in range(5):
+        client = f'client {at}'
+        bench.run(opened(at, client=client), at=at)
+        bench.run(read('b', at, client), at=at)
+    assert bench.fetched().count('c') == 1

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from faults import PATH
 from filtered import Proxy
-from helpers import container_info, headers_for
+from helpers import NOW, container_info, headers_for
 
 from swiftahead.cache import Store
 from swiftahead.middleware.part import Part, is_manifest, is_worth_fetching, part_of
@@ -45,7 +45,7 @@ def test_a_manifest_is_known_by_its_header(headers, expected):
 
 def worth(length=1000, key='HTTP_RANGE', headers=None, **options):
     settings = SimpleNamespace(**{'fetch_whole': 1000, 'max_object_size': 1000, 'capture': True, **options})
-    return is_worth_fetching(Part(length, False), headers or headers_for(BODY), {key: 'x'}, settings)
+    return is_worth_fetching(Part(length, False), headers or headers_for(BODY), {key: 'x'}, settings, NOW)
 
 
 @pytest.mark.parametrize('key', ['HTTP_RANGE', 'HTTP_IF_RANGE', 'HTTP_IF_MATCH', 'HTTP_IF_NONE_MATCH',

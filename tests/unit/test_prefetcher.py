@@ -57,7 +57,7 @@ def test_where_it_does_not_pay_little_is_fetched_and_that_is_counted(learning):
     for number in range(1000):
         worth.fetched('AUTH_test', ('c', f'in vain {number}'))
     learning.run(read('a', 20), at=29.5)
-    assert learning.fetched() == [] and learning.counts['throttled'] == 1
+    assert learning.fetched() == [] and learning.counts['throttled.prefetch'] == 1
 
 
 def test_what_does_not_pay_for_one_account_is_no_matter_to_others(learning):
@@ -65,7 +65,7 @@ def test_what_does_not_pay_for_one_account_is_no_matter_to_others(learning):
     for number in range(1000):
         worth.fetched('AUTH_other', ('c', f'in vain {number}'))
     learning.run(read('a', 20), at=29.5)
-    assert learning.fetched() == ['b'] and 'throttled' not in learning.counts
+    assert learning.fetched() == ['b'] and 'throttled.prefetch' not in learning.counts
 
 
 def test_a_stale_read_is_not_acted_on(learning):

@@ -85,8 +85,8 @@ def test_nothing_is_left_open(conf):
 
 @pytest.mark.parametrize('text, said', [
     (b'', 'there is no [sidecar] section'), (b'rubbish', 'no section headers'),
-    (b'\xff\xfe', 'must be UTF-8, which its byte 0 is not'),
-    (b'[sidecar]\nuser = %(x)s\n', 'cache_dir is missing'),
+    (b'\xff\xfe', 'must be UTF-8, which byte 0 is not'),
+    (b'[sidecar]\n', 'cache_dir is missing'),
     (b'[sidecar]\ncache_dir = /c\ncache_dir = /d\nqueue = sqlite:/q\n', "option 'cache_dir' in section 'sidecar'"),
     (b'[sidecar]\ncache_dir = /c\n[sidecar]\nqueue = sqlite:/q\n', "section 'sidecar' already exists"),
     (b'[sidecar]\ncache_dir = /c\nqueue = sqlite:/q\nuser = no-such-user\n', 'must be a user of this machine'),
@@ -106,7 +106,7 @@ def assert_one_line(told, path, said):
 
 
 @pytest.mark.parametrize('name, said', [('none.conf', 'No such file'), ('x' * 300, 'File name too long'),
-                                        ('d', 'the folder holds no *.conf'), ('f/x', 'Not a directory')])
+                                        ('d', 'there is no [sidecar] section'), ('f/x', 'Not a directory')])
 def test_a_conf_that_cannot_be_read_is_one_line(folder, capsys, name, said):
     (folder / 'd').mkdir()
     (folder / 'f').touch()

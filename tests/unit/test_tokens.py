@@ -10,7 +10,6 @@ from swift.common.memcached import load_memcache
 
 from swiftahead.cache import Token, TokenRing, TokensUnreachable
 from swiftahead.cache.lines import LONGEST_WAIT
-from swiftahead.conf.memcache import memcache_conf
 from swiftahead.conf.naming import ObjectName
 
 KEY = 'swiftahead' + NAME.path
@@ -34,6 +33,11 @@ def server(running):
     running.ring = running.new_ring()
     yield running
     close(running.ring)
+
+
+def unheard():
+    """A ring of a server that is not there."""
+    return TokenRing(load_memcache({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger()))
 
 
 def took(call, *args):
@@ -104,7 +108,7 @@ def test_an_announcement_that_nobody_hears_is_told_when_it_is_replaced(server):
 
 
 def test_an_announcement_where_nothing_listens_is_told_at_once():
-    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    ring = unheard()
     assert took(ring.announce, NAME, PENDING) < 0.5
 
 
@@ -122,6 +126,70 @@ def test_a_pending_token_is_not_replaced(server):
     token = Token.new(pending=True)
     server.ring.set(NAME, token)
     assert server.ring.ensure(NAME) == token
+
+
+# ending a token, as a purge does
+
+def test_an_ended_token_is_another_that_knows_of_the_same_write(server):
+    server.ring.set(NAME, token := Token.new(timestamp='1234567890.12345'))
+    server.ring.end(NAME)
+    ended = server.ring.get(NAME)
+    assert ended.value != token.value and (ended.pending, ended.timestamp) == (False, token.timestamp)
+
+
+def test_a_pending_token_is_not_ended(server):
+    server.ring.set(NAME, PENDING)
+    server.ring.end(NAME)
+    assert server.ring.get(NAME) == PENDING
+
+
+def test_where_there_is_no_token_none_is_ended(server):
+    server.ring.end(NAME)
+    assert server.ring.get(NAME) is None
+
+
+@pytest.mark.parametrize('other', [PENDING, Token.new(timestamp='1234567890.12345')], ids=['pending', 'written'])
+def test_a_token_that_is_set_while_another_is_ended_stays(server, monkeypatch, other):
+    server.ring.set(NAME, Token.new())
+    lines, another = server.ring.lines, server.new_ring()
+
+    def get(key, get=lines.get):
+        found = get(key)
+        another.set(NAME, other)
+        return found
+
+    monkeypatch.setattr(lines, 'get', get)
+    server.ring.end(NAME)
+    close(another)
+    assert server.ring.get(NAME) == other
+
+
+def test_a_token_that_memcached_loses_while_it_is_ended_stays_lost(server, monkeypatch):
+    server.ring.set(NAME, Token.new())
+    lines = server.ring.lines
+
+    def get(key, get=lines.get):
+        found = get(key)
+        server.flush()
+        return found
+
+    monkeypatch.setattr(lines, 'get', get)
+    server.ring.end(NAME)
+    assert server.ring.get(NAME) is None
+
+
+def test_rubbish_is_not_ended(server):
+    swifts = server.swifts_ring()
+    swifts.set(KEY, 'rubbish')
+    server.ring.end(NAME)
+    assert swifts.get(KEY) == 'rubbish'
+    close(swifts)
+
+
+def test_a_server_that_hangs_is_told_of_by_whoever_ends_a_token(server):
+    server.ring.ensure(NAME)
+    with server.hung():
+        assert took(server.ring.end, NAME) < 5 * LONGEST_WAIT
 
 
 def test_tokens_are_never_the_same():
@@ -159,21 +227,14 @@ def test_rubbish_is_replaced(server):
     close(swifts)
 
 
-def test_tls_set_in_memcache_conf_counts_as_it_does_for_swift(tmp_path):
-    (tmp_path / 'memcache.conf').write_text('[memcache]\ntls_enabled = true\n')
-    conf = {'memcache_servers': '127.0.0.1:1', 'swift_dir': str(tmp_path)}
-    swifts, ours = load_memcache(conf, ListLogger()), TokenRing(memcache_conf(conf), ListLogger()).lines._ring
-    assert [ring._client_cache['127.0.0.1:1']._tls_context is not None for ring in (swifts, ours)] == [True, True]
-
-
-@pytest.mark.parametrize('call', ['get', 'ensure'])
+@pytest.mark.parametrize('call', ['get', 'ensure', 'end'])
 def test_where_nothing_listens_it_is_said_at_once(call):
-    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    ring = unheard()
     assert took(getattr(ring, call), NAME) < 0.5
 
 
 def test_setting_where_nothing_listens_is_said_at_once():
-    ring = TokenRing({'memcache_servers': f'127.0.0.1:{free_port()}'}, ListLogger())
+    ring = unheard()
     assert took(ring.set, NAME, Token.new()) < 0.5
 
 

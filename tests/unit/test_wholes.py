@@ -1,4 +1,4 @@
-"""Objects of which a part was read and nothing was cached: the sidecar fetches them whole."""
+"""Objects of which a part was read and nothing was cached: the sidecar fetches them whole, while that pays."""
 import os
 from dataclasses import asdict, replace
 
@@ -7,10 +7,15 @@ from chain import Chain
 from helpers import NOW, spool
 from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 
+from swiftahead.cache.policies import EVICTIONS
+from swiftahead.predict import WHOLE
 from swiftahead.predict.idle import IDLE_SECONDS
-from swiftahead.queues import Access, Fill, decode, encode
+from swiftahead.predict.replay import Replay, Request, Settings
+from swiftahead.queues import Access, Fill, Forget, decode, encode
 from swiftahead.sidecar.fetches import LATE_SECONDS
 
+# bytes on disk that may be fetched in vain
+TRUST = 128 * 2**20
 ACCESS = Access('AUTH_a', 'c', 'o', 'client', 1.0, 10, 'miss')
 
 
@@ -126,3 +131,164 @@ def test_what_is_being_fetched_is_not_warmed_too(make):
     gate.send()
     bench.prefetcher.drain()
     assert bench.fetched() == ['a'] and bench.counts['warmed'] == 0
+
+
+# whether it pays
+
+@pytest.fixture
+def throttled(make):
+    """Makes benches where too much was fetched whole in vain, or all but some units too much."""
+    def throttled(*objects, left=-1, account='AUTH_test', **more):
+        bench = make(*objects, **more)
+        watch(bench).ended(account, 0, TRUST - left * UNIT)
+        return bench
+    return throttled
+
+
+def watch(bench):
+    return bench.prefetcher.fetches.watches[WHOLE]
+
+
+def share(bench):
+    return watch(bench)._of('AUTH_test').precision
+
+
+def test_what_is_fetched_whole_in_vain_is_throttled(throttled):
+    bench = throttled(*'abcde', left=2)
+    for at, object_ in enumerate('abcde'):
+        bench.run(part(object_, at), at=at)
+    # what makes it too much is still fetched
+    assert bench.fetched() == ['a', 'b', 'c']
+    assert (bench.counts['fetched_whole'], bench.counts['throttled.whole']) == (3, 2)
+
+
+def test_many_at_once_are_no_more(throttled, make):
+    bench, gate = throttled(*'abcde', left=2), make.hold()
+    for object_ in 'abcde':
+        bench.put(object_, chunks=[gate.wait, BODY])
+    bench.step(*map(part, 'abcde'), at=0)
+    gate.send()
+    bench.prefetcher.drain()
+    assert bench.fetched() == ['a', 'b', 'c'] and bench.counts['throttled.whole'] == 2
+
+
+def test_what_is_throttled_leaves_its_place_to_the_next(throttled):
+    bench = throttled(*'abcde', concurrency=1)
+    bench.run(*map(part, 'abcde'), at=0)
+    assert bench.counts['throttled.whole'] == 5 and len(bench.schedule) == 0
+
+
+def test_one_in_ten_is_fetched_all_the_same(throttled):
+    bench = throttled('a')
+    for at in range(12):
+        bench.run(part('a', at), at=at)
+    assert bench.fetched() == ['a'] and bench.counts['throttled.whole'] == 9
+
+
+@pytest.mark.parametrize('again', [{}, {'cut': True}])
+def test_what_the_cache_answers_afterwards_has_paid(throttled, again):
+    bench = throttled(*'abc', left=0)
+    bench.run(part('a'), at=0)
+    bench.run(part('b', 1), at=1)
+    assert bench.fetched() == ['a']
+    bench.run(read('a', 2, outcome='hit', **again), at=2)
+    bench.run(part('c', 3), at=3)
+    assert bench.fetched() == ['a', 'c'] and bench.counts['fetched_whole_used'] == 1
+
+
+def test_it_pays_once(throttled):
+    bench = throttled('a')
+    watch(bench).used('AUTH_test', TRUST)
+    bench.run(part('a'), at=0)
+    shares = []
+    for at in (1, 2, 3):
+        bench.run(read('a', at, outcome='hit'), at=at)
+        shares.append(share(bench))
+    assert shares[0] == shares[1] == shares[2] and bench.counts['fetched_whole_used'] == 1
+
+
+@pytest.mark.parametrize('lost', [True, False])
+def test_what_is_gone_or_not_there_yet_when_it_is_read_has_not_paid(make, lost):
+    bench = make('a')
+    bench.run(part('a'), at=0)
+    if lost:
+        bench.keeper.index.popitem()
+    before = share(bench)
+    bench.run(read('a', 1), at=1)
+    assert share(bench) == before and bench.counts['fetched_whole_used'] == 0
+    assert bench.counts['evicted_unused'] == lost
+
+
+def test_what_was_written_before_it_is_read_again_has_not_paid(make):
+    bench = make('a')
+    bench.run(part('a'), at=0)
+    before = share(bench)
+    bench.run(Forget('AUTH_test', 'c', object='a'), Fill(spool(bench.store, BODY, name=name_of('a'))), at=1)
+    bench.run(read('a', 2, outcome='hit'), at=2)
+    assert share(bench) == before and bench.cached() == ['a']
+
+
+def test_what_fails_costs_nothing(make):
+    bench = make()
+    before = share(bench)
+    bench.run(part('a'), at=0)
+    assert bench.counts['not_fetched'] == 1 and share(bench) == before
+
+
+def test_who_fetches_in_vain_does_not_stop_others(throttled):
+    bench = throttled('a', account='AUTH_other')
+    bench.run(part('a'), at=0)
+    assert bench.fetched() == ['a']
+
+
+def test_what_is_fetched_whole_in_vain_does_not_stop_what_is_foreseen(throttled):
+    bench = throttled('a', 'b', learner=Chain())
+    bench.learn()
+    bench.run(read('a', 20), at=29.5)
+    assert bench.fetched() == ['b']
+
+
+def test_guesses_in_vain_do_not_stop_what_is_fetched_whole(make):
+    bench = make('a')
+    for number in range(1000):
+        bench.prefetcher.fetches.worth.fetched('AUTH_test', ('c', f'in vain {number}'))
+    bench.run(part('a'), at=0)
+    assert bench.fetched() == ['a']
+
+
+def test_what_is_here_is_not_throttled_nor_fetched(throttled):
+    bench = throttled()
+    bench.step(Fill(spool(bench.store, BODY, name=name_of('a'))))
+    for at in range(20):
+        bench.run(part('a', at), at=at)
+    assert bench.fetched() == [] and bench.counts['throttled.whole'] == 0
+
+
+def test_what_cannot_be_cached_is_not_fetched_for_each_part(make):
+    bench = make()
+    bench.put('a', body=bytes(2**20 + 1))
+    for at in range(5):
+        bench.run(part('a', at), at=at)
+    assert bench.fetched() == ['a'] and bench.counts['not_fetched'] == 1
+
+
+def test_what_is_warmed_is_no_matter_to_it(throttled):
+    bench = throttled('a')
+    before = share(bench)
+    bench.run(WARM)
+    assert bench.fetched() == ['a'] and share(bench) == before
+
+
+@pytest.mark.parametrize('asked', ['abcdefghij', 'ababcdcdefef', 'aabbccddeeff', 'abcdefghijabcdefghij' * 3])
+def test_the_replay_fetches_the_same(throttled, asked):
+    bench, replay = throttled(*'abcdefghij', left=3), Replay(
+        Settings(1000 * UNIT, EVICTIONS['lru'], None, lambda size: 0.0, disk_bytes=lambda size: UNIT))
+    replay._wholes.ended('AUTH_test', 0, TRUST - 3 * UNIT)
+    for at, object_ in enumerate(asked):
+        is_hit = object_ in bench.cached()
+        bench.run(read(object_, at, outcome='hit') if is_hit else part(object_, at), at=at)
+        counts = replay.run([Request(at, 'x', 'AUTH_test', 'c', object_, len(BODY), part=True)])
+        # a miss is one GET, and two where the whole is fetched
+        gets = 0 if is_hit else 1 + (object_ in bench.cached())
+        assert (counts.hits, counts.backend_gets) == (is_hit, gets)
+    assert replay._wholes._of('AUTH_test').precision == pytest.approx(share(bench))

@@ -1,0 +1,127 @@
+"""One control request to one proxy: what may be sent, and which answers are believed.
+
+Nothing that is sent from here may change an object, whatever was typed: a POST to an object removes its metadata.
+So the path is made of an account and a container that were checked, Swift refuses the request where it meets an
+object all the same (`GUARD`), and only the filter's own answers are believed.
+"""
+import http.client
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from swift.common.constraints import MAX_ACCOUNT_NAME_LENGTH, MAX_CONTAINER_NAME_LENGTH, check_utf8
+from swiftclient import Connection
+
+from ..conf.control import GUARD, NODE_HEADER
+from .errors import RemoteError, one_line
+
+SERVER = r'(?i:https?)://[^\s/?#@\\]+'
+STORAGE_URL = re.compile(rf'({SERVER})/v1/([^\s/?#\\]+)')
+PROXY_URL = re.compile(rf'({SERVER})/?')
+# of the filter's answers, each of one line
+LONGEST_ANSWER = 1000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    :param node: which took or refused it; '' where the answer is not the filter's
+    :param said: by the filter, or of what answered instead, in one line
+    """
+    status: int
+    node: str
+    said: str
+
+    @property
+    def is_taken(self) -> bool:
+        return self.status == http.client.ACCEPTED and bool(self.node)
+
+
+def check_container(name: str) -> None:
+    """:raises RemoteError: for what is no container's name, or may be taken for another on its way"""
+    wrong = _wrong_with(name, MAX_CONTAINER_NAME_LENGTH)
+    if '/' in name:
+        wrong = 'must be a container alone, without "/"; --object or --prefix name what is in it'
+    if wrong:
+        raise RemoteError(f'container {name!a}: {wrong}')
+
+
+def check_text(option: str, text: str | None) -> None:
+    """:raises RemoteError: for an option that is there and empty, or that no object's name begins with"""
+    if text is not None and not check_utf8(text):
+        raise RemoteError(f'{option} {text!a}: must be UTF-8, neither empty nor with a zero byte')
+
+
+def _wrong_with(name, longest) -> str | None:
+    if not check_utf8(name):
+        return 'must be UTF-8, neither empty nor with a zero byte'
+    if len(name.encode()) > longest:
+        return f'must have at most {longest} bytes'
+    # clients and balancers take these for folders, and leave them out
+    return 'must not be . or ..' if name in ('.', '..') else None
+
+
+def split_storage_url(url: str) -> tuple[str, str]:
+    """(scheme://host:port, account) of a storage URL.
+
+    :raises RemoteError: where it is anything else than an account's
+    """
+    found = STORAGE_URL.fullmatch(url)
+    if not found or not _is_server(found[1]):
+        raise RemoteError(f'storage URL {url!a}: must be http(s)://HOST[:PORT]/v1/ACCOUNT and nothing more')
+    account = unquote(found[2], errors='surrogateescape')
+    wrong = 'must have no "/"' if '/' in account else _wrong_with(account, MAX_ACCOUNT_NAME_LENGTH)
+    if wrong:
+        raise RemoteError(f'storage URL {url!a}: the account {wrong}')
+    return found[1], account
+
+
+def check_proxy(url: str) -> str:
+    """scheme://host:port of a proxy. :raises RemoteError:"""
+    found = PROXY_URL.fullmatch(url)
+    if not found or not _is_server(found[1]):
+        raise RemoteError(f'--proxy {url!a}: must be http(s)://HOST[:PORT], as the proxy itself listens')
+    return found[1]
+
+
+def _is_server(url) -> bool:
+    try:
+        parts = urlsplit(url)
+        return url.isprintable() and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def path_of(account: str, container: str, params: dict[str, str]) -> str:
+    return f'/v1/{quote(account, safe="")}/{quote(container, safe="")}?{urlencode(params)}'
+
+
+def send(connection: Connection, proxy: str, path: str) -> Answer:
+    """Send a control request to a proxy. No redirect is followed: the token is for none but who was named.
+
+    :param connection: with the token, and with all that concerns TLS and waiting
+    :raises OSError: where the proxy cannot be reached, or does not answer
+    """
+    _, client = connection.http_connection(proxy)
+    client.requests_args['allow_redirects'] = False
+    with closing(client):
+        response = client.request('POST', path, '', {'X-Auth-Token': connection.token, **GUARD})
+        node = one_line(response.headers.get(NODE_HEADER, ''))
+        if not node:
+            return Answer(response.status_code, '', _explain(response.status_code))
+        body = next(response.iter_content(LONGEST_ANSWER), b'')
+        return Answer(response.status_code, node, one_line(body.decode('utf-8', 'replace')))
+
+
+def _explain(status) -> str:
+    """Tell what an answer is that the filter did not give."""
+    if 200 <= status < 300:
+        return f'{status}, but not by a prefetch filter: there is none in this proxy, and nothing was done'
+    if 300 <= status < 400:
+        return f'{status}, a redirect, which is not followed: name the proxy itself'
+    if status == 404:
+        return 'no such container'
+    if status in (401, 403):
+        return 'this user may not write to the container'
+    return ' '.join([str(status), http.client.responses.get(status, '')]).strip()

@@ -1,0 +1,94 @@
+"""The memcached servers that the sidecar shares with the proxy of its node.
+
+Where the sidecar's conf names none, they are those of the proxy's cache filter, whose options are read as the
+proxy reads them. They hold the freshness tokens, and what the InternalClient knows of containers.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from swift.common.memcached import load_memcache
+
+from ..cache import TokenRing
+from ..conf import pipelines
+from .settings import SidecarSettings
+
+NAMED = 'memcache_servers'
+# options that say which servers there are and how they are reached; where a number of connections is given, Swift
+# does not look into memcache.conf. All others are each program's own
+SHARED = (NAMED, 'memcache_max_connections', 'max_connections', 'tls_enabled', 'tls_cafile', 'tls_certfile',
+          'tls_keyfile')
+MEND = f'name the proxies\' {NAMED} in [filter:cache]'
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """
+    :param path: of its conf
+    :param options: of `SHARED`, those that its cache filter has; the servers in any case
+    :param is_ours: whether it has the filter that puts into our queue
+    """
+    path: str
+    options: dict[str, str]
+    is_ours: bool
+
+    @property
+    def servers(self) -> list[str]:
+        return servers(self.options)
+
+
+def servers(options: dict[str, str]) -> list[str]:
+    """The servers that Swift makes of a cache filter's options, `memcache.conf` and all."""
+    return sorted(load_memcache({**options, 'tls_enabled': 'false'}, None).memcache_servers)
+
+
+def with_proxys_servers(settings: SidecarSettings, logger) -> SidecarSettings:
+    """Settings of a sidecar that uses the proxy's servers, unless its own conf names some."""
+    own = pipelines.cache_options(pipelines.pipeline(settings.client)) or {}
+    proxy = find_proxy(settings, logger.debug if own.get(NAMED) else logger.warning)
+    if own.get(NAMED):
+        if proxy is not None and proxy.is_ours and proxy.servers != servers(own):
+            logger.error('each object that is fetched ahead costs a HEAD at its first hit: freshness tokens are '
+                         'asked of memcached at %s, but %s has %s; take %s out of this conf, or name the same',
+                         ', '.join(servers(own)), proxy.path, ', '.join(proxy.servers), NAMED)
+        return settings
+    if proxy is None:
+        logger.warning('no conf of a proxy-server in %s tells its memcached servers: taken are %s. If the proxies '
+                       'have others, %s', settings.sidecar.swift_dir, ', '.join(servers(own)), MEND)
+        return settings
+    logger.info('memcached at %s, as in %s', ', '.join(proxy.servers), proxy.path)
+    return replace(settings, proxys=proxy.options)
+
+
+def find_proxy(settings: SidecarSettings, tell: Callable) -> Proxy | None:
+    """The proxy of this node whose filter puts into our queue; where none does, any that has a cache filter.
+
+    :param tell: is told of confs that cannot be loaded, as a method of a logger is
+    """
+    found = []
+    for path in pipelines.proxy_confs(settings.sidecar.swift_dir):
+        try:
+            proxy = _proxy(path, settings.sidecar.queue)
+        except Exception as error:  # noqa: BLE001 - loading a pipeline runs the code of anybody's filters
+            tell('%s cannot be loaded to learn its memcached servers: %r', path, error)
+            continue
+        if proxy is not None:
+            found.append(proxy)
+    return next((proxy for proxy in found if proxy.is_ours), found[0] if found else None)
+
+
+def _proxy(path, queue):
+    context = pipelines.pipeline(path)
+    ours = [own for own in map(pipelines.options, pipelines.filters(context)) if own.get('queue') == queue]
+    # a proxy without a cache filter has its tokens where its own filter names servers
+    found = pipelines.cache_options(context) or next((own for own in ours if own.get(NAMED)), None)
+    if found is None:
+        return None
+    shared = {key: found[key] for key in SHARED if key in found}
+    return Proxy(path, {**shared, NAMED: ','.join(servers(found))}, bool(ours))
+
+
+def token_ring(settings: SidecarSettings, logger) -> TokenRing:
+    """The tokens, where the cache filter of the own pipeline has its servers. To be made after the fork."""
+    context = pipelines.pipeline(settings.client, settings.proxys)
+    options = pipelines.cache_options(context) or {'swift_dir': settings.sidecar.swift_dir, **settings.proxys}
+    return TokenRing(load_memcache(options, logger))
