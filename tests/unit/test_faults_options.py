@@ -110,6 +110,26 @@ def test_options_a_default_is_a_value_that_may_be_given(section, option):
     assert option.read(section, option.default) == option.read(section, None)
 
 
+def test_options_that_need_each_other_do_not_start_the_filter():
+    with pytest.raises(ConfError, match=r'\[filter:prefetch\] serve_misplaced = on: must not be on where detect'):
+        filter_factory({}, **KEYS, serve_misplaced='on', detect_misplaced='off')
+
+
+CHECKED = [(section, option, value) for section, table in TABLES.items() for option in table.checked
+           for value in wrong_values(option) or ()]
+
+
+@pytest.mark.parametrize('section, option, value', CHECKED,
+                         ids=[f'{section} {option.name} {value[:20]}' for section, option, value in CHECKED])
+def test_options_of_others_with_a_wrong_value_are_refused_too(section, option, value):
+    """Where Swift would tell of them at the first request, or without their names."""
+    table = TABLES[section]
+    assert table._is_foreign(option.name)
+    with pytest.raises(ConfError) as caught:
+        table.read({**given(table), option.name: value})
+    assert_said(str(caught.value), section, option.name, value)
+
+
 FILTERS = [(option, value) for section, option, value in CASES
            if section == tables.FILTER.section and value in ('', 'soon', '-1', 'nan')]
 
