@@ -5,6 +5,7 @@ here keeps mistakes, and what another user planted before, from leading elsewher
 """
 import errno
 import os
+import pwd
 import secrets
 import stat
 from contextlib import suppress
@@ -39,13 +40,25 @@ def refuse_others(layout: Layout) -> None:
     :raises Unavailable: where others may look into it, or a link or a file is where a folder of ours should be
     :raises OSError: where it is not there; a folder in it that is not there is made anew
     """
-    status = os.stat(layout.cache_dir)
-    if status.st_uid != os.geteuid() or status.st_mode & OTHERS:
-        raise Unavailable(f'{layout.cache_dir} must belong to uid {os.geteuid()} with mode 0700')
+    folder, status = layout.cache_dir, os.stat(layout.cache_dir)
+    if not stat.S_ISDIR(status.st_mode):
+        raise Unavailable(f'{folder} must be a folder; move away what is in its place')
+    if status.st_uid != os.geteuid():
+        raise Unavailable(f'{folder} must belong to {_user(os.geteuid())}, and belongs to {_user(status.st_uid)}')
+    if status.st_mode & OTHERS:
+        raise Unavailable(f'{folder} must have mode 0700; set it with: chmod 0700 {folder}')
     for path in (layout.objects.parent, layout.objects, layout.spool, layout.fetching):
         with suppress(FileNotFoundError):
             if not stat.S_ISDIR(os.lstat(path).st_mode):
-                raise Unavailable(f'{path} must be a folder, not a link or anything else')
+                raise Unavailable(f'{path} must be a folder, not a link or anything else; move it away')
+
+
+def _user(uid):
+    """The user's name, for whoever has to mend it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f'uid {uid}'
 
 
 def make_key(path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import IO
 
 from ..conf.naming import FOLDERS, KEY_BYTES, Layout, Naming, ObjectName
 from .candidate import Candidate, remove, verify
+from .closing import close_to_others
 from .entry import EntryMeta, Stamp
 from .errors import Damaged, Unavailable
 from .fetching import fetched_at, fetching, sweep
@@ -55,7 +56,7 @@ class Store:
             key_identity = identity(layout.key)
             key = read_own(layout.key, KEY_BYTES + 1)
         except OSError as error:
-            raise Unavailable(f'{error.filename}: {error.strerror}') from None
+            raise Unavailable(f'{error.filename}: {error.strerror}') from error
         if len(key) != KEY_BYTES:
             raise Unavailable(f'{layout.key} must hold {KEY_BYTES} bytes; remove it and all beside it')
         return cls(layout, key, key_identity)
@@ -70,12 +71,12 @@ class Store:
         try:
             lock = open(os.open(path, os.O_RDWR | os.O_CREAT | FLAGS, 0o600), 'rb')  # noqa: SIM115 - held
         except OSError as error:
-            raise Unavailable(f'{path}: {error.strerror}') from None
+            raise Unavailable(f'{path}: {error.strerror}') from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             lock.close()
-            raise Unavailable(f'another sidecar has {self.layout.cache_dir}: stop it first') from None
+            raise Unavailable(f'another sidecar has {self.layout.cache_dir}: stop it first') from error
         with suppress(OSError):
             sweep(self.layout.fetching)
         return lock
@@ -88,22 +89,27 @@ class Store:
             return False
 
     @classmethod
-    def create(cls, cache_dir: str | os.PathLike) -> 'Store':
-        """The folder, made where it is not there. The one who calls this owns it.
+    def create(cls, cache_dir: str | os.PathLike, beside: str = '') -> 'Store':
+        """The folder, made where it is not there, and closed to others where nothing in it can be theirs. The one
+        who calls this owns it.
 
+        :param beside: with it begin the names of the files that the owner has in the folder beside the cache's
         :raises Unavailable: where it cannot be made or belongs to somebody else
         """
         layout = Layout(Path(cache_dir))
         try:
             layout.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            close_to_others(layout, beside)
             refuse_others(layout)
             for folder in (layout.objects.parent, layout.objects, layout.spool, layout.fetching):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for number in range(FOLDERS):
                 (layout.objects / f'{number:02x}').mkdir(mode=0o700, exist_ok=True)
             make_key(layout.key)
+        except FileExistsError as error:
+            raise Unavailable(f'{error.filename} must be a folder; move away what is in its place') from error
         except OSError as error:
-            raise Unavailable(f'cannot make {error.filename}: {error.strerror}') from None
+            raise Unavailable(f'cannot make {error.filename or layout.key}: {error.strerror}') from error
         return cls.open(cache_dir)
 
     def entry(self, name: ObjectName) -> Entry | None:

@@ -8,8 +8,8 @@ from swiftclient.service import get_conn, process_options
 from swiftclient.utils import config_true_value
 from urllib3.exceptions import HTTPError
 
+from ..conf.arguments import argument
 from ..conf.casts import seconds
-from .arguments import cast
 from .errors import NO_HEADER, RemoteError, one_line, reason
 
 # the `swift` command's options --os-..., each with its variable OS_...
@@ -41,7 +41,7 @@ def add_arguments(parser) -> None:
     group.add_argument('--insecure', action='store_true',
                        default=config_true_value(os.environ.get('SWIFTCLIENT_INSECURE')),
                        help='do not verify TLS certificates; default: $SWIFTCLIENT_INSECURE')
-    group.add_argument('-T', '--timeout', type=cast(seconds(0.1, 86400)), default=SECONDS, metavar='S',
+    group.add_argument('-T', '--timeout', type=argument(seconds(0.1, 86400)), default=SECONDS, metavar='S',
                        help='seconds for which an answer is waited for (%(default)g)')
 
 

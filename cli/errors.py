@@ -1,11 +1,19 @@
-"""What goes wrong between the command and a server, in one line."""
+"""What a command ends with that cannot do what it was told; and what goes wrong between it and a server."""
 from requests.exceptions import InvalidHeader
 
 NO_HEADER = 'user or key hold what no header may'
 
 
-class RemoteError(Exception):
-    """What is wrong and how to mend it, in one sentence."""
+class CommandError(Exception):
+    """What is wrong and how to mend it, in one sentence; exit code 2."""
+
+
+class Absent(CommandError):
+    """What the command is to look at is not there; exit code 1."""
+
+
+class RemoteError(CommandError):
+    """A proxy cannot be asked, or not so."""
 
 
 def one_line(text: str) -> str:

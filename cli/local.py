@@ -4,19 +4,18 @@ import time
 
 from ..cache import Store, Unavailable, read_report
 from ..conf import ConfError
+from ..conf.told import told
 from ..queues import QueueError, SqliteQueue, counters_folder
+from ..queues.file import is_missing
 from ..queues.totals import read_all
 from ..sidecar.figures import queue_path
 from ..sidecar.report import mover_report
-from ..sidecar.settings import read_settings
+from ..sidecar.settings import SidecarSettings, read_settings
+from .errors import Absent, CommandError
 
 CONF = '/etc/swift/swiftahead-sidecar.conf'
 # the sidecar writes its report every few seconds
 REPORT_SECONDS = 30
-
-
-class LocalError(Exception):
-    """What is wrong and how to mend it, in one sentence."""
 
 
 def add_parsers(commands) -> None:
@@ -31,7 +30,10 @@ def add_parsers(commands) -> None:
 
 
 def show_status(args) -> int:
-    """:returns: 0 where the sidecar's parts have reported lately, else 1"""
+    """:returns: 0 where the sidecar's parts have reported lately, else 1
+
+    :raises Absent: where there is no cache
+    """
     settings, store = _open(args.conf)
     report = store.report()
     alive = _is_lately(report)
@@ -101,20 +103,29 @@ def check_cache(args) -> int:
 
 
 def _open(conf):
-    try:
-        settings = read_settings(conf)
-    except (ConfError, OSError) as error:
-        raise LocalError(f'{conf}: {error}; name the conf with --conf') from None
+    settings = settings_of(conf)
     try:
         return settings, Store.open(settings.sidecar.cache_dir)
     except Unavailable as error:
-        raise LocalError(f'{error}; run this as the user {settings.user}, with the sidecar started '
-                         'at least once') from None
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise Absent(f'there is no cache in {settings.sidecar.cache_dir} yet; start swiftahead-sidecar'
+                         ) from None
+        raise CommandError(f'{error}; run this as the user {settings.user}') from None
+
+
+def settings_of(conf: str) -> SidecarSettings:
+    """:raises CommandError: naming the conf"""
+    try:
+        return read_settings(conf)
+    except (ConfError, OSError) as error:
+        raise CommandError(f'{conf}: {told(error)}; name the conf with --conf') from None
 
 
 def _depth(url):
     queue = SqliteQueue(url)
     try:
+        if is_missing(queue.path):
+            return {'error': 'it is not there yet'}
         return queue.depth()
     except QueueError as error:
         return {'error': str(error)}

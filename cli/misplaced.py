@@ -10,15 +10,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from ..conf import ConfError
+from ..conf.arguments import argument, container_path, real, whole
 from ..conf.naming import ObjectName
+from ..conf.told import told
 from ..queues import Misplaced
 from ..queues.wake import Waker
-from ..sidecar.settings import check_client, read_settings
-from .local import CONF, LocalError
+from ..sidecar.settings import check_client
+from .errors import Absent, CommandError
+from .local import CONF, settings_of
 from .queue import opened
 
 TOLD_SECONDS = 2.0
+# some three hundred years
+MOST_SECONDS = 1e10
+NOT_FOUND = 404
 TEXT = """Asks the other storage policies for every object that a container's listing names, and for those that its
 servers have rows of in other policies. An object that lies in a wrong policy and of which no row is left in any
 container server cannot be found so: Swift has no list of it. A read of its name finds it, if the filter
@@ -30,10 +35,10 @@ def add_parsers(commands) -> None:
     actions = misplaced.add_subparsers(metavar='ACTION', required=True)
     scan = actions.add_parser('scan', help='ask for every object that is listed; what is found is moved',
                               description=TEXT)
-    scan.add_argument('path', metavar='ACCOUNT[/CONTAINER]', help='not quoted')
-    scan.add_argument('--concurrency', type=int, default=8, metavar='N',
+    scan.add_argument('path', type=argument(container_path), metavar='ACCOUNT[/CONTAINER]', help='not quoted')
+    scan.add_argument('--concurrency', type=whole(1, 1000), default=8, metavar='N',
                       help='objects at a time (default: %(default)s)')
-    scan.add_argument('--reclaim-age', type=float, metavar='SECONDS',
+    scan.add_argument('--reclaim-age', type=real(1, MOST_SECONDS, 'seconds'), metavar='SECONDS',
                       help="the object servers' (default: reclaim_age of [mover] in the conf)")
     scan.add_argument('--dry-run', action='store_true', help='look only; nothing is recorded')
     scan.add_argument('--conf', default=CONF, help="the sidecar's conf (default: %(default)s)")
@@ -86,10 +91,8 @@ class Scan:
 
 def scan_account(args) -> int:
     """:returns: 0 where nothing is misplaced; 1 where something is, or where not all could be asked"""
-    account, _, container = args.path.strip('/').partition('/')
-    if not account or args.concurrency < 1:
-        raise LocalError('name an account, and at least one object at a time')
-    with opened(args.conf, needed=True) as queue:
+    account, container = args.path
+    with opened(args.conf, missing=CommandError) as queue:
         settings, client = _client(args.conf)
         if args.reclaim_age is None:
             args.reclaim_age = settings.mover.reclaim_age
@@ -111,16 +114,17 @@ def _client(conf):
     """Before anything is loaded that reads swift.conf or the policies, these are."""
     from swift.common.storage_policy import reload_storage_policies
     from swift.common.utils import set_swift_dir
+    settings = settings_of(conf)
+    from ..sidecar.fetcher import make_client
+    from ..sidecar.memcached import with_proxys_servers
     try:
-        settings = read_settings(conf)
         set_swift_dir(settings.sidecar.swift_dir)
         reload_storage_policies()
         check_client(settings)
-    except (ConfError, OSError) as error:
-        raise LocalError(f'{conf}: {error}; name the conf with --conf') from None
-    from ..sidecar.fetcher import make_client
-    from ..sidecar.memcached import with_proxys_servers
-    return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
+        return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Swift and PasteDeploy make of the conf
+        raise CommandError(f'{conf}: Swift refuses what is in it or in {settings.sidecar.swift_dir}: '
+                           f'{told(error)}') from None
 
 
 def _scan(client, account, container, args, record) -> Scan:
@@ -135,17 +139,24 @@ def _scan(client, account, container, args, record) -> Scan:
 
 
 def _containers(client, account, container) -> Iterator[tuple[str, int]]:
-    """Names, and how many objects they are said to hold."""
+    """Names, and how many objects they are said to hold.
+
+    :raises Absent: where there is no such account or container
+    """
     from swift.common.internal_client import UnexpectedResponse
+    path = client.make_path(account, container)
     try:
+        resp = client.make_request('HEAD', path, {}, (2, NOT_FOUND))
+        # an account that the first write would make is answered as if it were there, and were empty
+        if resp.status_int == NOT_FOUND or resp.headers.get('X-Backend-Fake-Account-Listing'):
+            raise Absent(f'there is no {"container" if container else "account"} {path.removeprefix("/v1")}')
         if container:
-            found = client.get_container_metadata(account, container)
-            yield container, int(found.get('x-container-object-count', 0))
+            yield container, int(resp.headers.get('X-Container-Object-Count', 0))
         else:
             for item in client.iter_containers(account):
                 yield item['name'], int(item['count'])
     except UnexpectedResponse as error:
-        raise LocalError(f'/{account}/{container}: {error}') from None
+        raise CommandError(f'{path.removeprefix("/v1")}: {error}') from None
 
 
 class Progress:

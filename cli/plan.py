@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from ..conf.arguments import argument, whole
 from ..conf.casts import size
 from . import conflines, plot
 from .advice import Advice, advise, best_of, of_last_pass, recommended_size
 from .cells import EVICTIONS, Cell, Question, cells, learned_from, otherwise
 from .conflines import DEFAULTS, room_for, rounded
+from .errors import CommandError
 from .listing import Listing, sizes
 from .room import disk_bytes, high_bytes
 from .shown import KEY, in_units, table
@@ -21,12 +23,10 @@ from .traces import COLUMNS, STDIN, LogError, Trace, read_all
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 250_000
 GIB = 2**30
+# each takes as long as the first
+MOST_PASSES = 1000
 # columns of text that is printed
 WIDTH = 98
-
-
-class PlanError(Exception):
-    """What is wrong and how to mend it, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ def add_parser(commands) -> None:
                       help='10%%, of a cache with room for all objects, or 50GiB; repeatable (default: '
                            f'{", ".join(SIZES).replace("%", "%%")})')
     plan.add_argument('--eviction', action='append', choices=tuple(EVICTIONS), help='repeatable (default: all)')
-    plan.add_argument('--max-object-size', type=_bytes, metavar='SIZE',
+    plan.add_argument('--max-object-size', type=argument(size), metavar='SIZE',
                       help='of objects that are kept, at most (default: as large as any that is read)')
-    plan.add_argument('--fetch-whole', type=_bytes, default=DEFAULTS['fetch_whole'], metavar='SIZE',
+    plan.add_argument('--fetch-whole', type=argument(size), default=DEFAULTS['fetch_whole'], metavar='SIZE',
                       help='of objects that are fetched whole when a part was read, at most (default: '
                            f'{in_units(DEFAULTS["fetch_whole"])}, as in the conf file)')
-    plan.add_argument('--passes', type=_count, default=1, metavar='N',
+    plan.add_argument('--passes', type=whole(1, MOST_PASSES), default=1, metavar='N',
                       help='times that the reads are replayed, one after the other (default: %(default)s)')
     plan.add_argument('--listing', metavar='FILE', help='names that exist, read or not, one in a line')
-    plan.add_argument('--sample', type=_count, default=SAMPLE, metavar='N',
+    plan.add_argument('--sample', type=whole(1), default=SAMPLE, metavar='N',
                       help='reads that are learned from at most (default: %(default)s); of a longer log a part '
                            'is, and the error told')
     plan.add_argument('--plot', metavar='FILE', help='the curves as a picture, .png or .svg')
@@ -82,27 +82,14 @@ def _percent(number):
     return share
 
 
-def _bytes(value: str) -> int:
-    try:
-        return size(value.strip())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f'{value}: {error}') from None
-
-
-def _count(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f'{value}: must be a whole number of at least 1')
-    return int(value)
-
-
 # -- the command -------------------------------------------------------------------------------------------
 
 def run(args) -> int:
     """:returns: 0, whatever is recommended"""
     if args.plot and (missing := plot.what_is_missing(args.plot)):
-        raise PlanError(missing)
+        raise CommandError(missing)
     if args.listing == STDIN and STDIN in args.logs:
-        raise PlanError('standard input is given twice, as a log and as the listing')
+        raise CommandError('standard input is given twice, as a log and as the listing')
     tell = Teller(sys.stderr)
     try:
         traces = read_all(args.logs, tell)
@@ -110,7 +97,7 @@ def run(args) -> int:
         answers = [_answer(args, trace, listing, tell)
                    for trace, listing in zip(traces, listings, strict=True)]
     except LogError as error:
-        raise PlanError(str(error)) from None
+        raise CommandError(str(error)) from None
     finally:
         tell.end()
     found = [cell for answer in answers for cell in answer.cells]
@@ -265,4 +252,4 @@ def _draw(path, found):
     try:
         plot.draw(path, found)
     except OSError as error:
-        raise PlanError(f'--plot {path}: {error.strerror or error}') from None
+        raise CommandError(f'--plot {path}: {error.strerror or error}') from None

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from ..conf import ConfError
+from ..conf.arguments import whole
 from ..queues import Letter, Misplaced, QueueError, SqliteQueue
+from ..queues.file import is_missing
 from ..queues.wake import Waker
-from ..sidecar.settings import read_settings
-from .local import CONF, LocalError
+from .errors import Absent, CommandError
+from .local import CONF, settings_of
 
 KIND = Misplaced.__name__
 MISPLACED, DEAD = 'misplaced', 'dead'
@@ -24,13 +25,14 @@ def add_parsers(commands) -> None:
     queue = commands.add_parser('queue', help='look at misplaced records and dead letters, retry or drop them')
     actions = queue.add_subparsers(metavar='ACTION', required=True)
     listed = _add(actions, 'list', show_list, 'what is there, oldest first')
-    listed.add_argument('--limit', type=int, default=100, metavar='N', help='rows at most (default: %(default)s)')
-    listed.add_argument('--after', type=int, default=0, metavar='ID', help='only what comes after this one')
-    _add(actions, 'show', show_one, 'all of one record').add_argument('id', type=int)
+    listed.add_argument('--limit', type=whole(1), default=100, metavar='N',
+                        help='rows at most (default: %(default)s)')
+    listed.add_argument('--after', type=whole(), default=0, metavar='ID', help='only what comes after this one')
+    _add(actions, 'show', show_one, 'all of one record').add_argument('id', type=whole(1))
     for word, handler, text in (('retry', retry, 'have records tried at once'),
                                 ('drop', drop, 'forget records; nothing is done to the objects')):
         which = _add(actions, word, handler, text).add_mutually_exclusive_group(required=True)
-        which.add_argument('id', type=int, nargs='*', default=[])
+        which.add_argument('id', type=whole(1), nargs='*', default=[])
         which.add_argument('--all', action='store_true', help='all that are there')
 
 
@@ -46,23 +48,20 @@ def _add(actions, word, handler, text):
 
 
 @contextmanager
-def opened(conf: str, needed: bool = False) -> Iterator[SqliteQueue]:
+def opened(conf: str, missing: type[CommandError] = Absent) -> Iterator[SqliteQueue]:
     """The queue that the sidecar's conf names.
 
-    :param needed: whether it has to be there already
-    :raises LocalError: also where the files beside it would become somebody else's
+    :param missing: what is raised where it is not there yet
+    :raises CommandError: also where the files beside it would become somebody else's
     """
+    queue = SqliteQueue(settings_of(conf).sidecar.queue)
     try:
-        queue = SqliteQueue(read_settings(conf).sidecar.queue)
-    except (ConfError, OSError) as error:
-        raise LocalError(f'{conf}: {error}; name the conf with --conf') from None
-    try:
-        if needed and not queue.path.exists():
-            raise LocalError(f'{queue.path} is not there yet; start swiftahead-sidecar')
+        if is_missing(queue.path):
+            raise missing(f'{queue.path} is not there yet; start swiftahead-sidecar')
         _refuse_others(queue.path)
         yield queue
     except QueueError as error:
-        raise LocalError(f'{queue.path}: {error}') from None
+        raise CommandError(str(error)) from None
     finally:
         queue.close()
 
@@ -73,12 +72,12 @@ def _refuse_others(path):
     except OSError:
         return
     if owner != os.geteuid():
-        raise LocalError(f'{path}: run this as the user that owns it, uid {owner}')
+        raise CommandError(f'{path}: run this as the user that owns it, uid {owner}')
 
 
 def show_list(args) -> int:
     with opened(args.conf) as queue:
-        letters = _page(queue, args.queue, max(args.limit, 0), args.after)
+        letters = _page(queue, args.queue, args.limit, args.after)
         there = _page(queue, args.queue, 1, letters[-1].id) if letters else []
     now = time.time()
     if args.json:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError
 
+from ..conf.arguments import argument
 from ..conf.casts import number
 from ..conf.control import LARGEST_LIMIT, PARAMETER
 from . import credentials
-from .arguments import cast
 from .control import Answer, check_container, check_proxy, check_text, path_of, send, split_storage_url
 from .errors import RemoteError, reason
 
@@ -41,7 +41,7 @@ class Asked:
 def add_parsers(commands) -> None:
     warm = commands.add_parser('warm', help="fetch a container's objects into a proxy's cache")
     warm.add_argument('--prefix', metavar='P', help='objects that begin so')
-    warm.add_argument('--limit', type=cast(number(int, 1, LARGEST_LIMIT)), metavar='N', help='objects at most')
+    warm.add_argument('--limit', type=argument(number(int, 1, LARGEST_LIMIT)), metavar='N', help='objects at most')
     warm.set_defaults(run=ask, action='warm', object=None)
     purge = commands.add_parser('purge', help="drop an object, or a container, from a proxy's cache")
     which = purge.add_mutually_exclusive_group()

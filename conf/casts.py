@@ -2,8 +2,6 @@
 import ipaddress
 import re
 
-from swift.common.utils import TRUE_VALUES
-
 # Swift takes every word that is not true for false; here a misspelt 'true' stops the start
 FALSE_VALUES = {'0', 'f', 'false', 'n', 'no', 'off'}
 UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40,
@@ -17,6 +15,8 @@ def text(value):
 
 
 def boolean(value):
+    # here, since it loads most of Swift
+    from swift.common.utils import TRUE_VALUES
     word = value.strip().lower()
     if word in TRUE_VALUES:
         return True
@@ -71,8 +71,8 @@ def seconds(least=0.0, most=None):
 
 def absolute_path(value):
     path = value.strip()
-    if not path.startswith('/'):
-        raise ValueError('must be an absolute path')
+    if not path.startswith('/') or '\0' in path:
+        raise ValueError('must be an absolute path without NUL')
     return path
 
 
@@ -85,7 +85,7 @@ def ip_address(value):
 
 def queue_url(value):
     url = value.strip()
-    if not url.startswith('sqlite:/') or url.endswith('/'):
-        raise ValueError('must be sqlite: followed by an absolute path, '
+    if not url.startswith('sqlite:/') or url.endswith('/') or '\0' in url:
+        raise ValueError('must be sqlite: followed by an absolute path without NUL, '
                          'such as sqlite:/var/cache/swiftahead/queue.db')
     return url

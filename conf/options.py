@@ -37,10 +37,15 @@ class Option:
 
 @dataclass(frozen=True)
 class Table:
-    """The options of one section. `foreign` are keys that others read from the same section."""
+    """The options of one section.
+
+    :param foreign: keys that others read from the same section
+    :param checked: of these, the ones of which a wrong value would be told later, without its key, or never
+    """
     section: str
     options: tuple[Option, ...]
     foreign: tuple[str, ...] = ()
+    checked: tuple[Option, ...] = ()
 
     def read(self, conf: Mapping[str, str], inherited: Mapping[str, str] | None = None) -> Settings:
         """Settings from a section's `conf`.
@@ -54,6 +59,8 @@ class Table:
             if key not in known and not self._is_foreign(key) and key not in (inherited or {}):
                 near = ', '.join(sorted(known))
                 raise ConfError(f'[{self.section}] {key} = {conf[key]}: no such option (there are: {near})')
+        for option in self.checked:
+            option.read(self.section, conf.get(option.name))
         merged = {**(inherited or {}), **conf}
         return Settings(**{option.name: option.read(self.section, merged.get(option.name))
                            for option in self.options})

@@ -5,6 +5,24 @@ from .options import REQUIRED, Option, Table
 # what PasteDeploy adds, and what Swift's own get_logger and statsd client read from any section
 LOGGING = ('log_*', 'set log_*', 'statsd_*', '__*', 'here', 'use')
 
+# of these the numbers; get_logger raises what names no key
+LOGGED = (
+    *(Option(name, number(int, 1, 65535), None, 'a port of the log') for name in (
+        'log_udp_port', 'log_statsd_port', 'statsd_port')),
+    *(Option(f'{prefix}statsd_{name}', number(float, 0), None, 'a rate of statsd') for prefix in ('', 'log_')
+      for name in ('default_sample_rate', 'sample_rate_factor')),
+)
+# what Swift's memcached client makes of its options at the first request
+MEMCACHED = (
+    *(Option(name, seconds(0), None, 'seconds, of memcached') for name in (
+        'connect_timeout', 'pool_timeout', 'io_timeout', 'error_suppression_interval')),
+    Option('error_suppression_limit', number(float, 0), None, 'errors of a memcached server'),
+    Option('tries', number(int, 1), None, 'times that memcached is asked'),
+    Option('item_size_warning_threshold', number(int, -1), None, 'bytes of a value, of memcached'),
+    *(Option(name, number(int, 0), None, 'connections to a server; 0: as Swift likes') for name in (
+        'memcache_max_connections', 'max_connections')),
+)
+
 CACHE_DIR = Option('cache_dir', absolute_path, REQUIRED,
                    'folder of the disk cache, on the SSD; the sidecar makes it')
 QUEUE = Option('queue', queue_url, REQUIRED,
@@ -54,7 +72,7 @@ FILTER = Table('filter:prefetch', (
            'no misplaced object unless a row of its container names it'),
 ), foreign=(*LOGGING, 'memcache_max_connections', 'memcache_serialization_support', 'connect_timeout',
             'pool_timeout', 'io_timeout', 'tries', 'error_suppression_*', 'tls_*', 'max_connections',
-            'item_size_warning_threshold'))
+            'item_size_warning_threshold'), checked=(*LOGGED, *MEMCACHED))
 
 SIDECAR = Table('sidecar', (
     CACHE_DIR,
@@ -77,7 +95,7 @@ SIDECAR = Table('sidecar', (
     Option('spool_age', seconds(1), '3600',
            'seconds after which a spool file that nobody admitted is removed'),
 ), foreign=(*LOGGING, 'daemonize', 'nice_priority', 'ionice_class', 'ionice_priority', 'eventlet_debug',
-            'disable_fallocate', 'fallocate_reserve'))
+            'disable_fallocate', 'fallocate_reserve'), checked=LOGGED)
 
 PREFETCHER = Table('prefetcher', (
     Option('enabled', boolean, 'on', 'whether records are consumed and the cache is filled'),

@@ -15,13 +15,16 @@ SOCKET_SUFFIX = '.wake'
 # not on every user's path
 DAEMON_FOLDERS = ('/usr/sbin', '/usr/local/sbin')
 # others mean something in one of the conf files
-PATH = re.compile(r'[\w./+@=,~-]+$')
+PATH = re.compile(r'[\w./+@=,~-]+')
+
+# what a lab that was killed before it had its plan has made
+OWN = re.compile(r'lock|etc|bin|run|logs|cache|node\d+|lab\.json(\.new)?|lost\+found')
 
 
 def check_folder(layout: Layout) -> None:
     """Make the folder, and see that Swift can work in it. :raises LabError: if not"""
     folder = layout.folder
-    if not PATH.match(str(folder)):
+    if not PATH.fullmatch(str(folder)):
         raise LabError(f'{folder}: the path may hold letters, digits and . _ - + = , @ ~ only; '
                        'choose another folder')
     excess = len(os.fsencode(layout.queue)) + len(SOCKET_SUFFIX) - SOCKET_PATH_BYTES
@@ -31,9 +34,20 @@ def check_folder(layout: Layout) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_attributes(folder)
+        _refuse_others(layout)
     except OSError as error:
         raise LabError(f'{folder} cannot be used: {error.strerror}; choose a folder that you can write to') \
             from error
+
+
+def _refuse_others(layout):
+    """A lab writes over what has the names of its folders: `etc` and `bin` of a system, say."""
+    if layout.plan.exists():
+        return
+    for name in sorted(os.listdir(layout.folder)):
+        if not OWN.fullmatch(name):
+            raise LabError(f'{layout.folder} holds other things than a lab, such as {name!r}; choose an empty '
+                           'folder')
 
 
 def _check_attributes(folder):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .checks import check_folder, tool
 from .confs import Layout, memcached, write_confs
-from .errors import LabError
+from .errors import LabError, NoLab
 from .plan import Plan
 from .ports import HOST, Reservation
 from .programs import Program, programs, write_scripts
@@ -49,7 +49,7 @@ class Lab:
         layout = Layout(Path(folder).expanduser().resolve())
         plan = Plan.read(layout.plan)
         if not plan:
-            raise LabError(f'there is no lab in {folder}; put one up with: swiftahead lab up --dir {folder}')
+            raise NoLab(f'there is no lab in {folder}; put one up with: swiftahead lab up --dir {folder}')
         lab = cls.__new__(cls)
         lab._set(folder, plan)
         return lab

@@ -1,16 +1,18 @@
 """``swiftahead lab``."""
 import json
 import shlex
-import sys
-from functools import wraps
 
+from ..conf.arguments import argument, real, some, whole
 from . import steps
 from .cluster import Lab
-from .errors import LabError
+
+# of whatever is counted: more than one machine can carry
+MOST = 100
+MOST_MS = 60_000
 
 
 def add_parser(subparsers) -> None:
-    """Add ``lab`` to the command's subparsers; ``args.run(args)`` returns an exit code."""
+    """Add ``lab`` to the command's subparsers; ``args.run(args)`` returns an exit code, or raises LabError."""
     lab = subparsers.add_parser('lab', help='a real Swift cluster on loopback, in one folder')
     actions = lab.add_subparsers(metavar='ACTION', required=True)
     _add_up(actions)
@@ -25,33 +27,22 @@ def add_parser(subparsers) -> None:
 
 def _add_up(actions):
     up = actions.add_parser('up', help='put a cluster up, or one that was taken down up again')
-    up.add_argument('--nodes', type=int, default=4, metavar='N', help='storage nodes (%(default)s)')
-    up.add_argument('--replicas', type=int, default=3, metavar='N', help='of each object (%(default)s)')
+    up.add_argument('--nodes', type=whole(1, MOST), default=4, metavar='N', help='storage nodes (%(default)s)')
+    up.add_argument('--replicas', type=whole(1, MOST), default=3, metavar='N', help='of each object (%(default)s)')
     up.add_argument('--policies', default='gold,silver', metavar='A,B',
                     help='storage policies, the first is the default; one that begins with ec is '
                          'erasure-coded (%(default)s)')
-    up.add_argument('--proxies', type=int, default=1, metavar='N', help='proxy servers (%(default)s)')
-    up.add_argument('--latency-ms', type=float, default=0, metavar='MS',
+    up.add_argument('--proxies', type=whole(1, MOST), default=1, metavar='N', help='proxy servers (%(default)s)')
+    up.add_argument('--latency-ms', type=real(0, MOST_MS, 'milliseconds'), default=0, metavar='MS',
                     help='delay of the object servers, to stand for disks and network (%(default)s)')
     up.add_argument('--no-filter', action='store_true', help='plain Swift: no prefetch filter, no sidecar')
     _common(up, put_up)
 
 
 def _common(parser, handler):
-    parser.add_argument('--dir', required=True, metavar='D', help="the lab's folder")
+    parser.add_argument('--dir', required=True, type=argument(some), metavar='D', help="the lab's folder")
     parser.add_argument('--json', action='store_true', help='one JSON document on standard output')
-    parser.set_defaults(run=_telling_errors(handler))
-
-
-def _telling_errors(handler):
-    @wraps(handler)
-    def run(args) -> int:
-        try:
-            return handler(args)
-        except LabError as error:
-            print(f'swiftahead: {error}', file=sys.stderr)
-            return 2
-    return run
+    parser.set_defaults(run=handler)
 
 
 def put_up(args) -> int:

@@ -8,7 +8,7 @@ from .errors import LabError
 
 EC_FRAGMENTS = 3
 SERVERS = ('account', 'container', 'object')
-POLICY_NAME = re.compile(r'[A-Za-z0-9-]+$')
+POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Plan:
         if not self.policies:
             raise LabError('policies is empty: must hold at least one name')
         for name in self.policies:
-            if not isinstance(name, str) or not POLICY_NAME.match(name):
+            if not isinstance(name, str) or not POLICY_NAME.fullmatch(name):
                 raise LabError(f'policy {name!r}: a name consists of letters, digits and dashes')
         # Swift takes Gold and gold for the same name
         if len({name.lower() for name in self.policies}) < len(self.policies):

@@ -3,6 +3,7 @@ import argparse
 import json
 from collections.abc import Callable
 
+from ..conf.arguments import account_name, argument, container_name
 from .brain import Brain
 from .cluster import Lab
 from .errors import LabError
@@ -23,10 +24,10 @@ and then has it found and moved, if the lab has filter and sidecar:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--account', default='AUTH_test', help='(%(default)s)')
+    parser.add_argument('--account', type=argument(account_name), default='AUTH_test', help='(%(default)s)')
     parser.add_argument('--inside', action='store_true',
                         help="by Swift's InternalClient: any account and any name")
-    parser.add_argument('container')
+    parser.add_argument('container', type=argument(container_name))
     parser.add_argument('step', nargs='*', help='any of ' + ', '.join(map(_usage, TAKES)))
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLE

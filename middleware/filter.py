@@ -8,7 +8,7 @@ from swift.common.registry import register_swift_info
 from swift.common.swob import Request, wsgi_to_str
 from swift.common.utils import cache_from_env, get_logger
 
-from ..conf import FILTER
+from ..conf import FILTER, ConfError
 from ..conf.naming import ObjectName
 from . import decide
 from .control import control, is_control, is_misdirected, refuse
@@ -138,6 +138,8 @@ def filter_factory(global_conf, **local_conf):
     conf = {**global_conf, **local_conf}
     # servers that [DEFAULT] names are for all filters: they are no word against those that Swift's own one has
     settings = FILTER.read(local_conf, {key: global_conf[key] for key in global_conf if key != OPTION})
+    if settings.serve_misplaced and not settings.detect_misplaced:
+        raise ConfError('[filter:prefetch] serve_misplaced = on: must not be on where detect_misplaced is off')
     register_swift_info(NAME, freshness=settings.freshness, max_object_size=settings.max_object_size)
     logger = get_logger(conf, log_route=NAME)
 

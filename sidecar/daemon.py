@@ -1,9 +1,9 @@
 """The daemon: worker processes, their loops, and how they stop."""
 import os
-import pwd
 import signal
 import sys
 import time
+from typing import NoReturn
 
 from swift.common.concurrency import sleep, spawn, tpool
 from swift.common.daemon import Daemon
@@ -45,9 +45,6 @@ class Sidecar(Daemon):
         super().__init__({**conf, 'user': self.settings.user})
         self.logger = logger
         self._stopping = False
-        if self.settings.prefetcher.enabled or self.settings.mover.enabled:
-            # where the queue lies, too, as a rule
-            _make_folder(self.settings.sidecar.cache_dir, self.settings.user)
 
     def get_worker_args(self, once=False, **kwargs):
         parts = [part for part in PARTS if getattr(self.settings, part).enabled]
@@ -78,25 +75,27 @@ class Sidecar(Daemon):
         try:
             MoverPart(self.settings, self.logger).once()
         except (QueueError, OSError) as error:
-            self.logger.error('queue cannot be read: %s', error)
-            sys.exit(1)
+            self._end(f'queue cannot be read: {error}')
 
     def _prefetch_once(self):
         try:
             worker = Worker(self.settings, self.logger)
         except Unavailable as error:
-            self.logger.error('no cache folder: %s', error)
-            sys.exit(1)
+            self._end(f'no cache folder: {error}')
         try:
             worker.finish_index()
             while worker.prefetcher.step() or worker.prefetcher.waiting_to_warm:
                 worker.prefetcher.drain()
             worker.prefetcher.drain()
         except (QueueError, OSError) as error:
-            self.logger.error('queue or cache folder cannot be read: %s', error)
-            sys.exit(1)
+            self._end(f'queue or cache folder cannot be read: {error}')
         worker.upkeep()
         worker.close()
+
+    def _end(self, why) -> NoReturn:
+        """The pass cannot be made."""
+        self.logger.error(why)
+        sys.exit(why)
 
     def run_forever(self, part='', **_):
         """One part's whole life; without a part, the wait of a daemon that has none."""
@@ -149,9 +148,9 @@ class Worker:
         self._logger = logger
         self._upkeep_at = 0.0
         self._failing = False
-        store = Store.create(own.cache_dir)
-        self._lock = store.lock()
         queue = SqliteQueue(own.queue, logger=logger)
+        store = Store.create(own.cache_dir, queue.path.name)
+        self._lock = store.lock()
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         count = self.metrics.count
         limits = Limits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction, own.admit)
@@ -229,14 +228,3 @@ class Worker:
         self._listener.close()
         self._lock.close()
 
-
-def _make_folder(cache_dir, user):
-    """As whoever starts the daemon, since the folder above may be root's; the rest is made by `user`."""
-    try:
-        os.makedirs(cache_dir, mode=0o700)
-    except FileExistsError:
-        return
-    entry = pwd.getpwnam(user)
-    if os.geteuid() == 0:
-        # whoever may write to the folder above could have put a link there meanwhile
-        os.chown(cache_dir, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

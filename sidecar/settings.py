@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from swift.common.wsgi import loadapp
 
 from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings, pipelines
+from ..conf.told import told
 
 SECTION = 'sidecar'
 PIPELINE = 'catch_errors proxy-logging cache proxy-server'
@@ -45,8 +46,11 @@ def read_settings(path: str) -> SidecarSettings:
     """
     try:
         return _settings(pipelines.load(path))
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise ConfError(str(error)) from None
+    except UnicodeDecodeError as error:
+        raise ConfError(f'must be UTF-8, which byte {error.start} is not') from None
+    except configparser.Error as error:
+        # some tell of it in several lines
+        raise ConfError(told(error)) from None
 
 
 def _settings(loader) -> SidecarSettings:
@@ -106,6 +110,8 @@ def _complete(loader, swift_dir):
         parser.add_section('pipeline:main')
         parser.set('pipeline:main', 'pipeline', PIPELINE)
     names = parser.get('pipeline:main', 'pipeline', fallback=PIPELINE).split()
+    if not names:
+        raise ConfError('[pipeline:main] pipeline is empty: must end with proxy-server')
     if names[-1] != 'proxy-server' and not parser.has_section(f'app:{names[-1]}'):
         raise ConfError(f'[pipeline:main] pipeline ends with {names[-1]}: must end with proxy-server')
     for name in names[:-1]:

@@ -1,5 +1,4 @@
 """The lab itself: real programs, real ports. One small lab is shared by the tests that leave it as it was."""
-import argparse
 import json
 import os
 import signal
@@ -13,8 +12,8 @@ import clients
 import labs
 import pytest
 
+from swiftahead.cli import main
 from swiftahead.lab import Lab, LabError
-from swiftahead.lab.command import add_parser
 from swiftahead.lab.latency import filter_factory as latency_filter
 
 POLICIES = ('gold', 'silver', 'ec')
@@ -55,10 +54,7 @@ def has_ended(pid):
 
 def swiftahead(capsys, *argv):
     """Run ``swiftahead lab ...``. :returns: exit code, output, errors"""
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    args = parser.parse_args(['lab', *map(str, argv)])
-    code = args.run(args)
+    code = main(['lab', *map(str, argv)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -330,5 +326,5 @@ def test_missing_memcached_is_told(tmp_path, monkeypatch):
 
 def test_folder_without_a_lab_is_told(tmp_path, capsys):
     code, out, err = swiftahead(capsys, 'down', '--dir', tmp_path)
-    assert (code, out) == (2, '')
+    assert (code, out) == (1, '')
     assert 'there is no lab in' in err

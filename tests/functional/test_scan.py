@@ -78,6 +78,12 @@ def test_nothing_is_found_where_nothing_is_misplaced(lab, path):
     assert (code, found['outcomes'], found['unknown']) == (0, {'nothing': 1}, [])
 
 
+@pytest.mark.parametrize('there, said', [('AUTH_none', 'there is no account /AUTH_none'),
+                                         ('AUTH_test/none', 'there is no container /AUTH_test/none')])
+def test_what_is_not_there_is_said(lab, there, said):
+    assert scan(lab, there) == (1, {'error': said})
+
+
 def test_what_rows_of_another_policy_name_is_found_and_recorded(lab, hands, queue, path):
     for name in ('lost', 'so: ünlucky'):
         hands.put(f'{path}/{name}', SILVER, Timestamp.now().internal)

@@ -12,7 +12,7 @@ from faults import TooLong
 from helpers import ListLogger, link, meta_for, spool
 from queue_contract import ACCESS
 
-from swiftahead.cache import Store, Unavailable, writer
+from swiftahead.cache import Store, Unavailable, closing, writer
 from swiftahead.conf.naming import KEY_BYTES
 from swiftahead.queues import QueueError, SqliteQueue
 from swiftahead.queues.counters import Counters
@@ -59,12 +59,112 @@ def refused(folder):
             use(folder)
 
 
-@pytest.mark.parametrize('mode', [0o777, 0o770, 0o722, 0o702, 0o755, 0o710, 0o701])
-def test_a9_a_folder_that_others_may_enter_is_not_used(tmp_path, mode):
+MODES = [0o777, 0o770, 0o722, 0o702, 0o755, 0o710, 0o701]
+
+
+def mode_of(path):
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_a9_a_folder_that_others_may_enter_is_not_used(folder, mode):
+    folder.chmod(mode)
+    with pytest.raises(Unavailable, match='mode 0700'):
+        Store.open(folder)
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_a9_an_empty_folder_that_others_may_enter_is_closed_by_the_sidecar(tmp_path, mode):
     (tmp_path / 'cache').mkdir()
     (tmp_path / 'cache').chmod(mode)
-    refused(tmp_path / 'cache')
-    assert list((tmp_path / 'cache').iterdir()) == []
+    assert Store.create(tmp_path / 'cache').layout.cache_dir.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_a9_a_cache_that_others_may_enter_is_closed_where_nothing_in_it_is_theirs(folder, mode):
+    names = 'queue.db', 'queue.db-wal', 'sidecar.json', 'lock'
+    for name in names:
+        (folder / name).touch(0o600)
+    before = (folder / 'key').read_bytes()
+    folder.chmod(mode)
+    Store.create(folder, 'queue.db')
+    assert (mode_of(folder), (folder / 'key').read_bytes()) == (0o700, before)
+
+
+def others_file(folder):
+    (folder / 'key').touch()
+    os.chown(folder / 'key', 12345, -1)
+
+
+def file_of_a_home(folder):
+    (folder / '.profile').touch()
+
+
+def queue_of_another_name(folder):
+    (folder / 'queue.db').touch()
+
+
+def link_to_a_key(folder):
+    (folder / 'key').symlink_to('/etc/hostname')
+
+
+def second_name(folder):
+    (folder.parent / 'file').touch()
+    (folder / 'key').hardlink_to(folder.parent / 'file')
+
+
+def entries_that_others_may_add(folder):
+    (folder / 'v1' / 'objects' / 'a7').mkdir(parents=True)
+    (folder / 'v1' / 'objects' / 'a7').chmod(0o777)
+
+
+def others_spool(folder):
+    (folder / 'v1' / 'spool').mkdir(parents=True)
+    os.chown(folder / 'v1' / 'spool', 12345, -1)
+
+
+@pytest.mark.parametrize('mode', [0o755, 0o777])
+@pytest.mark.parametrize('put', [
+    file_of_a_home, queue_of_another_name, link_to_a_key, second_name, entries_that_others_may_add,
+    pytest.param(others_file, marks=root_only), pytest.param(others_spool, marks=root_only)])
+def test_a9_a_folder_with_what_may_be_theirs_stays_as_it_is(tmp_path, put, mode):
+    folder = tmp_path / 'cache'
+    folder.mkdir()
+    put(folder)
+    folder.chmod(mode)
+    before = sorted(folder.rglob('*'))
+    for beside in ('', 'other.db'):
+        with pytest.raises(Unavailable, match='in it is no part of a cache or may be somebody else\'s'):
+            Store.create(folder, beside)
+    assert (mode_of(folder), sorted(folder.rglob('*'))) == (mode, before)
+
+
+def test_a9_what_comes_while_the_folder_is_closed_is_found(folder, monkeypatch):
+    """The last moment: somebody is quicker than we."""
+    def close(descriptor, mode):
+        (folder / 'theirs').touch()
+        fchmod(descriptor, mode)
+
+    fchmod = os.fchmod
+    folder.chmod(0o777)
+    monkeypatch.setattr(closing.os, 'fchmod', close)
+    with pytest.raises(Unavailable, match="'theirs' in it"):
+        Store.create(folder)
+    assert mode_of(folder) == 0o777
+
+
+def test_a9_a_folder_behind_a_link_is_not_closed(folder, tmp_path):
+    folder.chmod(0o755)
+    (tmp_path / 'link').symlink_to(folder)
+    refused(tmp_path / 'link')
+    assert mode_of(folder) == 0o755
+
+
+@root_only
+def test_a9_a_file_system_of_its_own_is_closed(tmp_path):
+    (tmp_path / 'lost+found').mkdir(0o700)
+    tmp_path.chmod(0o755)
+    assert mode_of(Store.create(tmp_path).layout.cache_dir) == 0o700
 
 
 @root_only

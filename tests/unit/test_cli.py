@@ -53,7 +53,7 @@ def test_status_of_a_sidecar_that_runs(conf, store, capsys):
     assert said[:3] == ['sidecar    running, pid 123', 'cache      2 entries, 20,480 of 107,374,182,400 bytes',
                         'spool      0 bytes']
     assert said[3] == 'mover      running, pid 124, 3 objects under way'
-    assert said[4:] == ['queue      dead 0, dropped 0', 'counters   all 0']
+    assert said[4:] == ['queue      error it is not there yet', 'counters   all 0']
 
 
 def test_status_of_a_mover_that_hangs(conf, store, capsys):
@@ -192,15 +192,23 @@ def test_a_conf_that_is_wrong(tmp_path, capsys, text, match):
     assert match in capsys.readouterr().err
 
 
-def test_without_a_cache_folder_it_is_said_who_makes_it(conf, capsys):
-    assert main(['check', '--conf', conf]) == 2
-    assert 'with the sidecar started at least once' in capsys.readouterr().err
+@pytest.mark.parametrize('command', ['status', 'check'])
+@pytest.mark.parametrize('there', [False, True])
+def test_without_a_cache_it_is_said_who_makes_it(conf, tmp_path, capsys, command, there):
+    """Also where only its folder is there."""
+    if there:
+        (tmp_path / 'cache').mkdir(0o700)
+    assert main([command, '--conf', conf]) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        '', f'swiftahead: there is no cache in {tmp_path}/cache yet; start swiftahead-sidecar\n')
 
 
 def test_a_folder_of_somebody_elses_is_said(conf, store, capsys):
     store.layout.cache_dir.chmod(0o755)
     assert main(['status', '--conf', conf]) == 2
-    assert 'mode 0700; run this as the user ' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert 'mode 0700; set it with: chmod 0700 ' in said and '; run this as the user ' in said
 
 
 # the command

@@ -9,7 +9,7 @@ from answering import KEY, PROJECT, TOKEN, USER, answering, ask, forget_logins, 
 from swiftclient import shell
 
 from swiftahead.cli import credentials, main
-from swiftahead.cli.main import parser
+from swiftahead.cli.commands import parser
 
 # python-swiftclient calls Keystone's client in ways that it advises against
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning')

@@ -1,7 +1,6 @@
 """`swiftahead misplaced scan` without a cluster: the rule, the count, and what it says meanwhile."""
 from io import StringIO
 
-import pytest
 from swift.common.concurrency import GreenPool
 from swift.common.utils import Timestamp
 
@@ -85,12 +84,9 @@ def test_progress_beyond_what_was_announced_promises_nothing():
     assert out.getvalue() == '11 objects asked for, more than the 10 that were announced\n'
 
 
-@pytest.mark.parametrize('arguments, said', [
-    (['/'], 'name an account'), (['a', '--concurrency', '0'], 'at least one object at a time'),
-    (['a'], 'is not there yet; start swiftahead-sidecar')])
-def test_what_cannot_be_scanned_is_said(tmp_path, capsys, arguments, said):
+def test_without_a_queue_nothing_can_be_scanned(tmp_path, capsys):
     conf = tmp_path / 'sidecar.conf'
     conf.write_text(f'[sidecar]\ncache_dir = {tmp_path}\nqueue = sqlite:{tmp_path}/queue.db\n')
-    assert main(['misplaced', 'scan', *arguments, '--conf', str(conf)]) == 2
-    assert said in capsys.readouterr().err
+    assert main(['misplaced', 'scan', 'a', '--conf', str(conf)]) == 2
+    assert 'is not there yet; start swiftahead-sidecar' in capsys.readouterr().err
     assert not SqliteQueue(f'sqlite:{tmp_path}/queue.db').path.exists()

@@ -13,6 +13,8 @@ from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
 from swiftahead.sidecar.daemon import Sidecar, Worker
 from swiftahead.sidecar.main import main
 from swiftahead.sidecar.report import write_report
+from swiftahead.sidecar.settings import read_settings
+from swiftahead.sidecar.start import prepare
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 # Swift's get_logger drops, and does not close, the handler of an earlier logger of the same name
@@ -28,13 +30,14 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make(folder):
-    """A Sidecar by its conf; `prefetcher` are lines of that section, `own` of the sidecar's own."""
+    """A Sidecar by its conf; `prefetcher` are lines of that section, `own` of [sidecar]."""
     def make(prefetcher='', cache_dir=folder / 'cache', user=USER, logger=None, own=''):
         path = folder / 'sidecar.conf'
         path.write_text(
             f'[sidecar]\ncache_dir = {cache_dir}\nqueue = sqlite:{cache_dir}/queue.db\nuser = {user}\n'
             f'swift_dir = {folder}\n{own}\n[prefetcher]\npoll_interval = 0.01\n{prefetcher}\n'
             '[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:1\n')
+        prepare(read_settings(str(path)))
         sidecar = Sidecar({'__file__': str(path)})
         sidecar.logger = logger or ListLogger()
         return sidecar
@@ -62,6 +65,12 @@ def queue(sidecar):
 
 def store_of(sidecar):
     return Store.open(sidecar.settings.sidecar.cache_dir)
+
+
+def open_to_others(folder):
+    """And with a file in it that may be theirs."""
+    (folder / 'cache' / 'theirs').touch()
+    (folder / 'cache').chmod(0o755)
 
 
 def counted(worker, *slot):
@@ -106,10 +115,12 @@ def test_the_folder_is_made_for_the_user(make, folder):
     assert (folder / 'cache').stat().st_uid == pwd.getpwnam('nobody').pw_uid
 
 
-def test_a_folder_that_is_there_is_left_as_it_is(make, folder):
+def test_a_folder_that_is_there_is_closed_by_who_uses_it(make, folder):
     (folder / 'cache').mkdir(mode=0o750)
-    make()
+    sidecar = make()
     assert (folder / 'cache').stat().st_mode & 0o777 == 0o750
+    Worker(sidecar.settings, ListLogger()).close()
+    assert (folder / 'cache').stat().st_mode & 0o777 == 0o700
 
 
 def test_an_unknown_user_leaves_no_folder_behind(make, folder):
@@ -223,13 +234,12 @@ def test_one_pass_admits_and_warms_and_reports(sidecar, queue):
     assert store.layout.report.exists()
 
 
-def test_one_pass_without_a_folder_is_exit_code_1(make, folder):
+def test_one_pass_without_a_folder_ends_with_why(make, folder):
     sidecar = make()
-    (folder / 'cache').chmod(0o755)
-    with pytest.raises(SystemExit) as ended:
+    open_to_others(folder)
+    with pytest.raises(SystemExit, match='no cache folder: .* is open to others') as ended:
         sidecar.run_once()
-    assert ended.value.code == 1
-    assert 'mode 0700' in sidecar.logger.said[-1]
+    assert sidecar.logger.said[-1] == ended.value.code
 
 
 def test_a_stopped_daemon_ends_its_worker(sidecar, queue):
@@ -249,7 +259,7 @@ def test_a_daemon_that_is_stopped_before_it_has_a_folder_ends(sidecar, folder):
             super().error(text, *args)
             sidecar._stop()
 
-    (folder / 'cache').chmod(0o755)
+    open_to_others(folder)
     sidecar.logger = StopsTheDaemon()
     sidecar.run_forever('prefetcher')
     assert len(sidecar.logger.said) == 2 and 'no cache folder' in sidecar.logger.said[0]

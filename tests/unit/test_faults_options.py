@@ -26,9 +26,9 @@ WRONG = {
     'boolean': ['', 'perhaps', '2', '-1', 'nan', 'onn', 'on off', 'None', '0.0'],
     'size': ['', 'much', '-1', '-1 GiB', 'nan', 'inf', '1 XiB', '1 s', '1e3', '1,5 GiB', '1 gib', 'GiB',
              '1 GiB 2', '0x10', '9' * 400, '9' * 400 + ' TiB', '1..5', '8 EiB', '9999999 TiB'],
-    'absolute_path': ['', 'relative', './x', '../x', '~', '~/x', 'a/b', 'C:\\x', '.'],
+    'absolute_path': ['', 'relative', './x', '../x', '~', '~/x', 'a/b', 'C:\\x', '.', '/a\0b'],
     'queue_url': ['', 'queue.db', '/var/queue.db', 'sqlite:', 'sqlite:queue.db', 'sqlite:./queue.db',
-                  'redis://x', 'sqlite3:/x', 'SQLITE:/x', 'sqlite:/', 'sqlite:/var/cache/'],
+                  'redis://x', 'sqlite3:/x', 'SQLITE:/x', 'sqlite:/', 'sqlite:/var/cache/', 'sqlite:/a\0b'],
     'ip_address': ['', 'localhost', 'all', '-1', 'nan', '127.0.0', '127.0.0.256', '127.0.0.1:80',
                    '1.2.3.4/24', ':::'],
     # any text is right here; what it means is checked by whoever uses it
@@ -108,6 +108,26 @@ def test_options_a_default_is_a_value_that_may_be_given(section, option):
     if option.default in (None, REQUIRED):
         return
     assert option.read(section, option.default) == option.read(section, None)
+
+
+def test_options_that_need_each_other_do_not_start_the_filter():
+    with pytest.raises(ConfError, match=r'\[filter:prefetch\] serve_misplaced = on: must not be on where detect'):
+        filter_factory({}, **KEYS, serve_misplaced='on', detect_misplaced='off')
+
+
+CHECKED = [(section, option, value) for section, table in TABLES.items() for option in table.checked
+           for value in wrong_values(option) or ()]
+
+
+@pytest.mark.parametrize('section, option, value', CHECKED,
+                         ids=[f'{section} {option.name} {value[:20]}' for section, option, value in CHECKED])
+def test_options_of_others_with_a_wrong_value_are_refused_too(section, option, value):
+    """Where Swift would tell of them at the first request, or without their names."""
+    table = TABLES[section]
+    assert table._is_foreign(option.name)
+    with pytest.raises(ConfError) as caught:
+        table.read({**given(table), option.name: value})
+    assert_said(str(caught.value), section, option.name, value)
 
 
 FILTERS = [(option, value) for section, option, value in CASES

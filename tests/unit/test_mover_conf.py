@@ -1,6 +1,4 @@
 """The mover's conf: what it may say, and the pipeline of the mover's client."""
-from importlib import import_module
-
 import pytest
 from moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
@@ -12,11 +10,10 @@ from moving import (  # noqa: F401 - fixtures
 from swift.container.reconciler import ContainerReconciler
 
 from swiftahead.conf import ConfError
+from swiftahead.sidecar import main, program
 from swiftahead.sidecar.settings import read_settings
 
 pytestmark = LEFT_OPEN
-# its room has a function of that name
-program = import_module('swiftahead.sidecar.main')
 MINIMAL = '[sidecar]\ncache_dir = /c\nqueue = sqlite:/q\n'
 
 
@@ -47,7 +44,7 @@ def test_what_refuses_the_start_names_the_file(conf, capsys, monkeypatch):
     """R19, R24"""
     monkeypatch.setattr(program, 'run_daemon', lambda *args, **options: pytest.fail('it was started'))
     path = conf('[pipeline:main]\npipeline = slo proxy-server\n')
-    assert program.main([path]) == 1
+    assert main([path]) == 1
     assert capsys.readouterr().err.startswith(f'swiftahead-sidecar: {path}: [pipeline:main] pipeline = ... slo')
 
 

@@ -1,0 +1,93 @@
+"""One command, one style: subcommands, ``--json`` everywhere, exit codes for scripts, and errors in one sentence.
+
+With ``--json`` an exit code of 0 or 1 comes with one document on standard output, which has the key ``error`` and
+no other where what was asked for is not there; an exit code of 2 with none. Sentences are on standard error.
+"""
+import argparse
+import errno
+import io
+import json
+import os
+import sys
+
+from ..conf.told import told
+from ..lab.command import add_parser as add_lab
+from ..lab.errors import LabError, NoLab
+from . import local, misplaced, plan, queue, remote
+from .errors import Absent, CommandError
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog='swiftahead', description='Read-ahead for OpenStack Swift.')
+    commands = top.add_subparsers(metavar='COMMAND', required=True)
+    add_lab(commands)
+    local.add_parsers(commands)
+    remote.add_parsers(commands)
+    queue.add_parsers(commands)
+    misplaced.add_parsers(commands)
+    plan.add_parser(commands)
+    return top
+
+
+def carry_out(argv: list[str] | None) -> int:
+    """:returns: 0: well; 1: not as it should be, or not there; 2: the command could not be carried out"""
+    if sys.stdout is None:
+        # Python prints nothing then, and complains of nothing
+        return _complain('standard output is closed')
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # names that the terminal has no letters for are told all the same
+        sys.stdout.reconfigure(errors='backslashreplace')
+    try:
+        return _run(_parsed(argv))
+    except (CommandError, LabError) as error:
+        return _complain(error)
+    except UnicodeEncodeError as error:
+        # such an argument as a path is right; what is no path is told here
+        return _complain(f'{ascii(error.object)[1:-1]}: must be UTF-8')
+    except BrokenPipeError:
+        # the reader has seen enough
+        _let_go(sys.stdout)
+        return 0
+    except OSError as error:
+        if error.filename is None and error.errno in DISK:
+            _let_go(sys.stdout)
+            return _complain(f'standard output: {error.strerror}')
+        return _complain(told(error))
+
+
+def _parsed(argv):
+    try:
+        return parser().parse_args(argv)
+    except SystemExit:
+        # here, and not when all is over: whoever reads the help may have seen enough
+        sys.stdout.flush()
+        raise
+
+
+def _run(args):
+    try:
+        code = args.run(args)
+    except (Absent, NoLab) as error:
+        code = 1
+        if args.json:
+            print(json.dumps({'error': str(error)}))
+        else:
+            _complain(error)
+    # here, and not when all is over: what does not fit on the disk is to be told
+    sys.stdout.flush()
+    return code
+
+
+def _complain(what) -> int:
+    try:
+        print(f'swiftahead: {what}', file=sys.stderr, flush=True)
+    except OSError:
+        _let_go(sys.stderr)
+    return 2
+
+
+def _let_go(stream):
+    """What it still holds is written nowhere: else Python would try once more at the end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

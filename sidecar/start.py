@@ -1,0 +1,250 @@
+"""What has to be right before the daemon starts.
+
+Looked at as the user that it will run as, in a process of its own, so that nothing of it stays open; told on
+standard error, which Swift's daemons close afterwards. What somebody has to change refuses the start. What may be
+over by itself, such as a full disk or a port in use, is told, and waited for by the part that needs it.
+"""
+import errno
+import os
+import pwd
+import resource
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from swift.common.utils import config_fallocate_value, drop_privileges, get_logger
+
+from ..cache import Store, Unavailable
+from ..conf import ConfError
+from ..conf.told import told
+from ..queues import QueueError, SqliteQueue
+from .fetcher import make_client
+from .figures import queue_path
+from .memcached import token_ring, with_proxys_servers
+from .settings import SidecarSettings
+
+# a sidecar that was told to stop a moment ago puts back what it has leased first
+LOCK_SECONDS = 5.0
+QUEUE_SECONDS = 1.0
+# files: the daemon's own, and for each fetch the backends' sockets and the spool file
+OWN_FILES, FETCH_FILES = 64, 4
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+HINTS = {
+    errno.EACCES: '; the user {user} must be able to enter each folder of this path, and to write to the last',
+    errno.EROFS: '; mount it writable, or, where systemd keeps it so, add it to ReadWritePaths of the service',
+    errno.ENOTDIR: '; what is above it is no folder',
+    errno.ENAMETOOLONG: '; choose a shorter path',
+    errno.ELOOP: '; its links lead nowhere',
+}
+QUEUE_FILES = ('', '-wal', '-shm', '-journal', '.lock')
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """:param passes: whether it may be over by itself, so that the start goes on"""
+    text: str
+    passes: bool = False
+
+
+def prepare(settings: SidecarSettings) -> None:
+    """Do what the user of the daemon may not do: make the folder, and raise the limit of open files.
+
+    :raises ConfError: where that cannot be done
+    """
+    own = os.geteuid()
+    if own not in (0, pwd.getpwnam(settings.user).pw_uid):
+        raise ConfError(f'[sidecar] user = {settings.user}: only root can start it as another user; start it as '
+                        f'{settings.user}, or set user to {pwd.getpwuid(own).pw_name}')
+    _raise_limit(settings)
+    if _uses_queue(settings):
+        try:
+            _make_folder(settings.sidecar.cache_dir, settings.user)
+        except OSError as error:
+            # what passes, such as a full disk, is met again by those who look, and told by them
+            if error.errno not in PASSING:
+                raise ConfError(f'[sidecar] cache_dir = {settings.sidecar.cache_dir}: cannot be made: '
+                                f'{_told(error, settings.user)}') from None
+
+
+def _uses_queue(settings):
+    return settings.prefetcher.enabled or settings.mover.enabled
+
+
+def _is_beside(settings):
+    """Whether the queue lies in the cache folder, as it does as a rule."""
+    return os.path.normpath(settings.sidecar.cache_dir) == os.path.normpath(queue_path(settings).parent)
+
+
+def _raise_limit(settings):
+    most = max(part.concurrency for part in (settings.prefetcher, settings.mover))
+    needed = OWN_FILES + FETCH_FILES * most
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, max(hard, needed)))
+    except (ValueError, OSError):
+        raise ConfError(f'concurrency = {most} needs {needed} open files, and {hard} are allowed: raise '
+                        'LimitNOFILE of the service, or ulimit -n, or lower the concurrency of [prefetcher] and '
+                        '[mover]') from None
+
+
+def _make_folder(cache_dir, user):
+    """As whoever starts the daemon, since the folder above may be root's; the rest is made by `user`."""
+    try:
+        os.makedirs(cache_dir, mode=0o700)
+    except FileExistsError:
+        # who looks as `user` tells whether it can be used
+        return
+    entry = pwd.getpwnam(user)
+    if os.geteuid() == 0:
+        # whoever may write to the folder above could have put something else there meanwhile
+        folder = os.open(cache_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchown(folder, entry.pw_uid, entry.pw_gid)
+        finally:
+            os.close(folder)
+
+
+def is_ready(settings: SidecarSettings, conf: dict, once: bool, tell: Callable[[str], None]) -> bool:
+    """Whether the daemon can be started. Looks in a process of its own, as the user of the daemon.
+
+    :param conf: what Swift reads of [sidecar]
+    :param once: whether nothing is waited for
+    :param tell: is told each trouble
+    """
+    pid = os.fork()
+    if pid:
+        return os.waitpid(pid, 0)[1] == 0
+    refused = True
+    try:
+        refused = _is_refused(settings, conf, once, tell)
+    except Exception as error:  # noqa: BLE001 - nobody else would tell of it
+        tell(f'whether all is right cannot be found out: {error!r}')
+    finally:
+        # what the parent is to do at its end is not this process's
+        os._exit(1 if refused else 0)
+
+
+def _is_refused(settings, conf, once, tell):
+    try:
+        drop_privileges(settings.user)
+        os.umask(0o077)
+        logger = get_logger(conf, log_route='start')
+    except (OSError, ValueError) as error:
+        tell(_told(error, settings.user))
+        return True
+    refused = False
+    for trouble in troubles(settings, conf, logger):
+        passes = trouble.passes and not once
+        text = trouble.text + ('; it is started all the same, and tried again and again' if passes else '')
+        tell(text)
+        logger.error('%s', text)
+        refused = refused or not passes
+    return refused
+
+
+def troubles(settings: SidecarSettings, conf: dict, logger) -> Iterator[Trouble]:
+    """Whatever this process's user would meet as the daemon."""
+    try:
+        config_fallocate_value(conf.get('fallocate_reserve', '1%'))
+    except ValueError as error:
+        yield Trouble(f'[sidecar] {error}')
+    of_cache = list(_of_cache(settings)) if settings.prefetcher.enabled else []
+    yield from of_cache
+    # what is wrong with the folder of both is told once
+    if _uses_queue(settings) and not (of_cache and _is_beside(settings)):
+        yield from _of_queue(settings)
+    if _uses_queue(settings):
+        yield from _of_client(settings, logger)
+    if settings.status.enabled:
+        yield from _of_status(settings.status)
+
+
+def _of_cache(settings):
+    place = settings.sidecar.cache_dir
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            Store.create(place, queue_path(settings).name).lock().close()
+            return
+        except Unavailable as error:
+            why, cause = str(error), error.__cause__
+        if not isinstance(cause, BlockingIOError) or time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    number = getattr(cause, 'errno', None)
+    yield Trouble(f'[sidecar] cache_dir = {place}: {why}{_hint(number, settings.user)}', number in PASSING)
+
+
+def _of_queue(settings):
+    path, key = queue_path(settings), f'[sidecar] queue = {settings.sidecar.queue}: '
+    why = _wrong_place(path, settings.user)
+    if why:
+        yield Trouble(key + why)
+        return
+    try:
+        with closing(SqliteQueue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
+            queue.depth()
+    except QueueError as error:
+        # locked, on a bad disk, or to be set aside
+        yield Trouble(key + str(error), passes=True)
+
+
+def _wrong_place(path, user):
+    """Why there can be no queue of ours, in words; '' where there can."""
+    folder = path.parent
+    try:
+        if not stat.S_ISDIR(os.stat(folder).st_mode):
+            return f'{folder} is no folder'
+    except FileNotFoundError:
+        return f'there is no folder {folder}; make it with: install -d -o {user} -m 0700 {folder}'
+    except OSError as error:
+        return _told(error, user)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f'the user {user} cannot write to {folder}; give it to that user, with mode 0700'
+    for name in (f'{path}{suffix}' for suffix in QUEUE_FILES):
+        if os.path.lexists(name) and not _is_file(name):
+            return f'{name} must be a file of its own, not a folder or a link; move it away'
+        if os.path.lexists(name) and not os.access(name, os.R_OK | os.W_OK):
+            return f'the user {user} cannot write to {name}; give it to that user with: chown {user} {name}'
+    return ''
+
+
+def _is_file(path):
+    status = os.lstat(path)
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+def _of_client(settings, logger):
+    try:
+        shared = with_proxys_servers(settings, logger)
+        make_client(shared)
+        token_ring(shared, logger)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Swift and PasteDeploy make of the conf
+        yield Trouble(f'[pipeline:main] Swift refuses what is in the conf or in {settings.sidecar.swift_dir}: '
+                      f'{_told(error, settings.user)}')
+
+
+def _of_status(status):
+    family = socket.AF_INET6 if ':' in status.bind_ip else socket.AF_INET
+    with socket.socket(family) as probe:
+        # as the server itself, which takes over what is closing
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((status.bind_ip, status.bind_port))
+            probe.listen()
+        except OSError as error:
+            yield Trouble(f'[status] bind_ip = {status.bind_ip}, bind_port = {status.bind_port}: there is no '
+                          f'status page: {error.strerror}', error.errno in PASSING)
+
+
+def _told(error, user):
+    return told(error) + _hint(getattr(error, 'errno', None), user)
+
+
+def _hint(number, user):
+    return HINTS.get(number, '').format(user=user)
