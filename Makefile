@@ -23,7 +23,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 
 demo: $(STAMP)  ## a real cluster, real reads, three systems compared [TRACE=file.csv] [SPEED=n] [CACHE=percent]
-	$(VENV)/bin/python tests/demo/demo.py --speed $(SPEED) --cache $(CACHE) $(if $(TRACE),--trace '$(TRACE)')
+	$(VENV)/bin/python tests/demo/demo.py --speed $(SPEED) --cache $(CACHE) $(if $(TRACE),--trace "$$TRACE")
 
 test: $(STAMP)  ## unit tests, then functional tests on labs; the ten slowest of either at its end
 	$(PYTEST) tests/unit $(UNIT) -m 'not slow and not tools'

@@ -29,6 +29,8 @@ from .replay import Pass
 from .screen import Screen
 
 PAUSE = 1.0
+# of a lab where nothing else is said
+REPLICAS = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Task:
     cache_size: int
     share: float
     passes: int
+    footprint: int
 
 
 def arguments(argv=None):
@@ -72,7 +75,8 @@ def prepare(args, screen: Screen) -> Task:
         source = "Python opening the standard library's files, recorded just now"
     footprint = sum(expected_disk_bytes(size) for size in sizes.values())
     share = args.cache / 100
-    task = Task(tracefile.steps(reads, args.speed), bodies, int(footprint * share), share, args.passes)
+    task = Task(tracefile.steps(reads, args.speed), bodies, int(footprint * share), share, args.passes,
+                footprint)
     describe(screen, source, reads, sizes, footprint, task)
     return task
 
@@ -147,9 +151,12 @@ def heed_signals():
 
 def demonstrate(args, screen: Screen) -> int:
     begin = time.monotonic()
+    if args.json:
+        check_writable(args.json)
     task = prepare(args, screen)
     results = []
     with work_folder(args.keep, screen) as folder:
+        check_room(folder, task)
         for number, system in enumerate(systems.SYSTEMS, 1):
             results += measure(system, folder / str(number), task, screen)
     failures = outcomes.verdict(results, systems.UNLEARNED.name, systems.LEARNED.name)
@@ -168,6 +175,20 @@ def demonstrate(args, screen: Screen) -> int:
     return 1 if failures else 0
 
 
+def check_room(folder: Path, task: Task) -> None:
+    """One system's cluster and cache at a time. :raises TraceError: where the disk is too small"""
+    needed, free = REPLICAS * task.footprint + task.cache_size, shutil.disk_usage(folder).free
+    if needed > free:
+        raise tracefile.TraceError(f'the objects take {needed:,} bytes with replicas and cache, and {folder} has '
+                                   f'{free:,}; TMPDIR names another place')
+
+
+def check_writable(path: Path) -> None:
+    """Before minutes are spent on what is to be written there. :raises OSError:"""
+    with open(path, 'a'):
+        pass
+
+
 def second_act(args, screen: Screen) -> list[str]:
     """:returns: what was promised and did not hold"""
     with work_folder(args.keep, screen) as folder:
@@ -184,5 +205,5 @@ def main(argv=None) -> int:
         return demonstrate(args, screen)
     except (tracefile.TraceError, LabError, ClientException, OSError, http.client.HTTPException) as error:
         screen.say()
-        print(f'demo: {type(error).__name__}: {error}', file=sys.stderr)
+        print(f'demo: {error}', file=sys.stderr)
         return 2

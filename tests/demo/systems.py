@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from .replay import Account, digest_of
 CONTAINER = 'demo'
 LATENCY_MS = 20
 UPLOADERS = 8
+PIECE = 2**20
 
 Body = Callable[[], bytes]
 
@@ -38,7 +40,13 @@ def library_bodies(root: Path, names) -> dict[str, Body]:
 
 def made_up_bodies(sizes: Mapping[str, int]) -> dict[str, Body]:
     """The same bytes for the same name each time."""
-    return {name: (lambda name=name, size=size: Random(name).randbytes(size)) for name, size in sizes.items()}
+    return {name: partial(made_up, name, size) for name, size in sizes.items()}
+
+
+def made_up(name: str, size: int) -> bytes:
+    # piece by piece: `randbytes` takes less than 2**28 at a time
+    rng = Random(name)
+    return b''.join(rng.randbytes(min(PIECE, size - begin)) for begin in range(0, size, PIECE))
 
 
 @contextmanager

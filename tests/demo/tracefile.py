@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+# each object is made in memory, several at the same time
+LARGEST = 256 * 2**20
+
 
 class TraceError(ValueError):
     """A trace that cannot be used; the message names file and line."""
@@ -50,6 +53,8 @@ def read_row(path: Path, line: int, row: dict) -> Read:
     # the comparison is written so that NaN fails it
     if not (0 <= offset < float('inf')) or size < 0 or not row['object']:
         raise TraceError(f'{path}, line {line}: offset_ms and bytes must not be negative, object not empty')
+    if size > LARGEST:
+        raise TraceError(f'{path}, line {line}: bytes must be at most {LARGEST:,}; objects are made in memory')
     return Read(offset / 1000, row.get('client') or '', row['object'], size)
 
 

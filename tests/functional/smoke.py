@@ -3,9 +3,13 @@
 
     python tests/functional/smoke.py --auth http://proxy:8080/auth/v1.0 --user test:tester --key testing
 
+or, where another login than that is in use, with a storage URL and a token: after `eval "$(swift auth)"` no
+option is needed.
+
 Works in a container of its own, which it removes at the end. Says line by line what it saw; exit code 1
-if anything was not as it should be. A miss becomes a hit only when the sidecar has admitted it, so hits
-are waited for, at most `--wait` seconds each.
+if anything was not as it should be, 2 if nothing could be checked. A miss becomes a hit only when the sidecar
+has admitted it, so hits are waited for, at most `--wait` seconds each; once one was waited for in vain, the
+others are waited for but a second.
 """
 import argparse
 import http.client
@@ -26,6 +30,11 @@ UNCOMPARED = {'date', 'age', 'cache-status', 'x-object-prefetched', 'x-trans-id'
               'connection', 'keep-alive'}
 QUIET = {'X-No-Prefetch': 'true'}
 POLL = 0.1
+# once a hit was waited for in vain
+SHORT_WAIT = 1.0
+NO_FILTER = ('no filter answers there: is `prefetch` in the pipeline, directly left of proxy-server, and '
+             "cache_status on? Where it cannot work, the proxy's log has one ERROR")
+NO_SIDECAR = "does swiftahead-sidecar run on the proxy's node? `swiftahead status` tells it there"
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,17 @@ class Answer:
         return {name: value for name, value in self.headers.items() if name not in UNCOMPARED}
 
 
+class CannotCheck(Exception):
+    """What keeps the script from checking anything, in one sentence."""
+
+
 class Cluster:
     """One keep-alive connection to a Swift account."""
 
     def __init__(self, storage_url: str, token: str, timeout: float = 60):
         self.url = urlsplit(storage_url)
+        if self.url.scheme not in ('http', 'https') or not self.url.netloc:
+            raise CannotCheck(f'{storage_url} is no storage URL: it must be such as http://proxy:8080/v1/AUTH_test')
         self.token = token
         secure = self.url.scheme == 'https'
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -132,7 +147,10 @@ class Smoke:
 
     def wait_for_hit(self, name, what) -> Answer:
         answer, took = self.poll(name, lambda answer: answer.is_hit)
-        self.check(f'{what}: becomes a hit', answer.is_hit, f'{answer.cache_status} after {took:.1f} s')
+        hint = '' if answer.is_hit else f'; {NO_SIDECAR if "cache-status" in answer.headers else NO_FILTER}'
+        self.check(f'{what}: becomes a hit', answer.is_hit, f'{answer.cache_status} after {took:.1f} s{hint}')
+        if not answer.is_hit:
+            self.wait = min(self.wait, SHORT_WAIT)
         return answer
 
     # -- what is checked ---------------------------------------------------------------------------
@@ -289,6 +307,9 @@ class Smoke:
     @contextmanager
     def own_container(self):
         answer = self.cluster.request('PUT', self.container)
+        if answer.status not in (201, 202):
+            raise CannotCheck(f'no container can be made in {self.cluster.url.geturl()} ({answer.status}): use an '
+                              'account of your own, whose user may write')
         self.check(f'container {self.container} made', answer.status in (201, 202), str(answer.status))
         try:
             yield
@@ -300,7 +321,7 @@ class Smoke:
         status = 0
         for _ in range(20):
             listing = self.cluster.request('GET', self.container, format='json')
-            for entry in json.loads(listing.body or '[]'):
+            for entry in json.loads(listing.body or '[]') if listing.status == 200 else []:
                 self.ask('DELETE', entry['name'])
             status = self.cluster.request('DELETE', self.container).status
             if status != 409:  # 409: a replica of the listing lags
@@ -316,27 +337,58 @@ def differences(first: dict[str, str], second: dict[str, str]) -> str:
 
 def arguments(argv=None):
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('--auth', default=os.environ.get('ST_AUTH'), help='authentication URL (ST_AUTH)')
-    parser.add_argument('--user', default=os.environ.get('ST_USER'), help='user (ST_USER)')
-    parser.add_argument('--key', default=os.environ.get('ST_KEY'), help='password (ST_KEY)')
-    parser.add_argument('--wait', type=float, default=15, help='seconds to wait for a hit at most (15)')
+    parser.add_argument('--auth', help='authentication URL (ST_AUTH)')
+    parser.add_argument('--user', help='user (ST_USER)')
+    parser.add_argument('--key', help='password (ST_KEY)')
+    parser.add_argument('--os-storage-url', metavar='URL', help='the account, with a token in place of a login '
+                                                                '(OS_STORAGE_URL)')
+    parser.add_argument('--os-auth-token', metavar='TOKEN', help='a token that is valid (OS_AUTH_TOKEN)')
+    parser.add_argument('--wait', type=seconds, default=15, help='seconds to wait for a hit at most (15)')
     parser.add_argument('--json', action='store_true', help='one JSON object instead of lines')
     args = parser.parse_args(argv)
+    if not (args.auth or args.user or args.key):
+        args.os_storage_url = args.os_storage_url or os.environ.get('OS_STORAGE_URL')
+        args.os_auth_token = args.os_auth_token or os.environ.get('OS_AUTH_TOKEN')
+    if not (args.os_storage_url and args.os_auth_token):
+        add_login(parser, args)
+    return args
+
+
+def add_login(parser, args):
+    """Take from the environment what is not given."""
+    for name in ('auth', 'user', 'key'):
+        setattr(args, name, getattr(args, name) or os.environ.get(f'ST_{name.upper()}'))
     missing = [f'--{name}' for name in ('auth', 'user', 'key') if not getattr(args, name)]
     if missing:
         parser.error(f'{", ".join(missing)} missing, and no such variable in the environment')
-    return args
+
+
+def seconds(text: str) -> float:
+    number = float(text)
+    # the comparison is written so that NaN fails it
+    if not 0 <= number <= 3600:
+        raise ValueError(text)
+    return number
+
+
+def log_in(args) -> tuple[str, str]:
+    """Storage URL and token. :raises CannotCheck:"""
+    if args.os_storage_url and args.os_auth_token:
+        return args.os_storage_url, args.os_auth_token
+    try:
+        return swiftclient.get_auth(args.auth, args.user, args.key)
+    except (swiftclient.ClientException, OSError, ValueError) as error:
+        raise CannotCheck(f'cannot log in at {args.auth}: {error}') from None
 
 
 def main(argv=None) -> int:
     args = arguments(argv)
-    try:
-        storage_url, token = swiftclient.get_auth(args.auth, args.user, args.key)
-    except swiftclient.ClientException as error:
-        print(f'smoke: cannot log in at {args.auth}: {error}', file=sys.stderr)
-        return 1
     report = Report(talk=not args.json)
-    Smoke(Cluster(storage_url, token), report, args.wait).run()
+    try:
+        Smoke(Cluster(*log_in(args)), report, args.wait).run()
+    except (CannotCheck, OSError, ValueError, http.client.HTTPException) as error:
+        print(f'smoke: {error}', file=sys.stderr)
+        return 2
     passed = len(report.lines) - report.failed
     if args.json:
         print(json.dumps({'passed': passed, 'failed': report.failed,

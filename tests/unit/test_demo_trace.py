@@ -1,9 +1,13 @@
 """What the demonstration reads, records and concludes."""
+import signal
+
 import pytest
 
 from demo import recording, tracefile
+from demo.main import main
 from demo.outcome import Outcome, outcome, table, verdict
 from demo.replay import Reading, is_hit, source_address
+from demo.systems import PIECE, made_up_bodies
 from demo.tracefile import Read, Step, TraceError, read_trace
 
 pytestmark = pytest.mark.tools
@@ -39,6 +43,7 @@ def test_trace_is_put_in_order_of_time(trace):
     ('offset_ms,object,bytes\n0,x,1\n0,x,-1\n', 'line 3: offset_ms and bytes must not be negative'),
     ('offset_ms,object,bytes\nnan,x,1\n', 'line 2: offset_ms and bytes must not be negative'),
     ('offset_ms,object,bytes\n0,,1\n', 'object not empty'),
+    (f'offset_ms,object,bytes\n0,x,{tracefile.LARGEST + 1}\n', 'line 2: bytes must be at most 268,435,456'),
 ])
 def test_bad_trace_says_where_and_why(trace, text, rule):
     with pytest.raises(TraceError, match=rule):
@@ -118,3 +123,37 @@ def test_table_has_a_line_per_pass():
     lines = table([second('off', 0, 30), second('on', 45, 9.25)]).splitlines()
     assert ' '.join(lines[0].split()) == 'system pass reads hits prefetched hits mean ms p95 ms'
     assert lines[-1].split() == ['on', '2', '100', '45', '45%', '45', '45%', '9.2', '9.2']
+
+
+# what cannot work is said before minutes are spent on it
+
+def told(capsys, *args):
+    assert main(list(args)) == 2
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def signals():
+    """As they were: the demo takes them for itself."""
+    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in known.items():
+        signal.signal(number, handler)
+
+
+def test_objects_that_the_disk_has_no_room_for(trace, capsys, signals):
+    rows = ''.join(f'0,{number},{tracefile.LARGEST}\n' for number in range(100_000))
+    said = told(capsys, '--trace', str(trace('offset_ms,object,bytes\n' + rows)))
+    assert said.startswith('demo: the objects take 87') and 'TMPDIR names another place' in said
+
+
+def test_a_place_for_the_figures_that_cannot_be_written(trace, capsys, signals, tmp_path):
+    path = trace('offset_ms,object,bytes\n0,x,1\n')
+    said = told(capsys, '--trace', str(path), '--json', str(tmp_path / 'none' / 'x.json'))
+    assert said.startswith('demo: [Errno 2] No such file or directory')
+
+
+@pytest.mark.parametrize('size', [0, 1, PIECE, PIECE + 1])
+def test_bytes_are_made_up_the_same_each_time(size):
+    body = made_up_bodies({'x': size})['x']
+    assert len(body()) == size and body() == body()
