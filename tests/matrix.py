@@ -5,7 +5,7 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -16,6 +16,8 @@ import labs
 from swiftahead.lab import Lab
 
 METHODS = ('GET', 'HEAD')
+# what `Matrix.make` makes
+KINDS = ('plain', 'slo', 'dlo', 'symlink', 'symlink elsewhere', 'static symlink', 'missing')
 # of the moment, or what the filter adds
 UNCOMPARED = {'date', 'x-trans-id', 'x-openstack-request-id', 'age', 'cache-status', 'x-object-prefetched',
               'x-amz-id-2', 'x-amz-request-id'}
@@ -96,9 +98,12 @@ class Matrix:
 
     def differences(self, paths: Collection[str], readers: Collection[str] = tuple(READERS)) -> list:
         """What anyone of them can tell the two proxies by."""
-        found = ((reader, method, path, self.difference(method, path, reader))
-                 for reader in readers for path in paths for method in METHODS)
-        return [item for item in found if item[-1]]
+        return self.differences_in((method, path, reader) for reader in readers for path in paths
+                                   for method in METHODS)
+
+    def differences_in(self, asked: Iterable[tuple[str, str, str]]) -> list:
+        """:param asked: method, path, reader"""
+        return [(*one, found) for one in asked if (found := self.difference(*one))]
 
     def request(self, method: str, path: str, headers=None, body=None) -> clients.Answer:
         """As the owner, through the proxy with the filter."""

@@ -2,15 +2,34 @@
 import json
 import os
 from functools import partial
+from itertools import product
 from urllib.parse import quote
 
 import clients
 import labs
 import pytest
-from matrix import ACLS, METHODS, READERS, Matrix, expired, half_filtered, ip_limited, prefixed, s3_v2, signed
+from matrix import (
+    ACLS,
+    KINDS,
+    METHODS,
+    READERS,
+    Matrix,
+    expired,
+    half_filtered,
+    ip_limited,
+    prefixed,
+    s3_v2,
+    signed,
+)
+from pairs import pairwise
 
 BODY = os.urandom(90_000)
 TEMPURL_KEY = 'tempurl-key'
+# of all cases, which `slow` has: each two that may matter to each other, and of a warm cache each reader, ACL and
+# kind of object
+FIRST_READS = pairwise(tuple(ACLS), tuple(READERS), KINDS, METHODS)
+WARM_READS = [(acl, reader, kind, method) for (acl, reader), kind, method in pairwise(
+    tuple(product(ACLS, READERS)), KINDS, METHODS)]
 
 
 @pytest.fixture(scope='module')
@@ -24,7 +43,9 @@ def matrix(tmp_path_factory):
 def objects(matrix):
     """(ACL, kind) -> path; nothing has been read yet."""
     matrix.put_account(TEMPURL_KEY)
-    return {(acl, kind): path for acl in ACLS for kind, path in matrix.make(acl, BODY).items()}
+    made = {(acl, kind): path for acl in ACLS for kind, path in matrix.make(acl, BODY).items()}
+    assert set(made) == set(product(ACLS, KINDS))
+    return made
 
 
 @pytest.fixture(scope='module')
@@ -37,11 +58,25 @@ def warm(matrix, objects):
 
 @pytest.mark.parametrize('acl', ACLS)
 def test_a1_the_first_read_is_answered_as_by_swift(matrix, objects, acl):
-    assert matrix.differences([path for (own, _), path in objects.items() if own == acl]) == []
+    assert matrix.differences_in((method, objects[acl, kind], reader)
+                                 for own, reader, kind, method in FIRST_READS if own == acl) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('acl', ACLS)
+def test_a1_every_first_read_is_answered_as_by_swift(matrix, objects, acl):
+    assert matrix.differences([objects[acl, kind] for kind in KINDS]) == []
 
 
 @pytest.mark.parametrize('reader', READERS)
 def test_a1_a_warm_cache_answers_as_swift_does(matrix, warm, reader):
+    assert matrix.differences_in((method, warm[acl, kind], reader)
+                                 for acl, own, kind, method in WARM_READS if own == reader) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('reader', READERS)
+def test_a1_a_warm_cache_answers_all_as_swift_does(matrix, warm, reader):
     assert matrix.differences(warm.values(), [reader]) == []
 
 
