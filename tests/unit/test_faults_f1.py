@@ -149,8 +149,9 @@ def making(tmp_path_factory):
 
 
 def test_f1_the_key_is_synced_before_it_has_its_name(making):
-    calls = [step.call for step in making.steps if step.call != 'mkdir']
-    # the last is the one that reads it
+    # a folder is opened to look at its mode; the last step is the one that reads the key
+    calls = [step.call for step in making.steps
+             if step.call != 'mkdir' and not (step.call == 'open' and step.args[1] & os.O_DIRECTORY)]
     assert calls == ['open', 'write', 'fsync', 'link', 'unlink', 'open']
 
 

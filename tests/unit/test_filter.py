@@ -56,7 +56,9 @@ class Proxy:
         with Timeout(20):
             while len(found) < count:
                 sleep(0.01)
-                found += [item.record for item in self.queue.lease(100, 60)]
+                leased = self.queue.lease(100, 60)
+                self.queue.done([item.id for item in leased])
+                found += [item.record for item in leased]
         return found
 
     def asked(self):
