@@ -5,7 +5,7 @@ import pytest
 
 from demo import recording, tracefile
 from demo.main import main
-from demo.outcome import Outcome, outcome, table, verdict
+from demo.outcome import Outcome, outcome, shortfalls, table, wrongs
 from demo.replay import Reading, is_hit, source_address
 from demo.systems import PIECE, made_up_bodies
 from demo.tracefile import Read, Step, TraceError, read_trace
@@ -114,7 +114,7 @@ def second(system, prefetched, mean, wrong=0):
     (second('off', 0, 30, wrong=1), second('on', 90, 10, wrong=2), ['3 answers were not what']),
 ])
 def test_verdict(off, learned, expected):
-    failures = verdict([off, learned], 'off', 'on')
+    failures = wrongs([off, learned]) + shortfalls([off, learned], 'off', 'on')
     assert len(failures) == len(expected)
     assert all(found.startswith(text) for found, text in zip(failures, expected, strict=True))
 
