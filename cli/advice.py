@@ -174,6 +174,8 @@ def _prefetching(cells) -> Iterator[str]:
     else:
         yield (f'prefetching would gain {what}, and each of these hits would cost {more / gained:.2f} GETs more, '
                f'of which {PRICE:g} is the most that it is worth')
+    if not any(cell.neighbours for cell in tried):
+        yield 'neighbours, which foresee first reads, were not tried without a --listing'
 
 
 def _otherwise(chosen, others) -> Iterator[str]:

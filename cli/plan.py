@@ -145,9 +145,14 @@ def _advice(trace, question, whole, found, tell) -> Advice:
         tried += [tell_more(cell, **changes) for cell, changes in make(question, tried)]
     chosen = best_of(tried)
     if bytes_ > whole:
-        # the rest would stay empty
-        chosen = tell_more(chosen, cache_bytes=whole)
+        chosen = _no_worse(tell_more(chosen, cache_bytes=whole), chosen)
     return advise([*(cell for cell in found if cell.cache_bytes != bytes_), *tried], chosen, bytes_)
+
+
+def _no_worse(smaller, larger) -> Cell:
+    """The smaller cache, where the rest of the larger one would stay empty."""
+    is_worse = smaller.object_hit_ratio < larger.object_hit_ratio or smaller.gets_ratio > larger.gets_ratio
+    return larger if is_worse else smaller
 
 
 def _without_neighbours(question, tried):

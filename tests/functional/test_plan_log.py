@@ -209,6 +209,14 @@ def test_what_is_kept_as_a_version_is_no_read(container):
     assert container.get('a') == b'yy' and container.found()[0] == ('a', 0)
 
 
+def test_a_page_that_staticweb_finds_for_a_container_is_not_in_the_log(container):
+    container.put('index.html', b'x' * 10)
+    meta = {'X-Container-Meta-Web-Index': 'index.html'}
+    assert clients.request(container.lab, 'POST', container.path, meta).status == 204
+    assert container.get('', {'X-Web-Mode': 'true'}) == b'x' * 10
+    assert container.found() == []
+
+
 def by_s3(lab, method, path, body=None):
     query = s3_v2(method, path, labs.USER, labs.KEY)
     answer = labs.request(lab, method, f'{path}?{query}', body=body)

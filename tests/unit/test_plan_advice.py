@@ -103,6 +103,12 @@ def test_why_prefetching_is_not_recommended_is_told(hits, gets, said):
     assert f'; prefetching {said}' in advice_of(cell(500), cell(hits, prefetch=True, gets=gets)).reason
 
 
+@pytest.mark.parametrize('neighbours', [True, False])
+def test_that_neighbours_were_not_tried_is_told(neighbours):
+    reason = advice_of(cell(500), cell(450, prefetch=True, neighbours=neighbours)).reason
+    assert ('; neighbours, which foresee first reads, were not tried' in reason) is not neighbours
+
+
 def test_what_prefetching_would_answer_is_told_where_no_cache_is_recommended():
     found = advice_of(cell(0), cell(279, prefetch=True, gets=1400))
     assert found.cell is None and 'would gain 27.9 points of hits, to 27.9 % with lru at best' in found.reason

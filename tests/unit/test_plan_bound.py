@@ -36,6 +36,19 @@ def test_what_is_larger_than_what_is_kept_is_no_hit():
     assert bound(reads('aa', lambda name: 11), 100, most=11).object_hit_ratio == 0.5
 
 
+@pytest.mark.parametrize('room, most, hits', [(4111, None, 0), (4112, None, 0.5), (4112, 10, 0), (8000, 12, 0.5)])
+def test_what_an_object_takes_on_disk_has_to_fit(room, most, hits):
+    found = bound(reads('aa', lambda name: 12), room, most=most, disk_bytes=lambda size: size + 4100)
+    assert (found.object_hit_ratio, found.byte_hit_ratio) == (hits, hits)
+
+
+def test_of_objects_of_no_bytes_those_that_fit_on_disk_are_hits():
+    """Each of ten takes a tenth of the room and one more byte."""
+    trace = reads([number % 10 for number in range(1000)], lambda name: 0)
+    found = bound(trace, 1000, disk_bytes=lambda size: 101)
+    assert 0.85 < found.object_hit_ratio < 0.99 and found.byte_hit_ratio == 0
+
+
 def test_what_was_replaced_is_no_hit():
     sizes = 1, 1, 2, 1, 1
     made = [one._replace(bytes=size) for one, size in zip(reads('aaaaa'), sizes, strict=True)]

@@ -11,13 +11,17 @@ import pytest
 from accesslogs import LOOP, Swift, read_one, write_trace
 from helpers import close_logs
 
+from swiftahead.cache.entry import expected_disk_bytes
+from swiftahead.cache.policies import ADMISSIONS, EVICTIONS
 from swiftahead.cli import main
 from swiftahead.cli import plan as plan_command
-from swiftahead.cli.cells import Question, cells
-from swiftahead.cli.conflines import room_for
+from swiftahead.cli.cells import Question, cells, fetch_seconds, requests
+from swiftahead.cli.conflines import room_for, written
 from swiftahead.cli.shown import in_units
 from swiftahead.cli.traces import read_all
-from swiftahead.conf import FILTER, PREFETCHER, SIDECAR
+from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, casts
+from swiftahead.predict import Ahead
+from swiftahead.predict.replay import Settings, replay
 
 # for the ten objects of LOOP, of two pages each
 ROOM = in_units(room_for(10 * 2 * 4096))
@@ -42,6 +46,13 @@ def refused(capsys, *arguments):
     said = capsys.readouterr()
     assert not said.out
     return said.err
+
+
+@pytest.mark.parametrize('count', [4096, 86_318, 1_234_567, 10**9, 5 * 10**12 + 1])
+def test_a_cache_with_room_for_all_has_it_and_is_written_as_it_is(count):
+    whole = room_for(count)
+    assert count <= whole * .95 < count * 1.003
+    assert casts.size(written(whole)) == whole and casts.size(written(count)) == count
 
 
 # the table
@@ -72,6 +83,28 @@ def test_what_is_recommended_is_a_conf_of_the_sidecar(capsys, write, share):
     required = {'cache_dir': '/x', 'queue': 'sqlite:/x/q'}
     assert SIDECAR.read({**conf['sidecar'], **required}).eviction == 'gdsf'
     assert PREFETCHER.read(conf['prefetcher']).learn in (True, False)
+
+
+def replayed(path, conf):
+    """Hits of a replay of just what the conf says, in percent."""
+    sidecar = SIDECAR.read({**conf['sidecar'], 'cache_dir': '/x', 'queue': 'sqlite:/x/q'})
+    learner = Ahead if PREFETCHER.read(conf['prefetcher']).learn else None
+    reads = read_one(path).reads
+    found = replay(requests(reads, 0), Settings(
+        sidecar.cache_size, EVICTIONS[sidecar.eviction], learner, fetch_seconds, disk_bytes=expected_disk_bytes,
+        admission=ADMISSIONS[sidecar.admit], high=sidecar.high_water, low=sidecar.low_water))
+    return f'{found.hits / len(reads):.1%} of the reads are hits, with {found.backend_gets / len(reads):.3f}'
+
+
+@pytest.mark.parametrize('sizes', [('7%',), ('50%',), ('81234',), ('3%', '20%', '40%'), ('1GiB',)])
+def test_what_is_told_of_the_recommended_setting_is_what_its_conf_does(capsys, write, sizes):
+    chance = random.Random(7)
+    numbers = [int(60 * chance.random()**2) if second % 3 else 60 + second % 40 for second in range(1500)]
+    path = write([(second, '', f'o{number}', 100 + number * 97 % 9000) for second, number in enumerate(numbers)])
+    said = run(capsys, path, *(f'--cache-size={size}' for size in sizes))
+    conf = ConfigParser()
+    conf.read_string(dedent(said.partition('sidecar.conf:')[2].partition('because')[0]))
+    assert f'because {replayed(path, conf)} GETs' in in_one_line(said).replace(' %', '%')
 
 
 def test_what_is_printed_fits_a_narrow_window(capsys, write, monkeypatch, tmp_path):

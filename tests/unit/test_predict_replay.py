@@ -75,6 +75,30 @@ def test_what_became_hot_while_a_prefetch_was_on_its_way_stays():
     assert (counts.prefetched, counts.hits, counts.used) == (1, 3, 0)
 
 
+@pytest.mark.parametrize('room, hits', [(1999, 0), (2000, 2)])
+def test_an_object_takes_what_its_entry_takes_on_disk(room, hits):
+    counts = replay(reads('abab'), settings(room, None, disk_bytes=lambda size: size + 900))
+    assert (counts.hits, counts.hit_bytes) == (hits, hits * 100)
+
+
+@pytest.mark.parametrize('high, low, hits', [(100, 100, 'fghij'), (100, 50, 'ij'), (60, 60, 'hij'), (60, 20, 'j')])
+def test_eviction_begins_at_the_high_mark_and_ends_at_the_low_one(high, low, hits):
+    run = Replay(settings(500, None, high=high, low=low))
+    run.run(reads('abcdefghij'))
+    assert [name for name in 'abcdefghij' if run._room.read(('a', 'c', name), 0) is not None] == list(hits)
+
+
+def test_what_passes_the_high_mark_by_itself_is_not_kept():
+    assert replay(reads('aa'), settings(100, None, high=99)).hits == 0
+
+
+def test_for_what_is_fetched_ahead_nothing_goes_that_was_read_since_though_the_low_mark_is_passed():
+    run = Replay(settings(400, Told('b', wait=10.0), high=100, low=50))
+    run.run(reads('b'))
+    run.run(reads('cdef', start=100, gap=30.0))
+    assert ('a', 'c', 'b') in run._room and run._room._cache.currsize <= 300
+
+
 @pytest.mark.parametrize('admission, hits', [(None, 3), (SecondHit, 2)])
 def test_what_is_not_let_in_at_its_first_read_is_at_its_second(admission, hits):
     counts = replay(reads('abaaa'), settings(1000, None, admission=admission))
