@@ -107,10 +107,11 @@ def _log(name, files):
                        + (', but of those by which Swift copies' if log.newest else ''))
     notes = [note for file in files for note in file.notes()]
     if log.twice:
-        notes.append(f'{name}: {log.twice:,} lines stand there more than once, and are counted once')
+        notes.append(f'{name}: lines that stand there more than once are counted once; {log.twice:,} were left '
+                     'out')
     if log.newest:
-        notes.append(f'{name}: {log.newest:,} GETs by which Swift copies objects, or keeps versions of them, are '
-                     'none for a cache and are left out')
+        notes.append(f'{name}: GETs by which Swift copies objects, or keeps versions of them, are none for a '
+                     f'cache; {log.newest:,} were left out')
     if len(log.reads) >= MANY and len({read.client for read in log.reads}) > OWN * len(log.reads):
         notes.append(f'{name}: nearly each read has a client of its own, so that no sequence can be seen in it; '
                      'look whether the first fields of its lines are the addresses of clients')
