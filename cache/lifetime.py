@@ -12,9 +12,9 @@ from math import inf
 
 Directives = dict[str, list[str]]
 
-TOKEN = r"[!#$%&'*+.^_`|~0-9a-z-]+"
+WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 # one element of the list, which may be empty, and the comma behind it
-ELEMENT = re.compile(rf'[ \t]*(?:({TOKEN})(?:=({TOKEN}|"(?:[^"\\]|\\.)*"))?)?[ \t]*(?:,|\Z)')
+ELEMENT = re.compile(rf'[ \t]*(?:({WORD})(?:=({WORD}|"(?:[^"\\]|\\.)*"))?)?[ \t]*(?:,|\Z)')
 SECONDS = re.compile(r'[0-9]{1,18}')
 
 
