@@ -98,6 +98,10 @@ WRAPPERS = {
     'logfmt': lambda line: f'time="2026-11-23T09:43:38Z" level=info msg="{line}" stream=stdout',
     'logfmt without quotation marks': lambda line: f'level=info msg={line}',
     'CSV': lambda line: f'"2026-11-23","node1","{line}","stdout"',
+    'CSV without quotation marks': lambda line: f'2026-11-23,node1,{line},stdout',
+    'semicolons': lambda line: f'node1;{line};stdout',
+    'brackets': lambda line: f'({line})',
+    'XML': lambda line: f'<m>node1</m><l>{line}</l>',
     "Python's repr": lambda line: f"{{'log': '{line}\\n', 'stream': 'stdout'}}",
 }
 # as versions of Swift wrote it: without log_info, without times, without policy, without user
@@ -146,13 +150,10 @@ def test_a_syslog_tag_without_a_blank_behind_it_is_no_part_of_the_client(write, 
 
 
 UNKNOWN = {
-    'CSV without quotation marks': lambda line: f'2026-11-23,node1,{line},stdout',
-    'another separator': lambda line: f'node1;{line};stdout',
-    'brackets': lambda line: f'({line})',
-    'XML': lambda line: f'<m>node1</m><l>{line}</l>',
-    'quotation marks of another kind': lambda line: f'\u201c{line}\u201d',
-    'JSON that is cut short': lambda line: json.dumps({'log': line})[:-20],
     'tabs': lambda line: line.replace(' ', '\t'),
+    'commas': lambda line: line.replace(' ', ','),
+    'quoted once more': lambda line: line.replace(' ', '%20'),
+    'fields by name': lambda line: json.dumps(dict(zip(FIELDS, line.split(' '), strict=False))),
 }
 
 
