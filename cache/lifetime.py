@@ -13,8 +13,9 @@ from math import inf
 Directives = dict[str, list[str]]
 
 WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
-# one element of the list, which may be empty, and the comma behind it
-ELEMENT = re.compile(rf'[ \t]*(?:({WORD})(?:=({WORD}|"(?:[^"\\]|\\.)*"))?)?[ \t]*(?:,|\Z)')
+# one element of the list, which may be empty, and the comma behind it; blanks can be matched in one way only, or
+# many of them would take seconds
+ELEMENT = re.compile(rf'[ \t]*(?:({WORD})(?:=({WORD}|"(?:[^"\\]|\\.)*"))?[ \t]*)?(?:,|\Z)')
 SECONDS = re.compile(r'[0-9]{1,18}')
 
 

@@ -58,11 +58,12 @@ def lifetime(headers: Headers) -> Lifetime:
     return lifetime_of(find(headers, 'cache-control'), find(headers, 'expires'))
 
 
-def uncacheable_reason(headers: Headers, max_object_size: int, at: float) -> str | None:
+def uncacheable_reason(headers: Headers, max_object_size: int, at: float, whole: int | None = None) -> str | None:
     """Why a complete 200 to a plain GET is not kept; None where it may be.
 
     :param max_object_size: bytes
     :param at: when it was asked for, in seconds since the epoch
+    :param whole: bytes of the object, where the answer is a part of it
     """
     length = find(headers, 'content-length')
     if length is None or not length.isdecimal():
@@ -77,7 +78,7 @@ def uncacheable_reason(headers: Headers, max_object_size: int, at: float) -> str
     allowed = lifetime(headers)
     if not allowed.keepable:
         return 'stored-cache-control'
-    if int(length) <= CHEAP and allowed.after(at) <= 0:
+    if (int(length) if whole is None else whole) <= CHEAP and allowed.after(at) <= 0:
         return 'validated-each-time'
     return None
 

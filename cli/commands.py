@@ -75,8 +75,12 @@ def _run(args):
             print(json.dumps({'error': str(error)}))
         else:
             _complain(error)
-    # here, and not when all is over: what does not fit on the disk is to be told
-    sys.stdout.flush()
+    try:
+        # here, and not when all is over: what does not fit on the disk is to be told
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader has seen enough, and what was to be done is done
+        _let_go(sys.stdout)
     return code
 
 

@@ -121,7 +121,7 @@ def _explain(status) -> str:
     if 300 <= status < 400:
         return f'{status}, a redirect, which is not followed: name the proxy itself'
     if status == 404:
-        return 'no such container'
+        return 'no such container, or no Swift at this address'
     if status in (401, 403):
-        return 'this user may not write to the container'
+        return 'this user may not write to the container, or there is no prefetch filter in this proxy'
     return ' '.join([str(status), http.client.responses.get(status, '')]).strip()

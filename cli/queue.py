@@ -95,8 +95,7 @@ def show_one(args) -> int:
     with opened(args.conf) as queue:
         letter = _of(queue, args.queue, args.id)
     if letter is None:
-        print(json.dumps(None) if args.json else f'no record {args.id} in the queue {args.queue}')
-        return 1
+        raise Absent(f'no record {args.id} in the queue {args.queue}')
     found = as_json(letter)
     if args.json:
         print(json.dumps(found))

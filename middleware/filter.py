@@ -13,7 +13,7 @@ from ..conf.naming import ObjectName
 from . import decide
 from .control import control, is_control, is_misdirected, refuse
 from .exchange import Exchange
-from .memcached import OPTION
+from .memcached import OPTION, has_servers
 from .place import misplacement
 from .read import read
 from .runtime import Runtime
@@ -96,7 +96,7 @@ class PrefetchFilter:
     def _ready(self, swifts_cache=None) -> Runtime | None:
         """This process's runtime; None where the filter stands in a wrong place.
 
-        :param swifts_cache: the ring of Swift's cache filter; the first request's counts
+        :param swifts_cache: the ring of Swift's cache filter; that of the first request that has it counts
         """
         if self._pid != os.getpid():
             # others wait meanwhile: a write that passed by would leave the token of what it replaces
@@ -106,6 +106,8 @@ class PrefetchFilter:
         if self._misplaced:
             self._count_broken('misplaced')
             return None
+        if self._runtime is not None and self._runtime.awaits_ring and has_servers(swifts_cache):
+            self._runtime.find_tokens(swifts_cache)
         return self._runtime
 
     def _count_broken(self, reason):

@@ -11,9 +11,9 @@ OPTION = 'memcache_servers'
 CONSEQUENCE = 'every hit is validated by a HEAD, as with freshness = validate'
 OTHERS = (f'{CONSEQUENCE}: {OPTION} in [filter:prefetch] are %s, but Swift\'s cache filter has %s; take {OPTION} '
           'out of [filter:prefetch], or name there those of the cache filter, on every proxy')
-NONE = (f'{CONSEQUENCE}: no cache filter of Swift\'s stands left of the prefetch filter, so nobody says where the '
-        'freshness tokens are; add "cache" to [pipeline:main], or name the servers that all proxies share as '
-        f'{OPTION} in [filter:prefetch]')
+NONE = (f'{CONSEQUENCE}: the request came without the ring of Swift\'s cache filter, so nobody says where the '
+        'freshness tokens are; where no cache filter stands left of the prefetch filter, add "cache" to '
+        f'[pipeline:main], or name the servers that all proxies share as {OPTION} in [filter:prefetch]')
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class Servers:
     doubt: str = ''
 
 
+def has_servers(swifts) -> bool:
+    """Whether that is the ring of Swift's cache filter."""
+    return isinstance(swifts, MemcacheRing) and bool(swifts.memcache_servers)
+
+
 def find_servers(named: str | None, conf: dict, swifts, logger) -> Servers:
     """The servers, once a request has come.
 
@@ -36,7 +41,7 @@ def find_servers(named: str | None, conf: dict, swifts, logger) -> Servers:
     :param conf: that section merged over [DEFAULT], for `load_memcache`
     :param swifts: what the request has as Swift's cache
     """
-    if isinstance(swifts, MemcacheRing) and swifts.memcache_servers:
+    if has_servers(swifts):
         # the number keeps `load_memcache` from looking into memcache.conf, which has no say in what is named
         own = named and load_memcache({OPTION: named, 'memcache_max_connections': '1'}, logger).memcache_servers
         if own and sorted(own) != sorted(swifts.memcache_servers):

@@ -19,14 +19,16 @@ def end_outdated(exchange, status_line: str, headers: Headers) -> None:
         return
     try:
         entry = exchange.store.entry(exchange.name)
-    except (Damaged, OSError):
+        if entry is None:
+            return
+        with entry:
+            if is_gone or is_older(entry.meta.headers, timestamp or ''):
+                _end(exchange, entry)
+    except Damaged:
         # told by the next reader, who wants it
         return
-    if entry is None:
-        return
-    with entry:
-        if is_gone or is_older(entry.meta.headers, timestamp or ''):
-            _end(exchange, entry)
+    except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
+        exchange.runtime.failed('entry', f'entry of {exchange.name.quoted} cannot be compared', error)
 
 
 def _end(exchange, entry):

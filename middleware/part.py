@@ -44,4 +44,4 @@ def is_worth_fetching(part: Part, headers: Headers, env: dict, settings, now: fl
     """
     most = min(settings.fetch_whole, settings.max_object_size)
     return (settings.capture and 0 < part.length <= most and any(key in env for key in CONDITIONAL)
-            and uncacheable_reason(headers, most, now) is None)
+            and uncacheable_reason(headers, most, now, part.length) is None)

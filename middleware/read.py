@@ -125,7 +125,7 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
                                 exchange.policy_index, exchange.runtime.clock(), exchange.wanted_age)
         if decision.action is Action.VALIDATE:
             exchange.runtime.count('validations', reason=exchange.runtime.why_validated or decision.reason)
-            decision = validate_together(exchange, known, entry)
+            decision = validate_together(exchange, known, entry, decision.reason)
         if decision.action is Action.SERVE:
             return hit(exchange, entry, decision.reason)
     except Damaged as error:
@@ -145,9 +145,12 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     return miss(exchange, f'fwd=stale; detail={decision.reason}')
 
 
-def validate_together(exchange: Exchange, known: Known, entry: Entry) -> Decision:
+def validate_together(exchange: Exchange, known: Known, entry: Entry, why: str) -> Decision:
     """One HEAD for all who meet the entry meanwhile and know the same of it: as `miss.may_join` has it."""
     if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens is None):
+        return validate(exchange, known, entry)
+    # who wants to know how it is now is not told how it was before a write of which no token tells
+    if exchange.runtime.tokens is None and why in ('lifetime', 'request-max-age'):
         return validate(exchange, known, entry)
     under_way, key = exchange.runtime.validations, (exchange.name, entry.identity, known)
     if key in under_way:

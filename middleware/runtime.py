@@ -15,7 +15,7 @@ from ..conf.naming import ObjectName
 from ..queues import Forget, SqliteQueue
 from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from .flights import Flights
-from .memcached import Servers, find_servers
+from .memcached import Servers, find_servers, has_servers
 from .misplaced import Detector
 from .patience import Patience
 from .recorder import Recorder
@@ -61,7 +61,8 @@ class Runtime:
         :param swifts_cache: the ring of Swift's cache filter, as the first request has it
         """
         start_threads()
-        self.settings = settings
+        self.settings = self._wanted = settings
+        self._conf = conf
         self.logger = logger
         self.clock = clock
         self.node = node_name(conf)
@@ -77,8 +78,10 @@ class Runtime:
         self._doubted: TokenRing | None = None
         # the reason that is counted for each HEAD, where it is not the entry's
         self.why_validated = ''
+        # whether no request has shown yet where Swift's own cache is
+        self.awaits_ring = False
         if settings.freshness == 'coherent':
-            self._open_tokens(find_servers(settings.memcache_servers, conf, swifts_cache, logger))
+            self.find_tokens(swifts_cache)
         queue = SqliteQueue(settings.queue, logger=logger)
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         self.recorder = Recorder(queue, settings.buffer_records, settings.flush_interval, logger, self.count)
@@ -92,17 +95,26 @@ class Runtime:
         self._room = 0
         self._measuring = False
 
+    def find_tokens(self, swifts_cache) -> None:
+        """Open the tokens in the memcached servers that Swift's cache filter has, by the ring of a request.
+
+        The first request decides. Where that one came without, as one may that a middleware of somebody's made,
+        the first that has it does.
+        """
+        self.awaits_ring = not has_servers(swifts_cache)
+        self._open_tokens(find_servers(self._wanted.memcache_servers, self._conf, swifts_cache, self.logger))
+
     def _open_tokens(self, servers: Servers):
         ring = TokenRing(servers.ring) if servers.ring is not None else None
         if ring is not None:
             self.logger.info('freshness tokens in memcached at %s', ', '.join(ring.lines.servers))
-        if not servers.doubt:
-            self.tokens = ring
-            return
-        self.logger.error('%s', servers.doubt)
-        self._doubted = ring
-        self.why_validated = MEMCACHED_CONF
-        self.settings = Settings(**{**vars(self.settings), 'freshness': 'validate'})
+        self.tokens, self._doubted = ring, None
+        self.settings, self.why_validated = self._wanted, ''
+        if servers.doubt:
+            self.logger.error('%s', servers.doubt)
+            self.tokens, self._doubted = None, ring
+            self.why_validated = MEMCACHED_CONF
+            self.settings = Settings(**{**vars(self._wanted), 'freshness': 'validate'})
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
         """Count in memory; within a second or so the sidecar and statsd are told. See `conf.metrics`."""
@@ -123,8 +135,8 @@ class Runtime:
         self.flights.close()
         self.recorder.close()
         self.metrics.close()
-        if self._told is not None:
-            self._told.close()
+        if self.told is not None:
+            self.told.close()
 
     # freshness tokens and records; that memcached is away is counted here, and told to nobody
 
@@ -142,13 +154,13 @@ class Runtime:
             return UNKNOWN
 
     @property
-    def _told(self) -> TokenRing | None:
+    def told(self) -> TokenRing | None:
         """Where writes are told; None where tokens are not used."""
         return self.tokens or self._doubted
 
     def announce(self, name: ObjectName) -> Announced | None:
         """Set a pending token without waiting: it is in memcached long before a write can be in the backend."""
-        told = self._told
+        told = self.told
         if told is None:
             return None
         try:
@@ -163,7 +175,7 @@ class Runtime:
         Where another write came between, it is not known which of them came last, nor what is set meanwhile: the
         token then knows of no write's time, and what is filled under it is validated before it is trusted.
         """
-        told = self._told
+        told = self.told
         if told is None:
             return False
         try:
@@ -175,7 +187,7 @@ class Runtime:
 
     def set_token(self, name: ObjectName, token: Token) -> bool:
         """Tells whether it is set; so it is, in a manner, where tokens are not used."""
-        told = self._told
+        told = self.told
         if told is None:
             return True
         try:
@@ -187,10 +199,11 @@ class Runtime:
 
     def end_token(self, name: ObjectName) -> bool:
         """Have all nodes validate the object's entries before they trust them again; tells whether they will."""
-        if self.tokens is None:
+        told = self.told
+        if told is None:
             return False
         try:
-            self.tokens.end(name)
+            told.end(name)
         except TokensUnreachable:
             self.count('tokens_unreachable')
             return False

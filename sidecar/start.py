@@ -8,6 +8,7 @@ import errno
 import os
 import pwd
 import resource
+import signal
 import socket
 import stat
 import time
@@ -29,6 +30,8 @@ from .settings import SidecarSettings
 # a sidecar that was told to stop a moment ago puts back what it has leased first
 LOCK_SECONDS = 5.0
 QUEUE_SECONDS = 1.0
+# in which all must have been looked at
+LOOK_SECONDS = 60.0
 # files: the daemon's own, and for each fetch the backends' sockets and the spool file
 OWN_FILES, FETCH_FILES = 64, 4
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EADDRINUSE, errno.EADDRNOTAVAIL)
@@ -118,15 +121,29 @@ def is_ready(settings: SidecarSettings, conf: dict, once: bool, tell: Callable[[
     """
     pid = os.fork()
     if pid:
-        return os.waitpid(pid, 0)[1] == 0
+        return _is_well(pid, tell)
     refused = True
     try:
         refused = _is_refused(settings, conf, once, tell)
-    except Exception as error:  # noqa: BLE001 - nobody else would tell of it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - nobody else would tell of it
         tell(f'whether all is right cannot be found out: {error!r}')
     finally:
         # what the parent is to do at its end is not this process's
         os._exit(1 if refused else 0)
+
+
+def _is_well(pid, tell):
+    """Whether the process that looks has found all right."""
+    until = time.monotonic() + LOOK_SECONDS
+    while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+        if time.monotonic() > until:
+            # on a disk that hangs it may not even end
+            os.kill(pid, signal.SIGKILL)
+            tell(f'cache folder, queue or what the conf names did not answer within {LOOK_SECONDS:g} s; is a disk '
+                 'or a mount hung?')
+            return False
+        time.sleep(0.02)
+    return ended[1] == 0
 
 
 def _is_refused(settings, conf, once, tell):

@@ -1,5 +1,6 @@
 """`swiftahead warm` and `purge`: what is sent, which answers are believed, and what is never said."""
 import json
+import os
 
 import pytest
 from answering import KEY, NOWHERE, TAKEN, TOKEN, USER, answering, ask, forget_logins, one_sentence
@@ -188,6 +189,16 @@ def test_all_are_asked_and_each_is_a_line(server, other, capsys):
     assert capsys.readouterr().out.splitlines() == [
         f'{server.url}: taken by proxy1:8080', f'{other.url}: taken by proxy2:8080']
     assert len(server.asked) == len(other.asked) == 1
+
+
+def test_who_reads_no_further_keeps_no_proxy_from_being_asked(server, other, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, 'w') as closed:
+        monkeypatch.setattr('sys.stdout', closed)
+        assert ask(server, PURGE, 'c', '--all', '--proxy', server.url, '--proxy', other.url) == 0
+        monkeypatch.undo()
+    assert [len(one.asked) for one in (server, other)] == [1, 1]
 
 
 def test_where_one_is_down_the_others_are_asked_all_the_same(server, other, capsys):

@@ -1,4 +1,5 @@
 """What an object's owner and a client say of freshness: read strictly, and held in hits and joins."""
+import time
 from email.utils import formatdate
 from math import inf
 
@@ -81,6 +82,20 @@ def test_no_header_is_too_odd(text):
     assert lifetime_of(text, text).after(NOW) >= -NOW
     assert wanted_age(text) >= 0
     assert asks_for_fresh(text) is (bool((directives(text) or {}).keys() & {'no-cache', 'no-store'}))
+
+
+# some letters more would take hours where the time grows with their square
+LONG = 1_000_000
+SECONDS = 30
+
+
+@pytest.mark.parametrize('text', [
+    f'max-age=1,{" " * LONG}(', f'{" " * LONG}(', f'a={" " * LONG}', '\t ' * LONG + ';', f'a="{"x" * LONG}',
+    f'{"a=" * LONG}', f'{"," * LONG}(', f'a="{chr(92) * LONG}'], ids=range(8))
+def test_no_header_takes_long_to_read(text):
+    begun = time.process_time()
+    lifetime_of(text, text), wanted_age(text), asks_for_fresh(text)
+    assert time.process_time() - begun < SECONDS
 
 
 # the filter whole
@@ -201,6 +216,20 @@ def test_who_reads_along_gets_nothing_older(proxies, stored, after, wanted, is_j
     assert headers.get('Age') == (str(after) if is_joined else None)
 
 
+# one HEAD for several
+
+def test_a_client_that_wants_to_know_how_it_is_now_is_not_told_how_it_was(proxies):
+    proxy = proxies().cached()
+    gate = Event()
+    inner, proxy.app.app = proxy.app.app, lambda env, start: (gate.wait(), inner(env, start))[1]
+    readers = [spawn(proxy.request, Cache_Control='max-age=0') for _ in range(2)]
+    for _ in range(20):
+        sleep()
+    gate.send()
+    assert {reader.wait().headers['Cache-Status'] for reader in readers} == {'swiftahead; hit; detail=validated'}
+    assert proxy.asked('HEAD') == 2
+
+
 # answers from past the cache
 
 NEWER, OLDER = '1799999999.50000', '1799999998.00000'
@@ -242,6 +271,13 @@ def test_the_sidecar_is_to_drop_just_that_file(proxies):
     proxy.runtime.forget = lambda *args: told.append(args)
     proxy.request(X_Newest='true')
     assert told == [(NAME, identity)]
+
+
+def test_a_time_that_nobody_can_read_ends_nothing(proxies):
+    proxy = proxies().cached()
+    proxy.swift.put(PATH, b'new', timestamp='bogus')
+    assert proxy.request(Cache_Control='no-cache').body == b'new'
+    assert proxy.read() == ('hit', []) and proxy.errors == ['errors.entry']
 
 
 def test_who_may_not_read_ends_nothing(proxies):

@@ -153,3 +153,10 @@ def test_what_cannot_be_recorded_is_answered(make):
     proxy.runtime.settings.fetch_whole = 'no number'
     assert proxy.request(Range=RANGE).body == BODY[100:200]
     assert 'errors.record' in proxy.counts
+
+
+@pytest.mark.parametrize('length, is_worth', [(64 * 1024, False), (64 * 1024 + 1, True)])
+def test_how_small_an_object_is_its_own_length_tells_and_not_that_of_the_part(length, is_worth):
+    settings = SimpleNamespace(capture=True, fetch_whole=2**20, max_object_size=2**20)
+    headers = headers_for(b'the part', Cache_Control='no-cache')
+    assert is_worth_fetching(Part(length, False), headers, {'HTTP_RANGE': 'x'}, settings, NOW) is is_worth

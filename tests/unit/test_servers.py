@@ -108,7 +108,7 @@ def test_other_servers_than_swifts_are_an_error_that_names_both_and_what_to_do(f
 def test_without_a_cache_filter_nobody_says_where_the_tokens_are(folder, start):
     proxy = start(proxy_conf(folder, Form([], '', cache='')))
     said, = proxy.log.errors
-    assert 'no cache filter of Swift\'s stands left of the prefetch filter' in said and 'add "cache"' in said
+    assert 'came without the ring of Swift\'s cache filter' in said and 'add "cache"' in said
     assert (proxy.runtime.tokens, proxy.runtime.settings.freshness) == (None, 'validate')
 
 
@@ -212,6 +212,23 @@ def test_what_was_written_where_the_conf_is_wrong_is_not_read_old_where_it_is_ri
 def test_readers_do_not_read_along_on_the_word_of_servers_in_doubt(make):
     proxy = make(memcache_servers=ONE)
     assert proxy.runtime.take(proxy.runtime.ask(NAME)) == UNKNOWN
+
+
+@needs_memcached
+def test_a_purge_is_told_to_swifts_servers_too(make, server):
+    before = server.ring.get(NAME)
+    resp = make(memcache_servers=ONE).request('POST', '/v1/AUTH_test/c?prefetch=forget&name=o')
+    assert resp.body.endswith(b'other nodes validate their copies at the next read\n')
+    assert server.ring.get(NAME).value != before.value
+
+
+@needs_memcached
+@pytest.mark.parametrize('named', ['', ONE])
+def test_a_first_request_without_swifts_ring_does_not_decide_for_those_after_it(make, named):
+    proxy = make(begin=False, memcache_servers=named)
+    assert proxy.app._ready(None).awaits_ring
+    assert word(proxy.request()) == ('hit; detail=validated' if named else 'hit')
+    assert not proxy.runtime.awaits_ring
 
 
 @needs_memcached

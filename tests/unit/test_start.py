@@ -306,6 +306,14 @@ def test_once_waits_for_nothing(conf, capfd, once):
     assert capfd.readouterr().err.endswith(f'Address already in use{goes_on}\n')
 
 
+def test_what_hangs_is_not_waited_for_for_ever(conf, monkeypatch, capfd):
+    settings = read_settings(conf())
+    monkeypatch.setattr(start, 'LOOK_SECONDS', 0.1)
+    monkeypatch.setattr(start, 'troubles', lambda *_: signal.pause())
+    assert not start.is_ready(settings, {}, False, tell)
+    assert 'did not answer within 0.1 s' in capfd.readouterr().err
+
+
 @root_only
 @pytest.mark.parametrize('owner, mode, said', [
     (0, 0o755, 'must belong to nobody, and belongs to root'),
