@@ -18,9 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from swiftahead.lab import Lab
 
-# what the sidecar does in the background is waited for so long, in steps that cost little
-PATIENCE = 30.0
-STEP = 0.02
+# what the sidecar does in the background is waited for so long
+PATIENCE = 60.0
+# asking again and again takes time from who is asked: at first soon, and later on seldom
+SHORTEST, LONGEST, SHARE = 0.01, 0.1, 0.2
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,11 @@ def on_one_connection(lab: Lab, requests) -> list[Answer]:
 
 def until(condition, what: str):
     """The condition's first true value; fails saying `what` was waited for."""
-    deadline = time.monotonic() + PATIENCE
+    began = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < deadline, f'waited {PATIENCE:g} s in vain until {what}'
-        time.sleep(STEP)
+        waited = time.monotonic() - began
+        assert waited < PATIENCE, f'waited {PATIENCE:g} s in vain until {what}'
+        time.sleep(min(SHORTEST + waited * SHARE, LONGEST))
     return found
 
 

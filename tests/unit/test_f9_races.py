@@ -279,4 +279,4 @@ def make_case(examples, steps):
     return case
 
 
-test_f9_whatever_races_the_bound_holds_and_the_accounts_are_right = make_case(100, 50)
+test_f9_whatever_races_the_bound_holds_and_the_accounts_are_right = make_case(50, 50)
