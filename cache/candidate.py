@@ -10,11 +10,11 @@ from pathlib import Path
 
 from swift.common.utils import Timestamp
 
-from ..conf.naming import Layout, Naming
+from ..conf.names import Layout, Naming
 from .entry import EntryMeta
 from .errors import CacheError, Damaged
+from .headers import etag_of
 from .reader import Entry, disk_bytes
-from .rules import etag_of
 
 
 class Candidate:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ..conf.naming import Layout
+from ..conf.names import Layout
 from .errors import Unavailable
 from .own import OTHERS, WRITABLE
 from .reader import FLAGS

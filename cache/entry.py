@@ -26,10 +26,10 @@ from functools import cached_property, lru_cache
 
 from xxhash import xxh3_64_intdigest as checksum
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from .errors import Damaged, NoRoom
+from .headers import find, lifetime
 from .lifetime import Lifetime
-from .rules import find, lifetime
 
 MAGIC = b'swahead1'
 PAGE = 4096

@@ -12,7 +12,7 @@ A name begins with its container's digits, so that no container id is kept besid
 """
 from collections.abc import Callable, Iterator, MutableMapping
 
-from ..conf.naming import CONTAINER_DIGITS
+from ..conf.names import CONTAINER_DIGITS
 from .orders import ORDERS
 
 

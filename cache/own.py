@@ -11,7 +11,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from ..conf.naming import KEY_BYTES, Layout
+from ..conf.names import KEY_BYTES, Layout
 from .errors import Unavailable
 from .reader import FLAGS
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from xxhash import xxh3_64_intdigest as checksum
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from .entry import BLOCK, PAGE, STAMP_OFFSET, EntryMeta, Frame, Stamp, parse_frame, parse_meta
 from .errors import Damaged
 

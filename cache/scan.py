@@ -14,7 +14,7 @@ from array import array
 from collections import deque
 from pathlib import Path
 
-from ..conf.naming import CONTAINER_DIGITS, FOLDERS
+from ..conf.names import CONTAINER_DIGITS, FOLDERS
 from .entry import rounded
 from .index import packed
 from .reader import disk_bytes

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..conf.naming import FOLDERS, KEY_BYTES, Layout, Naming, ObjectName
+from ..conf.names import FOLDERS, KEY_BYTES, Layout, Naming, ObjectName
 from .candidate import Candidate, remove, verify
 from .closing import close_to_others
 from .entry import EntryMeta, Stamp
 from .errors import Damaged, Unavailable
-from .fetching import fetched_at, fetching, sweep
+from .in_progress import fetched_at, fetching, sweep
 from .own import identity, make_key, read_own, refuse_others
 from .reader import FLAGS, Entry, disk_bytes
 from .writer import EntryWriter, write_small

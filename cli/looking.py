@@ -13,7 +13,7 @@ from swift.common.direct_client import direct_get_container
 from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.storage_policy import POLICIES
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..elsewhere import asking
 from ..elsewhere.asking import ABSENT, POLICY, Unknown
 from ..elsewhere.sighting import ContainerFacts, Copy

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from ..conf.arguments import argument, container_path, real, whole
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..conf.told import told
 from ..queues import Misplaced
 from ..queues.wake import Waker

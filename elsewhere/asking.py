@@ -20,7 +20,7 @@ from swift.common.storage_policy import POLICIES
 from swift.common.utils import Timestamp, majority_size
 from swift.container.reconciler import best_policy_index
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from . import sighting
 from .sighting import ContainerFacts, Copy, Replicas
 

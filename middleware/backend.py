@@ -7,7 +7,7 @@ from swift.common.utils import close_if_possible, drain_and_close
 from swift.common.wsgi import make_subrequest
 
 from ..cache import EntryMeta
-from ..cache.rules import etag_of, version_of
+from ..cache.headers import etag_of, version_of
 
 SOURCE = 'SWA'
 VALIDATE_SECONDS = 2.0

@@ -6,9 +6,10 @@ from functools import partial
 from swift.common.concurrency import Timeout, spawn_n
 from swift.common.utils import CloseableChain, close_if_possible
 
-from ..cache import EntryMeta, Known, NoRoom, Stamp
+from ..cache import EntryMeta, NoRoom, Stamp
 from ..cache.entry import BLOCK, expected_disk_bytes
-from ..cache.rules import Headers, is_older, length_of, objects_headers, uncacheable_reason, version_of
+from ..cache.headers import Headers, is_older, length_of, objects_headers, uncacheable_reason, version_of
+from ..freshness import TokenReading
 from ..queues import Fill as FillRecord
 from .backend import rest_of_body
 from .exchange import Exchange
@@ -16,7 +17,7 @@ from .fill import Fill
 from .flights import Flight, Small
 
 
-def capture(exchange: Exchange, known: Known, status: str) -> Iterable[bytes]:
+def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[bytes]:
     """Ask the app, keep what it answers if it may be kept, and let others read along."""
     flights = exchange.runtime.flights
     flight = flights.begin(exchange.name, known, exchange.policy_index, exchange.runtime.clock())
@@ -100,7 +101,7 @@ def waits_for_admission(exchange: Exchange, flight: Flight, headers: Headers) ->
     return before is not None and before[0] == version_of(headers) and exchange.store.is_in_spool(before[1])
 
 
-def stamp_of(exchange: Exchange, known: Known, meta: EntryMeta) -> Stamp | None:
+def stamp_of(exchange: Exchange, known: TokenReading, meta: EntryMeta) -> Stamp | None:
     if exchange.settings.freshness == 'max-age':
         return Stamp('', meta.fetched_at)
     # a token that knows of no write cannot tell how old this one replica's answer is: left unstamped,
@@ -109,7 +110,7 @@ def stamp_of(exchange: Exchange, known: Known, meta: EntryMeta) -> Stamp | None:
     return Stamp(token.value, meta.fetched_at) if token and token.timestamp else None
 
 
-def capture_small(exchange: Exchange, known: Known, meta: EntryMeta,
+def capture_small(exchange: Exchange, known: TokenReading, meta: EntryMeta,
                   body) -> tuple[bytes | None, Iterable[bytes], str]:
     """A body of one block is read and written in one go, which costs a third of a fill.
 

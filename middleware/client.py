@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from swift.common.swob import Request
 from swift.common.utils import config_true_value, get_remote_client
 
-from ..conf.naming import Naming
+from ..conf.names import Naming
 
 INFOCACHE_KEY = 'swiftahead.client'
 

@@ -13,7 +13,7 @@ from swift.proxy.controllers.base import get_container_info
 from swift.proxy.controllers.container import ContainerController
 
 from ..conf.control import LARGEST_LIMIT, NODE_HEADER, PARAMETER, TAKES
-from ..conf.naming import ObjectName, to_bytes
+from ..conf.names import ObjectName, to_bytes
 from ..queues import Forget, QueueError, Warm
 from .authorize import is_allowed
 from .backend import SOURCE

@@ -6,9 +6,10 @@ from math import inf
 
 from swift.common.utils import config_true_value
 
-from ..cache import EntryMeta, Stamp, Token
+from ..cache import EntryMeta, Stamp
+from ..cache.headers import is_older, is_opted_out
 from ..cache.lifetime import asks_for_fresh
-from ..cache.rules import is_older, is_opted_out
+from ..freshness import Token
 
 # what middleware to the left may ask of the object server and the cache knows how to answer
 KNOWN_BACKEND_HEADERS = frozenset((

@@ -5,10 +5,11 @@ from functools import partial
 from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
 
-from ..cache import Asked, Known, Store
+from ..cache import Store
+from ..cache.headers import Headers, length_of
 from ..cache.lifetime import wanted_age
-from ..cache.rules import Headers, length_of
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
+from ..freshness import PendingToken, TokenReading
 from ..queues import Access
 from .client import NOBODY
 from .info import container_info, key_to_ask, look_up
@@ -44,8 +45,8 @@ class Exchange:
         self.looks_back = False
         # whether the answer comes from another policy than the container's
         self.is_misplaced = False
-        self._asked: Asked | None = None
-        self._known: Known | None = None
+        self._asked: PendingToken | None = None
+        self._known: TokenReading | None = None
 
     @property
     def detector(self):
@@ -154,15 +155,15 @@ class Exchange:
         in the same go, or at least before other things are done."""
         tokens, answer = self.runtime.tokens, None
         if tokens is None or not self.settings.capture:
-            return look_up(self.env, self.app, tokens and tokens.lines, self.name)
-        key = key_to_ask(self.env, self.app, tokens.lines, self.name)
+            return look_up(self.env, self.app, tokens and tokens.client, self.name)
+        key = key_to_ask(self.env, self.app, tokens.client, self.name)
         if key is None:
             self._asked = tokens.ask(self.name)
         else:
             self._asked, answer = tokens.ask_with(self.name, key)
         return container_info(self.env, self.app, self.name, answer)
 
-    def known(self) -> Known:
+    def known(self) -> TokenReading:
         """The object's token, as of when the container was looked up, or of now; one answer for the request."""
         known = self._known or self.runtime.take(self._asked or self.runtime.ask(self.name))
         self._known = known

@@ -9,7 +9,7 @@ from swift.common.swob import Request, wsgi_to_str
 from swift.common.utils import cache_from_env, get_logger
 
 from ..conf import FILTER, ConfError
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from . import decide
 from .control import control, is_control, is_misdirected, refuse
 from .exchange import Exchange

@@ -13,8 +13,9 @@ from typing import Protocol
 from cachetools import TTLCache
 from swift.common.concurrency import Event, sleep, spawn_n
 
-from ..cache import EntryMeta, Known
-from ..conf.naming import ObjectName
+from ..cache import EntryMeta
+from ..conf.names import ObjectName
+from ..freshness import TokenReading
 from .body import Rest
 
 # how long the first bytes of another's answer are waited for: it was asked for earlier than an own one would be
@@ -74,7 +75,7 @@ class Flight:
     :param joinable: False where waiting for the answer would be in vain, as it was the last time
     """
 
-    def __init__(self, name: ObjectName, known: Known, policy_index: int, asked_at: float, joinable: bool):
+    def __init__(self, name: ObjectName, known: TokenReading, policy_index: int, asked_at: float, joinable: bool):
         self.name = name
         self.known = known
         self.policy_index = policy_index
@@ -120,7 +121,7 @@ class Flights:
     def get(self, name: ObjectName) -> Flight | None:
         return self._flights.get(name)
 
-    def begin(self, name: ObjectName, known: Known, policy_index: int, asked_at: float) -> Flight:
+    def begin(self, name: ObjectName, known: TokenReading, policy_index: int, asked_at: float) -> Flight:
         """A flight that those who come from now on may join, in the place of an older one."""
         flight = Flight(name, known, policy_index, asked_at, joinable=self._alone.get(name) != known)
         self._flights[name] = flight

@@ -7,20 +7,20 @@ it. Nothing here may be changed by who reads it: Swift uses the same dicts for t
 from swift.common.utils import cache_from_env
 from swift.proxy.controllers.base import get_cache_key, get_container_info
 
-from ..cache.line import LineError
-from ..cache.lines import Answer, Lines
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
+from ..freshness.memcache_client import Answer, MemcacheClient
+from ..freshness.memcache_connection import MemcacheError
 from .backend import SOURCE
 
 INFOCACHE = 'swift.infocache'
 
 
-def key_to_ask(env: dict, app, lines: Lines | None, name: ObjectName) -> str | None:
+def key_to_ask(env: dict, app, client: MemcacheClient | None, name: ObjectName) -> str | None:
     """The key to ask memcached for; None where Swift has the info already, or would ask elsewhere."""
     key = get_cache_key(name.account, name.container)
     if key in env.get(INFOCACHE, ()) or getattr(app, 'container_existence_skip_cache', 0):
         return None
-    return key if lines is not None and lines.has_servers_of(cache_from_env(env, True)) else None
+    return key if client is not None and client.has_servers_of(cache_from_env(env, True)) else None
 
 
 def container_info(env: dict, app, name: ObjectName, answer: Answer | None = None) -> dict:
@@ -38,16 +38,16 @@ def container_info(env: dict, app, name: ObjectName, answer: Answer | None = Non
     return info or get_container_info(env, app, swift_source=SOURCE)
 
 
-def look_up(env: dict, app, lines: Lines | None, name: ObjectName) -> dict:
+def look_up(env: dict, app, client: MemcacheClient | None, name: ObjectName) -> dict:
     """As `container_info`, with memcached asked by us where Swift would ask it: the answer serves both."""
-    key = key_to_ask(env, app, lines, name)
-    answer = lines.ask(key)[0] if lines is not None and key is not None else None
+    key = key_to_ask(env, app, client, name)
+    answer = client.ask(key)[0] if client is not None and key is not None else None
     return container_info(env, app, name, answer)
 
 
 def _taken(answer):
     try:
         found = answer.take()
-    except LineError:
+    except MemcacheError:
         return None
     return found if isinstance(found, dict) and 'status' in found else None

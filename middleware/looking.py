@@ -9,7 +9,7 @@ from swift.common.swob import Request
 from swift.common.utils import drain_and_close
 from swift.common.wsgi import make_pre_authed_request
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..elsewhere.asking import ABSENT, POLICY, copy_of, newest_first
 from ..elsewhere.sighting import Copy
 from .backend import ALLOW_RESERVED, SOURCE

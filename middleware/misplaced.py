@@ -15,7 +15,7 @@ from swift.common.concurrency import Event, Timeout, spawn_n
 from swift.common.storage_policy import POLICIES
 from swift.common.utils import close_if_possible
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..elsewhere import asking
 from ..elsewhere.sighting import Copy
 from ..queues import Misplaced, QueueError

@@ -2,8 +2,8 @@
 from collections.abc import Iterable
 from functools import partial
 
-from ..cache import Known
-from ..cache.rules import version_of
+from ..cache.headers import version_of
+from ..freshness import TokenReading
 from .backend import rest_of_body
 from .capture import capture
 from .decide import CONDITIONAL, is_expired
@@ -30,12 +30,12 @@ def may_capture(exchange: Exchange) -> bool:
             and not any(key in exchange.env for key in CONDITIONAL))
 
 
-def is_outdated(flight: Flight, known: Known) -> bool:
+def is_outdated(flight: Flight, known: TokenReading) -> bool:
     """Whether the object was written since that flight began: this one is for all who come from now on."""
     return known.settled is not None and known.token != flight.known.token
 
 
-def may_join(exchange: Exchange, flight: Flight, known: Known) -> bool:
+def may_join(exchange: Exchange, flight: Flight, known: TokenReading) -> bool:
     """Only what was asked for after the last acknowledged write may be handed on.
 
     This request's token was read after it arrived, the flight's before it asked. Where both are the same, or

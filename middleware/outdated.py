@@ -2,7 +2,7 @@
 from swift.common.utils import config_true_value
 
 from ..cache import Damaged, Stamp
-from ..cache.rules import Headers, find, is_older
+from ..cache.headers import Headers, find, is_older
 
 # no token has this value, and no clock says so little: whoever meets the entry next validates it
 ENDED = Stamp('', 0.0, 0.0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from swift.common.utils import config_true_value
 
-from ..cache.rules import Headers, find, length_of, uncacheable_reason
+from ..cache.headers import Headers, find, length_of, uncacheable_reason
 from .decide import CONDITIONAL
 
 CONTENT_RANGE = re.compile(r'bytes [0-9]{1,19}-([0-9]{1,19})/([0-9]{1,19})$')

@@ -6,8 +6,9 @@ from functools import partial
 
 from swift.common.concurrency import Event, sleep
 
-from ..cache import Damaged, Entry, Known, Stamp, Token
-from ..cache.rules import version_of
+from ..cache import Damaged, Entry, Stamp
+from ..cache.headers import version_of
+from ..freshness import Token, TokenReading
 from . import decide
 from .authorize import is_allowed
 from .backend import VALIDATE_SECONDS, newest_version
@@ -145,7 +146,7 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     return miss(exchange, f'fwd=stale; detail={decision.reason}')
 
 
-def validate_together(exchange: Exchange, known: Known, entry: Entry, why: str) -> Decision:
+def validate_together(exchange: Exchange, known: TokenReading, entry: Entry, why: str) -> Decision:
     """One HEAD for all who meet the entry meanwhile and know the same of it: as `miss.may_join` has it."""
     if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens is None):
         return validate(exchange, known, entry)
@@ -169,7 +170,7 @@ def validate_together(exchange: Exchange, known: Known, entry: Entry, why: str) 
         done.send(found)
 
 
-def validate(exchange: Exchange, known: Known, entry: Entry) -> Decision:
+def validate(exchange: Exchange, known: TokenReading, entry: Entry) -> Decision:
     """Ask all replicas whether the entry is current; if it is, stamp it."""
     token = token_to_stamp(exchange, known)
     now = exchange.runtime.clock()
@@ -183,7 +184,7 @@ def validate(exchange: Exchange, known: Known, entry: Entry) -> Decision:
     return Decision(Action.MISS, 'changed' if status == 200 or 400 <= status < 500 else 'unvalidated')
 
 
-def token_to_stamp(exchange: Exchange, known: Known) -> Token | None:
+def token_to_stamp(exchange: Exchange, known: TokenReading) -> Token | None:
     """The token that the answer to a HEAD may be stamped with; it is read or set before that HEAD."""
     if not known.reachable or known.token is not None:
         return known.settled

@@ -8,10 +8,11 @@ from urllib.parse import quote
 from cachetools import LRUCache, TTLCache
 from swift.common.concurrency import Event, sleep, spawn_n, tpool
 
-from ..cache import UNKNOWN, Announced, Asked, Known, Store, Token, TokenRing, TokensUnreachable, Unavailable
+from ..cache import Store, Unavailable
 from ..conf import Settings
 from ..conf.metrics import MEMCACHED_CONF
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
+from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
 from ..queues import Forget, SqliteQueue
 from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from .flights import Flights
@@ -68,7 +69,7 @@ class Runtime:
         self.node = node_name(conf)
         self.flights = Flights()
         # HEADs that others may wait for: what is known of which file of which object -> when it is told
-        self.validations: dict[tuple[ObjectName, str, Known], Event] = {}
+        self.validations: dict[tuple[ObjectName, str, TokenReading], Event] = {}
         self.captured: LRUCache = LRUCache(CAPTURED)
         self.patience = Patience(settings.fetch_wait)
         # objects whose fetch by the sidecar took longer than is waited for
@@ -107,7 +108,7 @@ class Runtime:
     def _open_tokens(self, servers: Servers):
         ring = TokenRing(servers.ring) if servers.ring is not None else None
         if ring is not None:
-            self.logger.info('freshness tokens in memcached at %s', ', '.join(ring.lines.servers))
+            self.logger.info('freshness tokens in memcached at %s', ', '.join(ring.client.servers))
         self.tokens, self._doubted = ring, None
         self.settings, self.why_validated = self._wanted, ''
         if servers.doubt:
@@ -140,15 +141,15 @@ class Runtime:
 
     # freshness tokens and records; that memcached is away is counted here, and told to nobody
 
-    def ask(self, name: ObjectName) -> Asked | None:
+    def ask(self, name: ObjectName) -> PendingToken | None:
         """Ask for the object's token, to `take` it later; None where tokens are not used."""
         return self.tokens.ask(name) if self.tokens is not None else None
 
-    def take(self, asked: Asked | None) -> Known:
+    def take(self, asked: PendingToken | None) -> TokenReading:
         if asked is None:
             return UNKNOWN
         try:
-            return Known(asked.take(), reachable=True)
+            return TokenReading(asked.take(), reachable=True)
         except TokensUnreachable:
             self.count('tokens_unreachable')
             return UNKNOWN

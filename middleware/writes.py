@@ -1,8 +1,8 @@
 """Writes: the token protocol that ends the life of cached versions."""
 from swift.common.swob import HTTPException, Request
 
-from ..cache import Token
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
+from ..freshness import Token
 from .authorize import is_allowed
 from .info import look_up
 
@@ -33,7 +33,7 @@ class Write:
     def _is_allowed(self, req):
         try:
             tokens = self._runtime.tokens
-            info = look_up(req.environ, self._app, tokens and tokens.lines, self._name)
+            info = look_up(req.environ, self._app, tokens and tokens.client, self._name)
             return is_allowed(req, info.get('write_acl'), info.get('sync_key'))
         except Exception:  # noqa: BLE001 - the app meets it too, and words the answer
             self._runtime.logger.exception('tokens are set as if the write to %s were allowed', self._name.quoted)

@@ -10,9 +10,10 @@ from swift.common.concurrency import sleep
 from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.utils import close_if_possible
 
-from ..cache import EntryMeta, NoRoom, Stamp, Store, Token, TokenRing, TokensUnreachable
-from ..cache.rules import is_older, is_opted_out, length_of, objects_headers, uncacheable_reason
-from ..conf.naming import ObjectName
+from ..cache import EntryMeta, NoRoom, Stamp, Store
+from ..cache.headers import is_older, is_opted_out, length_of, objects_headers, uncacheable_reason
+from ..conf.names import ObjectName
+from ..freshness import Token, TokenRing, TokensUnreachable
 from .pace import Pace
 from .settings import SidecarSettings, client_app
 

@@ -7,7 +7,7 @@ from cachetools import TTLCache
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
 from ..cache.entry import expected_disk_bytes
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..predict import PREFETCH, SEGMENT, WHOLE, Prediction, Schedule, Worth, WorthInBytes
 from ..predict.idle import idle_for
 from .fetcher import BackendFailed, Fetcher, NotFetched, Uncacheable

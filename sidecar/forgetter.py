@@ -7,7 +7,7 @@ from ..cache import Damaged, Entry, Store
 from ..cache.entry import rounded
 from ..cache.holdings import Holdings
 from ..cache.reader import disk_bytes
-from ..conf.naming import ObjectName, to_bytes
+from ..conf.names import ObjectName, to_bytes
 from ..queues import Forget
 from .evictor import Evictor, Tools
 

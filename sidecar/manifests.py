@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 from swift.common.concurrency import GreenPool, Timeout
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..predict import Along, Prediction, Read
 from ..predict.learner import ObjectKey
 from .fetcher import BackendFailed, NotFetched

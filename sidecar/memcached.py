@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from swift.common.memcached import load_memcache
 
-from ..cache import TokenRing
 from ..conf import pipelines
+from ..freshness import TokenRing
 from .settings import SidecarSettings
 
 NAMED = 'memcache_servers'

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 from swift.common.concurrency import Timeout, spawn_n
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..predict import ObjectKey
 from .fetcher import Fetcher, NotFetched
 

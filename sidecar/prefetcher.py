@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from swift.common.concurrency import Timeout, tpool
 
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..predict import Learner, Read, Schedule
 from ..queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
 from ..queues.records import PREFETCH_KINDS

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from swift.common.concurrency import GreenPool, Timeout
 
 from ..cache.entry import expected_disk_bytes
-from ..conf.naming import ObjectName
+from ..conf.names import ObjectName
 from ..queues import Leased, QueueError, Warm
 from .fetcher import Fetcher
 from .keeper import Keeper

@@ -13,8 +13,9 @@ from swift.common.swob import Response, wsgi_to_str
 from swift.common.utils.logs import get_swift_logger
 from swift.proxy.controllers.base import get_cache_key, headers_to_container_info
 
-from swiftahead.cache import EntryMeta, Store, Token, TokensUnreachable
-from swiftahead.conf.naming import ObjectName
+from swiftahead.cache import EntryMeta, Store
+from swiftahead.conf.names import ObjectName
+from swiftahead.freshness import Token, TokensUnreachable
 
 NAME = ObjectName('AUTH_test', 'c', 'o')
 NOW = 1_800_000_000.0
@@ -113,7 +114,7 @@ class ListLogger:
 
 class FakeTokens:
     """A token ring in memory; `journal` gets what is set, in order."""
-    lines = None
+    client = None
 
     def __init__(self, token=None, reachable=True, journal=None):
         self.token = token

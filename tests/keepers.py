@@ -1,7 +1,7 @@
 """What tests of the keeper share: entries of known size, a cache folder's bytes."""
 from helpers import ListLogger, spool
 
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.sidecar.evictor import Limits, Tools
 from swiftahead.sidecar.keeper import Keeper
 

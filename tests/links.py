@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 from greenlet import getcurrent
 
-from swiftahead.cache import Token, TokensUnreachable
+from swiftahead.freshness import Token, TokensUnreachable
 
 # what a worker's link may be, besides a server's number; by one that is LOST what is set arrives, unconfirmed
 REFUSED, LOST = 'refused', 'lost'

@@ -9,7 +9,7 @@ from helpers import ListLogger
 from swift.common.concurrency import Timeout, sleep
 from swift.common.memcached import MemcacheRing, load_memcache
 
-from swiftahead.cache import TokenRing
+from swiftahead.freshness import TokenRing
 
 
 def free_port():

@@ -2,8 +2,9 @@
 from dataclasses import replace
 from functools import partial
 
-from swiftahead.cache import Known, Stamp, Token
-from swiftahead.cache.rules import version_of
+from swiftahead.cache import Stamp
+from swiftahead.cache.headers import version_of
+from swiftahead.freshness import Token, TokenReading
 from swiftahead.middleware import capture, decide, miss, read
 from swiftahead.middleware.runtime import Runtime
 from swiftahead.middleware.writes import Write
@@ -15,7 +16,7 @@ def no_final_token(patch):
 
 def pending_ignored(patch):
     patch.setattr(decide, '_distrust', partial(_with_blind, decide._distrust))
-    patch.setattr(Known, 'settled', property(lambda self: self.token))
+    patch.setattr(TokenReading, 'settled', property(lambda self: self.token))
 
 
 def _with_blind(distrust, meta, stamp, token):

@@ -7,7 +7,7 @@ import pytest
 from filtered import Proxy
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.middleware import body as body_module
 
 MAX_AGE = 600

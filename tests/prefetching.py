@@ -6,7 +6,7 @@ from helpers import NOW, FakeCluster, FakeTokens, ListLogger
 from swift.common.concurrency import Event, Timeout, sleep, tpool
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.predict import Schedule
 from swiftahead.queues import Access, SqliteQueue, Warm
 from swiftahead.sidecar.evictor import Limits, Tools

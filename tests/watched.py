@@ -67,7 +67,7 @@ from swift.common.utils import close_if_possible  # noqa: E402
 from swift.proxy.controllers.base import get_cache_key, headers_to_account_info  # noqa: E402
 
 from swiftahead.cache import Store  # noqa: E402
-from swiftahead.conf.naming import ObjectName  # noqa: E402
+from swiftahead.conf.names import ObjectName  # noqa: E402
 from swiftahead.queues import Access, Fill  # noqa: E402
 
 STATES = ('cold', 'warm', 'being fetched')

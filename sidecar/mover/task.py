@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from swift.common.utils import Timestamp
 
-from ...conf.naming import ObjectName
+from ...conf.names import ObjectName
 from ...queues import Misplaced
 
 

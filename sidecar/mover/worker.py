@@ -13,7 +13,7 @@ from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
 from swift.common.internal_client import InternalClient
 from swift.common.utils import EventletRateLimiter
 
-from ...cache import Token, TokensUnreachable
+from ...freshness import Token, TokensUnreachable
 from ...queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
 from ...queues.wake import MISPLACED
 from ..listening import listen

@@ -29,7 +29,7 @@ from swiftahead.cli.accesslog import Read
 from swiftahead.cli.cells import requests
 from swiftahead.cli.room import HIGH, LOW
 from swiftahead.cli.traces import read_all
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.predict.replay import Request, Settings, replay
 from swiftahead.sidecar.evictor import Limits, Tools
 from swiftahead.sidecar.keeper import Keeper

@@ -22,7 +22,7 @@ from bench import common, load, sides
 from bench.common import Sample, Table
 from swiftahead.cache import EntryMeta, Store
 from swiftahead.cache.entry import encode_meta, pack_header
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 
 ENTRY_BYTES = 4096
 # of the entries' bytes, in the part on eviction: so much of them may stay

@@ -12,7 +12,7 @@ import pytest
 from processes import children, sockets
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 
 ALIKE = ['o', 'o/', '/o', 'o//', './o', '../o', 'a/../o', 'O', 'o ', ' o', 'o\n', 'o?', 'o#', 'o;', 'o%2F',
          'o%252F', '%6f', 'o+', 'é', 'e\u0301', 'ß', 'ss', '\ufeffo', 'o\u200b', 'x' * 1023, 'x' * 1024, '.', '..',

@@ -14,7 +14,7 @@ import pytest
 from processes import hung
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.lab import Lab
 
 WORKERS = 2

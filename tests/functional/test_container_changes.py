@@ -10,7 +10,7 @@ import pytest
 from matrix import Matrix, half_filtered
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import CONTAINER_DIGITS, ObjectName
+from swiftahead.conf.names import CONTAINER_DIGITS, ObjectName
 from swiftahead.queues import Access, Fill, SqliteQueue
 
 OLD, NEW = os.urandom(70_000), os.urandom(70_000)

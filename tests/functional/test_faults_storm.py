@@ -7,7 +7,7 @@ import clients
 import pytest
 from processes import resident
 
-from swiftahead.conf.naming import Layout
+from swiftahead.conf.names import Layout
 from swiftahead.lab import Lab
 from swiftahead.queues import Access, SqliteQueue
 

@@ -12,7 +12,7 @@ import labs
 import pytest
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.lab import Lab
 
 LIMIT = 6 * 2**20

@@ -7,7 +7,7 @@ import clients
 import pytest
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.lab import Lab
 
 SMALL = {'nodes': 1, 'replicas': 1, 'policies': ('gold',)}

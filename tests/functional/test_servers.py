@@ -7,7 +7,7 @@ import clients
 import pytest
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.lab import Lab
 
 README = (Path(__file__).parents[2] / 'README.md').read_text()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prefetching import BODY, make_bench  # noqa: F401 - a fixture
 from swift.common.utils import split_path
 
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.predict import Ahead, Along, Read
 from swiftahead.queues import Access, Warm
 

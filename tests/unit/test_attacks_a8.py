@@ -12,7 +12,7 @@ from swift.common.swob import Request, bytes_to_wsgi, wsgi_quote
 from swift.common.utils.logs import SwiftLogFormatter
 
 from swiftahead.cache import Stamp, Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Fill
 
 NAMES = ['o\r\nX-Injected: yes', 'o\nNov 23 00:00:00 proxy-server: all is well', 'o\r', 'o\x1b[2J\x1b]0;owned\x07',

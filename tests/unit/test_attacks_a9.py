@@ -13,7 +13,7 @@ from helpers import ListLogger, link, meta_for, spool
 from queue_contract import ACCESS
 
 from swiftahead.cache import Store, Unavailable, closing, writer
-from swiftahead.conf.naming import KEY_BYTES
+from swiftahead.conf.names import KEY_BYTES
 from swiftahead.queues import QueueError, SqliteQueue
 from swiftahead.queues.counters import Counters
 from swiftahead.queues.totals import fold, read_all

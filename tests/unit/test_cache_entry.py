@@ -5,7 +5,7 @@ from helpers import NAME, NOW, link, meta_for, spool
 
 from swiftahead.cache import Damaged, Entry, NoRoom, Stamp, Store
 from swiftahead.cache.entry import BLOCK, PAGE
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 
 BODIES = [b'', b'x', b'a' * BLOCK, os.urandom(BLOCK + 1), os.urandom(5 * BLOCK + 17)]
 

@@ -4,7 +4,7 @@ import pytest
 from helpers import NAME, link, meta_for, spool
 
 from swiftahead.cache import CacheError, Damaged, Store, Unavailable
-from swiftahead.conf.naming import KEY_BYTES, Naming, ObjectName
+from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from helpers import link, spool
 
 from swiftahead.cache import Store
 from swiftahead.cli import main
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Counters, SqliteQueue, Warm, counters_folder
 from swiftahead.sidecar.report import mover_report, write
 

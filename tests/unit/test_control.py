@@ -7,8 +7,9 @@ from filtered import Proxy
 from helpers import NOW, FakeTokens, container_info
 from swift.common.swob import Response
 
-from swiftahead.cache import Store, Token
+from swiftahead.cache import Store
 from swiftahead.conf.control import NODE_HEADER
+from swiftahead.freshness import Token
 from swiftahead.middleware.runtime import node_name
 from swiftahead.queues import Forget, QueueError, Warm
 

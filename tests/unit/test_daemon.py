@@ -8,7 +8,7 @@ from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
 from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
 from swiftahead.sidecar.daemon import Sidecar, Worker
 from swiftahead.sidecar.main import main

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import pytest
 from helpers import NOW, meta_for
 
-from swiftahead.cache import Stamp, Token
-from swiftahead.cache.rules import is_older, objects_headers, uncacheable_reason
+from swiftahead.cache import Stamp
+from swiftahead.cache.headers import is_older, objects_headers, uncacheable_reason
+from swiftahead.freshness import Token
 from swiftahead.middleware.decide import (
     Action,
     bypass_container_reason,

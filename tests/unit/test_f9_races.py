@@ -20,7 +20,7 @@ from swiftahead.cache import Damaged, Store
 from swiftahead.cache.ledger import Ledger
 from swiftahead.cache.reader import disk_bytes
 from swiftahead.cache.scan import FOLDERS, read_folder
-from swiftahead.conf.naming import KEY_BYTES
+from swiftahead.conf.names import KEY_BYTES
 from swiftahead.queues import Forget
 from swiftahead.sidecar.keeper import Stopped
 

@@ -20,7 +20,7 @@ from trying import tries
 
 from swiftahead.cache import Store, Unavailable
 from swiftahead.cache.entry import STAMP_OFFSET
-from swiftahead.conf.naming import KEY_BYTES
+from swiftahead.conf.names import KEY_BYTES
 from swiftahead.queues import Fill
 
 # the last one is written in one go

@@ -10,7 +10,8 @@ from filtered import Proxy, seen, word
 from helpers import NAME, NOW, FakeTokens, link, spool
 from swift.common.concurrency import spawn
 
-from swiftahead.cache import Stamp, Store, Token
+from swiftahead.cache import Stamp, Store
+from swiftahead.freshness import Token
 from swiftahead.queues import Fill
 
 BODY = Random(2).randbytes(400_000)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from swift.common.utils import close_if_possible
 from trying import tries
 
-from swiftahead.cache import Stamp, Store, Token
+from swiftahead.cache import Stamp, Store
 from swiftahead.cache.entry import BLOCK, FIXED, JSON_OFFSET, PAGE, STAMP, STAMP_OFFSET, encode_meta
+from swiftahead.freshness import Token
 from swiftahead.queues import Forget
 
 # two pieces of four blocks, the last block is a short one

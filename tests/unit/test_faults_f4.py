@@ -13,7 +13,7 @@ from helpers import NAME, NOW, link, meta_for, spool
 
 from swiftahead.cache import CacheError, Damaged, Stamp, Store
 from swiftahead.cache.entry import BLOCK, JSON_OFFSET, PAGE, STAMP_OFFSET
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Forget
 
 BODY = Random(4).randbytes(2 * BLOCK + 1000)

@@ -10,7 +10,8 @@ from helpers import NAME, NOW, FakeTokens, link
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn
 from swift.common.utils import FileLikeIter, close_if_possible
 
-from swiftahead.cache import Stamp, Store, Token
+from swiftahead.cache import Stamp, Store
+from swiftahead.freshness import Token
 from swiftahead.middleware.fill import BackendBroke
 from swiftahead.queues import Fill
 

@@ -9,8 +9,9 @@ from helpers import NOW, FakeTokens
 from swift.common.concurrency import Timeout
 from swift.common.swob import Response
 
-from swiftahead.cache import Store, Token
+from swiftahead.cache import Store
 from swiftahead.cache.entry import BLOCK
+from swiftahead.freshness import Token
 from swiftahead.queues import Fill
 
 OLD = '1799999990.00000'

@@ -8,8 +8,9 @@ from helpers import NAME, NOW, FakeTokens, container_info, headers_for, link
 from swift.common.concurrency import Timeout
 from swift.common.swob import Response
 
-from swiftahead.cache import Stamp, Store, Token
+from swiftahead.cache import Stamp, Store
 from swiftahead.cache.entry import BLOCK
+from swiftahead.freshness import Token
 from swiftahead.queues import Fill
 
 OLD, LATER = '1799999990.00000', '1799999999.00000'

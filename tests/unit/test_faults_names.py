@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from swift.common.swob import Request, bytes_to_wsgi, wsgi_quote
 
 from swiftahead.cache import Stamp, Store
-from swiftahead.conf.naming import KEY_BYTES, Naming, ObjectName
+from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 from swiftahead.queues import Fill
 
 ACCOUNT, CONTAINER = 'AUTH_test', 'c'

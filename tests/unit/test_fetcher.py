@@ -7,8 +7,9 @@ from helpers import NAME, NOW, FakeCluster, FakeTokens, spool
 from swift.common.exceptions import ChunkReadTimeout
 from timing import is_quick
 
-from swiftahead.cache import Store, Token
-from swiftahead.conf.naming import ObjectName
+from swiftahead.cache import Store
+from swiftahead.conf.names import ObjectName
+from swiftahead.freshness import Token
 from swiftahead.sidecar.fetcher import (
     CONTAINER_SECONDS,
     BackendFailed,

@@ -7,7 +7,8 @@ from helpers import NAME, FakeSwift, FakeTokens, container_info, infocache, link
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request, Response
 
-from swiftahead.cache import Stamp, Store, Token
+from swiftahead.cache import Stamp, Store
+from swiftahead.freshness import Token
 from swiftahead.middleware import filter_factory
 from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
 

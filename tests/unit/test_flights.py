@@ -9,14 +9,15 @@ from helpers import NAME, NOW, FakeTokens, container_info, link
 from swift.common.concurrency import Event, GreenPool, Timeout, sleep, spawn
 from swift.common.swob import Response
 
-from swiftahead.cache import UNKNOWN, EntryMeta, Known, Stamp, Store, Token
+from swiftahead.cache import EntryMeta, Stamp, Store
+from swiftahead.freshness import UNKNOWN, Token, TokenReading
 from swiftahead.middleware import flights as flights_module
 from swiftahead.middleware import read
 from swiftahead.middleware.flights import LINGERING, Flights, Small
 
 BODY = os.urandom(300_000)
 TOKEN = Token('a' * 32, timestamp='1799999999.00000')
-KNOWN = Known(TOKEN, reachable=True)
+KNOWN = TokenReading(TOKEN, reachable=True)
 SMALL = Small('200 OK', [], EntryMeta(NAME, 0, (), 3, 'read', NOW), b'abc')
 
 

@@ -18,7 +18,6 @@ Proxies must have the same mode: one that sets no tokens leaves the hits of the 
 """
 import mutants
 import pytest
-from freshness import LARGE, SMALL, Machine
 from helpers import NOW
 from hypothesis import Phase
 from hypothesis import strategies as st
@@ -27,6 +26,8 @@ from links import LOST, REFUSED
 from pools import MAX_AGE, NODES, Pool
 from trying import tries
 from versions import Content
+
+from freshness import LARGE, SMALL, Machine
 
 PROXIES = st.sampled_from([0, 0, 1, 2])
 STOPS = st.sets(st.integers(1, 6), max_size=2)

@@ -8,7 +8,7 @@ from swift.common.memcached import MemcacheRing
 from swift.common.swob import Request
 from swift.proxy.controllers.base import get_cache_key, get_container_info
 
-from swiftahead.cache.line import LineError
+from swiftahead.freshness.memcache_connection import MemcacheError
 from swiftahead.middleware.info import container_info, key_to_ask, look_up
 
 pytestmark = pytest.mark.skipif(shutil.which('memcached') is None, reason='memcached is not installed')
@@ -49,7 +49,7 @@ def env_of(cache):
 
 
 def ours(server, env, app):
-    key = key_to_ask(env, app, server.ring.lines, NAME)
+    key = key_to_ask(env, app, server.ring.client, NAME)
     return container_info(env, app, NAME, server.ring.ask_with(NAME, key)[1])
 
 
@@ -66,14 +66,14 @@ def test_swift_keeps_it_for_the_rest_of_the_transaction(server, swifts):
     app, env = Backend(), env_of(swifts)
     info = ours(server, env, app)
     assert env['swift.infocache'][KEY] is info == INFO
-    assert key_to_ask(env, app, server.ring.lines, NAME) is None
+    assert key_to_ask(env, app, server.ring.client, NAME) is None
 
 
 def test_writes_ask_for_it_alone_in_the_same_way(server, swifts, monkeypatch):
     swifts.set(KEY, INFO)
     monkeypatch.setattr(swifts, 'get', None)
     app, env = Backend(), env_of(swifts)
-    assert look_up(env, app, server.ring.lines, NAME) == INFO
+    assert look_up(env, app, server.ring.client, NAME) == INFO
     assert get_container_info(env, app)['read_acl'] == 'me'
 
 
@@ -85,7 +85,7 @@ def test_swift_is_asked_where_there_are_no_lines(server, swifts):
 def test_an_operators_wish_to_skip_the_cache_now_and_then_is_swifts_to_fulfil(server, swifts):
     app = Backend()
     app.container_existence_skip_cache = 0.01
-    assert key_to_ask(env_of(swifts), app, server.ring.lines, NAME) is None
+    assert key_to_ask(env_of(swifts), app, server.ring.client, NAME) is None
 
 
 @pytest.mark.parametrize('rubbish', ['text', 17, [], {'a': 1}])
@@ -111,11 +111,11 @@ def test_swift_asks_again_where_our_way_is_shut(server, swifts):
 
 
 def took_its_time(answer):
-    with pytest.raises(LineError):
+    with pytest.raises(MemcacheError):
         answer.take()
 
 
 def test_other_servers_are_not_asked_in_swifts_place(server):
     other = MemcacheRing(['127.0.0.1:1'], logger=ListLogger())
-    assert key_to_ask(env_of(other), Backend(), server.ring.lines, NAME) is None
-    assert key_to_ask({}, Backend(), server.ring.lines, NAME) is None
+    assert key_to_ask(env_of(other), Backend(), server.ring.client, NAME) is None
+    assert key_to_ask({}, Backend(), server.ring.client, NAME) is None

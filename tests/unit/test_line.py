@@ -7,8 +7,16 @@ import pytest
 from swift.common.concurrency import GreenPool, greenio, listen, sleep, spawn
 from swift.common.memcached import MemcacheConnPool
 
-from swiftahead.cache.line import REST_SECONDS, STRIKES, Line, LineClosed, LineError, stored, value_of
-from swiftahead.cache.lines import connect
+from swiftahead.freshness.memcache_client import connect
+from swiftahead.freshness.memcache_connection import (
+    REST_SECONDS,
+    STRIKES,
+    MemcacheClosed,
+    MemcacheConnection,
+    MemcacheError,
+    stored,
+    value_of,
+)
 
 
 class Peer:
@@ -22,7 +30,7 @@ class Peer:
         self.now = 1000.0
         self._serving = spawn(self._serve)
         pool = MemcacheConnPool(f'127.0.0.1:{self._listener.getsockname()[1]}', 1, 1.0)
-        self.line = Line(partial(connect, pool), 0.2, lambda: self.now)
+        self.line = MemcacheConnection(partial(connect, pool), 0.2, lambda: self.now)
 
     def _serve(self):
         while True:
@@ -113,7 +121,7 @@ def test_what_was_stored_is_confirmed(peer):
     b'VALUE k 2 1\r\nxyEND\r\n\r\n', b'\r\n'])
 def test_an_answer_in_another_language_ends_the_connection(peer, answer):
     peer.answers = lambda question: answer
-    with pytest.raises(LineError):
+    with pytest.raises(MemcacheError):
         peer.get().result()
     peer.answers = echo
     assert peer.get().result() == (2, b'kkk', b'')
@@ -122,14 +130,14 @@ def test_an_answer_in_another_language_ends_the_connection(peer, answer):
 
 def test_a_server_that_closes_is_told_from_one_that_fails(peer):
     peer.answers = lambda question: None
-    with pytest.raises(LineClosed):
+    with pytest.raises(MemcacheClosed):
         peer.get().result()
 
 
 def test_closing_is_no_strike(peer):
     peer.answers = lambda question: None
     for _ in range(3 * STRIKES):
-        with pytest.raises(LineClosed):
+        with pytest.raises(MemcacheClosed):
             peer.get().result()
 
 
@@ -137,7 +145,7 @@ def test_silence_fails_all_who_asked_at_once(peer):
     peer.answers = lambda question: b''
     asked = [peer.get() for _ in range(20)]
     for one in asked:
-        with pytest.raises(LineError):
+        with pytest.raises(MemcacheError):
             one.result()
     assert len(peer.connections) == 1
 
@@ -145,7 +153,7 @@ def test_silence_fails_all_who_asked_at_once(peer):
 def strike(peer):
     peer.answers = lambda question: b''
     for _ in range(STRIKES):
-        with pytest.raises(LineError):
+        with pytest.raises(MemcacheError):
             peer.get().result()
     peer.answers = echo
 
@@ -153,7 +161,7 @@ def strike(peer):
 def test_after_some_strikes_nobody_asks_until_the_rest_is_over(peer):
     strike(peer)
     before = len(peer.asked)
-    with pytest.raises(LineError):
+    with pytest.raises(MemcacheError):
         peer.get()
     assert len(peer.asked) == before
     peer.now += REST_SECONDS
@@ -168,7 +176,7 @@ def test_the_patient_ask_even_then(peer):
 def test_an_answer_makes_good_for_earlier_strikes(peer):
     for _ in range(3):
         peer.answers = lambda question: b''
-        with pytest.raises(LineError):
+        with pytest.raises(MemcacheError):
             peer.get().result()
         peer.answers = echo
         assert peer.get().result() == (2, b'kkk', b'')
@@ -181,10 +189,10 @@ def test_those_who_wait_for_a_connection_fail_with_it(peer):
         tries.append(1)
         sleep()
         raise OSError('no')
-    line = Line(fail, 0.2)
+    line = MemcacheConnection(fail, 0.2)
 
     def ask():
-        with pytest.raises(LineError):
+        with pytest.raises(MemcacheError):
             line.ask((b'get k\r\n', value_of(b'k')), patient=True)
     for one in [spawn(ask) for _ in range(20)]:
         one.wait()
@@ -200,7 +208,7 @@ def test_what_nobody_took_does_not_come_to_another(peer):
 def test_an_answer_that_came_while_the_loop_was_busy_counts():
     """The time is over then, and the timer is the first to be looked at."""
     ours, theirs = socket.socketpair()
-    line = Line(lambda: greenio.GreenSocket(ours), 0.05, lambda: 1000.0)
+    line = MemcacheConnection(lambda: greenio.GreenSocket(ours), 0.05, lambda: 1000.0)
     asked, = line.ask((b'get k\r\n', value_of(b'k')))
 
     def answer_and_hold():

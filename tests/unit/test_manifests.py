@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.sidecar.fetcher import Fetcher, FetchLimits, NotFetched
 from swiftahead.sidecar.manifests import (
     MANIFEST_BYTES,

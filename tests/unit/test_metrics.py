@@ -57,7 +57,7 @@ def test_the_series_are_few():
 def test_the_reasons_are_those_of_the_decisions():
     bypasses = words('middleware/decide.py', 'bypass_reason', 'bypass_name_reason', 'bypass_container_reason')
     assert bypasses == set(BYPASSES) - {'precondition'}
-    assert words('cache/rules.py', 'uncacheable_reason') == set(UNCACHEABLE) - {'older'}
+    assert words('cache/headers.py', 'uncacheable_reason') == set(UNCACHEABLE) - {'older'}
     judged = words('middleware/decide.py', 'judge', '_distrust', '_by_age')
     assert judged - {'fresh'} == {*VALIDATIONS, *STALE} - {'changed', 'unvalidated', 'memcached-conf'}
 

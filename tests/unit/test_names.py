@@ -6,7 +6,7 @@ from helpers import FakeCluster, FakeTokens, ListLogger
 from swift.common.concurrency import Timeout, sleep
 
 from swiftahead.cache import Store
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
 from swiftahead.predict import Ahead, Read
 from swiftahead.sidecar import names as tested
 from swiftahead.sidecar.fetcher import Fetcher, FetchLimits

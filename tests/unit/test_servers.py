@@ -14,7 +14,8 @@ from swift.common.middleware.memcache import MemcacheMiddleware
 from swift.common.swob import Request
 from swift.common.wsgi import loadapp
 
-from swiftahead.cache import UNKNOWN, Stamp, Store, lines
+from swiftahead.cache import Stamp, Store
+from swiftahead.freshness import UNKNOWN, memcache_client
 from swiftahead.middleware.filter import PrefetchFilter
 from swiftahead.sidecar.memcached import token_ring, with_proxys_servers
 from swiftahead.sidecar.settings import check_client, client_app, read_settings
@@ -89,12 +90,12 @@ def start(folder):
 def test_the_filters_are_those_that_swift_has_made_of_the_conf(folder, start, form):
     proxy = start(proxy_conf(folder, form))
     assert swifts_servers(proxy.app) == form.servers
-    assert (proxy.runtime.tokens.lines.servers, proxy.log.errors) == (form.servers, [])
+    assert (proxy.runtime.tokens.client.servers, proxy.log.errors) == (form.servers, [])
 
 
 def test_the_filters_may_be_said_again_in_any_order(folder, start):
     proxy = start(proxy_conf(folder, FORMS['several'], f'memcache_servers = {TWO},{THREE}, {ONE}'))
-    assert (proxy.runtime.tokens.lines.servers, proxy.log.errors) == ([ONE, TWO, THREE], [])
+    assert (proxy.runtime.tokens.client.servers, proxy.log.errors) == ([ONE, TWO, THREE], [])
 
 
 def test_other_servers_than_swifts_are_an_error_that_names_both_and_what_to_do(folder, start):
@@ -115,14 +116,14 @@ def test_without_a_cache_filter_nobody_says_where_the_tokens_are(folder, start):
 @pytest.mark.parametrize('default, ours', [('', f'memcache_servers = {ONE}'), (f'memcache_servers = {ONE}', '')])
 def test_without_a_cache_filter_the_own_option_names_them(folder, start, default, ours):
     proxy = start(proxy_conf(folder, Form([], '', default, ''), ours))
-    assert (proxy.runtime.tokens.lines.servers, proxy.log.errors) == ([ONE], [])
+    assert (proxy.runtime.tokens.client.servers, proxy.log.errors) == ([ONE], [])
 
 
 def test_tls_is_as_swifts_cache_filter_has_it(folder, start):
     text = f'{PLAIN}\ntls_enabled = true'
     proxy = start(proxy_conf(folder, Form([ONE], text)))
     swifts, = caches(proxy.app)
-    pool = proxy.runtime.tokens.lines._lines[ONE]._connect.args[0]
+    pool = proxy.runtime.tokens.client._connections[ONE]._connect.args[0]
     # the same rules, and connections of our own
     assert pool._tls_context is swifts._client_cache[ONE]._tls_context is not None
     assert pool is not swifts._client_cache[ONE]
@@ -154,7 +155,7 @@ def server(running):
 def make(tmp_path, server, monkeypatch):
     """A worker whose Swift has its cache on the running server; all have the same backend and folder."""
     # however busy the machine is
-    monkeypatch.setattr(lines, 'LONGEST_WAIT', 60.0)
+    monkeypatch.setattr(memcache_client, 'LONGEST_WAIT', 60.0)
     made, backend, store = [], Odd(), Store.create(tmp_path / 'cache')
     backend.put(PATH, BODY)
 
@@ -270,7 +271,7 @@ def settings_of(folder, text=README, log=None):
 def assert_asks(settings, servers):
     """Tokens and the client's own cache are there."""
     app = client_app(settings, 'test')
-    assert token_ring(settings, ListLogger()).lines.servers == swifts_servers(app) == servers
+    assert token_ring(settings, ListLogger()).client.servers == swifts_servers(app) == servers
 
 
 @forms
@@ -351,7 +352,7 @@ def test_tls_of_the_proxy_is_the_sidecars_too(folder):
     text = f'{PLAIN}\ntls_enabled = true'
     proxy_conf(folder, Form([ONE], text))
     settings = settings_of(folder)
-    pool = token_ring(settings, ListLogger()).lines._lines[ONE]._connect.args[0]
+    pool = token_ring(settings, ListLogger()).client._connections[ONE]._connect.args[0]
     swifts, = caches(client_app(settings, 'test'))
     assert None not in (pool._tls_context, swifts._client_cache[ONE]._tls_context)
 

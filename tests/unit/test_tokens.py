@@ -9,9 +9,9 @@ from memcacheds import Server, close, eventually, free_port
 from swift.common.memcached import load_memcache
 from timing import is_quick
 
-from swiftahead.cache import Token, TokenRing, TokensUnreachable
-from swiftahead.cache.lines import LONGEST_WAIT
-from swiftahead.conf.naming import ObjectName
+from swiftahead.conf.names import ObjectName
+from swiftahead.freshness import Token, TokenRing, TokensUnreachable
+from swiftahead.freshness.memcache_client import LONGEST_WAIT
 
 KEY = 'swiftahead' + NAME.path
 # more than those after which a server is left in peace; the bounds are wide for machines that are busy
@@ -106,7 +106,7 @@ def test_a_token_that_memcached_has_lost_since_is_not_replaced(server):
 
 def test_an_announcement_on_a_connection_that_has_ended_is_made_again(server):
     server.ring.get(NAME)
-    for line in server.ring.lines._lines.values():
+    for line in server.ring.client._connections.values():
         line._socket.shutdown(socket.SHUT_RDWR)
     assert server.ring.replace(NAME, server.ring.announce(NAME, PENDING), token := Token.new())
     assert server.ring.get(NAME) == token
@@ -171,7 +171,7 @@ def test_where_there_is_no_token_none_is_ended(server):
 @pytest.mark.parametrize('other', [PENDING, Token.new(timestamp='1234567890.12345')], ids=['pending', 'written'])
 def test_a_token_that_is_set_while_another_is_ended_stays(server, monkeypatch, other):
     server.ring.set(NAME, Token.new())
-    lines, another = server.ring.lines, server.new_ring()
+    lines, another = server.ring.client, server.new_ring()
 
     def get(key, get=lines.get):
         found = get(key)
@@ -186,7 +186,7 @@ def test_a_token_that_is_set_while_another_is_ended_stays(server, monkeypatch, o
 
 def test_a_token_that_memcached_loses_while_it_is_ended_stays_lost(server, monkeypatch):
     server.ring.set(NAME, Token.new())
-    lines = server.ring.lines
+    lines = server.ring.client
 
     def get(key, get=lines.get):
         found = get(key)

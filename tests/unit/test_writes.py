@@ -6,7 +6,8 @@ from helpers import NAME, NOW, FakeTokens, ListLogger, container_info, infocache
 from swift.common.swob import Request, Response
 from swift.common.utils import Timestamp
 
-from swiftahead.cache import Store, Token
+from swiftahead.cache import Store
+from swiftahead.freshness import Token
 from swiftahead.middleware.runtime import Runtime
 from swiftahead.middleware.writes import Write
 from swiftahead.queues import Forget

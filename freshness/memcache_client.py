@@ -12,7 +12,15 @@ from typing import Any
 
 from swift.common.memcached import JSON_FLAG, MemcacheConnPool, MemcacheRing, md5hash, set_msg
 
-from .line import Asked, Line, LineClosed, LineError, Parse, stored, value_of
+from .memcache_connection import (
+    MemcacheClosed,
+    MemcacheConnection,
+    MemcacheError,
+    Parse,
+    PendingAnswer,
+    stored,
+    value_of,
+)
 
 LONGEST_WAIT = 0.1
 
@@ -20,26 +28,26 @@ LONGEST_WAIT = 0.1
 class Answer:
     """The value of a key that was asked for and has not been taken yet."""
 
-    def __init__(self, lines: 'Lines', key: bytes, asked: Asked | None):
-        self._lines = lines
+    def __init__(self, client: 'MemcacheClient', key: bytes, asked: PendingAnswer | None):
+        self._client = client
         self._key = key
         self._asked = asked
 
     def take(self):
-        """The value, or None where there is none, or none that is JSON. :raises LineError:"""
+        """The value, or None where there is none, or none that is JSON. :raises MemcacheError:"""
         try:
             if self._asked is not None:
                 return _decoded(self._asked.result())
-        except LineClosed:
+        except MemcacheClosed:
             # the server may have been restarted, or closes what is idle: that is no failure yet
             pass
-        return _decoded(self._lines.call(self._key, *_get(self._key)))
+        return _decoded(self._client.call(self._key, *_get(self._key)))
 
 
 class Announced:
     """A value that was set without waiting."""
 
-    def __init__(self, value, stored: Asked, found: Asked):
+    def __init__(self, value, stored: PendingAnswer, found: PendingAnswer):
         self._value = value
         self._stored = stored
         self._found = found
@@ -47,15 +55,15 @@ class Announced:
     def confirm(self) -> bytes:
         """What tells this value from all others that were ever set; b'' where another was set since.
 
-        :raises LineError: where it was not set, or nobody knows
+        :raises MemcacheError: where it was not set, or nobody knows
         """
         self._stored.result()
         found = self._found.result()
         return found[2] if _decoded(found) == self._value else b''
 
 
-class Lines:
-    """One line to each server. Made after fork; closed, or left to the end of the process."""
+class MemcacheClient:
+    """One connection to each server. Made after fork; closed, or left to the end of the process."""
 
     def __init__(self, ring: MemcacheRing):
         """
@@ -64,42 +72,42 @@ class Lines:
         """
         wait = min(ring._io_timeout, LONGEST_WAIT)
         self._ring = ring
-        self._lines = {server: Line(partial(connect, MemcacheConnPool(server, 1, wait, pool._tls_context)), wait)
-                       for server, pool in ring._client_cache.items()}
+        self._connections = {server: _to(server, pool, wait)
+                             for server, pool in ring._client_cache.items()}
 
     @property
     def servers(self) -> list[str]:
         """As the conf spells them."""
-        return sorted(self._lines)
+        return sorted(self._connections)
 
     def has_servers_of(self, swifts_ring) -> bool:
         """Whether that is a ring of Swift's of the very same servers."""
-        return sorted(self._lines) == sorted(getattr(swifts_ring, 'memcache_servers', ()))
+        return sorted(self._connections) == sorted(getattr(swifts_ring, 'memcache_servers', ()))
 
     def ask(self, *keys: str) -> list[Answer]:
         """Send the questions now, to take the answers when they are needed; they are as of now at the earliest."""
         hashed = [md5hash(key) for key in keys]
-        by_line: dict[Line, list[bytes]] = {}
+        by_connection: dict[MemcacheConnection, list[bytes]] = {}
         for key in hashed:
-            by_line.setdefault(self._line(key), []).append(key)
-        asked: dict[bytes, Asked] = {}
-        for line, own in by_line.items():
+            by_connection.setdefault(self._connection(key), []).append(key)
+        asked: dict[bytes, PendingAnswer] = {}
+        for connection, own in by_connection.items():
             # where that fails it is asked again, and told, when it is taken
-            with suppress(LineError):
-                asked.update(zip(own, line.ask(*map(_get, own)), strict=True))
+            with suppress(MemcacheError):
+                asked.update(zip(own, connection.ask(*map(_get, own)), strict=True))
         return [Answer(self, key, asked.get(key)) for key in hashed]
 
     def get(self, key: str) -> tuple[Any, bytes]:
         """A key's value, or None, and what tells it from all others that were ever set, for `replace`.
 
-        :raises LineError:
+        :raises MemcacheError:
         """
         hashed = md5hash(key)
         found = self.call(hashed, *_gets(hashed), patient=True)
         return _decoded(found), found[2] if found is not None else b''
 
     def set(self, key: str, value, seconds: int) -> None:
-        """:raises LineError:"""
+        """:raises MemcacheError:"""
         hashed = md5hash(key)
         # a write is never spared its wait: a token that was not tried to be set leaves others with the old
         self.call(hashed, _set(hashed, value, seconds), stored, patient=True)
@@ -107,22 +115,22 @@ class Lines:
     def announce(self, key: str, value, seconds: int) -> 'Announced':
         """Set a value without waiting for it: memcached has it before whatever is sent to it after this.
 
-        :raises LineError: where it could not even be sent
+        :raises MemcacheError: where it could not even be sent
         """
         hashed = md5hash(key)
-        line = self._line(hashed)
+        connection = self._connection(hashed)
         questions = (_set(hashed, value, seconds), stored), _gets(hashed)
-        asked = line.ask(*questions, patient=True)
+        asked = connection.ask(*questions, patient=True)
         if asked[0].error is not None:
             # found out in sending, on a connection that had ended: once more, on another
-            asked = line.ask(*questions, patient=True)
+            asked = connection.ask(*questions, patient=True)
         return Announced(value, *asked)
 
     def replace(self, key: str, value, seconds: int, place: bytes) -> bool:
         """Set a value in the place of another one alone; tells whether that was still there.
 
         :param place: what `Announced.confirm` or `get` gave
-        :raises LineError:
+        :raises MemcacheError:
         """
         hashed = md5hash(key)
         words = _set(hashed, value, seconds).split(b'\r\n', 1)
@@ -130,21 +138,25 @@ class Lines:
         return self.call(hashed, question, stored, patient=True)
 
     def call(self, key: bytes, question: bytes, parse: Parse, patient: bool = False) -> Any:
-        """:raises LineError:"""
-        line = self._line(key)
+        """:raises MemcacheError:"""
+        connection = self._connection(key)
         try:
-            return line.ask((question, parse), patient=patient)[0].result()
-        except LineClosed:
-            return line.ask((question, parse), patient=patient)[0].result()
+            return connection.ask((question, parse), patient=patient)[0].result()
+        except MemcacheClosed:
+            return connection.ask((question, parse), patient=patient)[0].result()
 
-    def _line(self, key):
+    def _connection(self, key):
         # as MemcacheRing chooses the first of the servers that it would try
         ring, places = self._ring._ring, self._ring._sorted
-        return self._lines[ring[places[(bisect(places, key) + 1) % len(places)]]]
+        return self._connections[ring[places[(bisect(places, key) + 1) % len(places)]]]
 
     def close(self) -> None:
-        for line in self._lines.values():
-            line.close()
+        for connection in self._connections.values():
+            connection.close()
+
+
+def _to(server, pool, wait):
+    return MemcacheConnection(partial(connect, MemcacheConnPool(server, 1, wait, pool._tls_context)), wait)
 
 
 def connect(pool):

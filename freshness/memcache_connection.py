@@ -4,7 +4,7 @@ Questions go out as they come, and answers come back in the order of the questio
 answer reads for all. A question can so be sent first and its answer be taken later, when other work is
 done; Swift's ring, which lends a connection to one caller at a time, costs a hit three times as much.
 
-Who uses a line: the green threads of one process, never two threads. Whatever goes wrong ends the
+Who uses a connection: the green threads of one process, never two threads. Whatever goes wrong ends the
 connection, and with it every question under way; the next one makes a new connection.
 """
 import time
@@ -24,36 +24,36 @@ INCOMPLETE = None
 Parse = Callable[[bytes], tuple[Any, int] | None]
 
 
-class LineError(Exception):
+class MemcacheError(Exception):
     """The server did not answer, not in time, or not in memcached's language."""
 
 
-class LineClosed(LineError):
+class MemcacheClosed(MemcacheError):
     """The connection had ended, as it does after a restart of the server: a new one may do."""
 
 
 @dataclass(eq=False, slots=True)
-class Asked:
+class PendingAnswer:
     """A question under way. `parse` takes the bytes that came: (answer, bytes used), or INCOMPLETE."""
-    line: 'Line'
+    connection: 'MemcacheConnection'
     parse: Parse
     deadline: float
     done: bool = False
     answer: Any = None
-    error: LineError | None = field(default=None)
+    error: MemcacheError | None = field(default=None)
 
     def result(self) -> Any:
-        """The answer, waited for. :raises LineError:"""
+        """The answer, waited for. :raises MemcacheError:"""
         while not self.done:
-            with self.line.turn:
+            with self.connection.turn:
                 if not self.done:
-                    self.line.read(self.deadline)
+                    self.connection.read(self.deadline)
         if self.error is not None:
             raise self.error
         return self.answer
 
 
-class Line:
+class MemcacheConnection:
     """
     :param connect: makes a connection, a green socket
     :param wait: seconds for which an answer is waited for at most
@@ -65,31 +65,31 @@ class Line:
         self._wait = wait
         self._clock = clock
         self._socket = None
-        self._asked: deque[Asked] = deque()
+        self._asked: deque[PendingAnswer] = deque()
         self._buffer = b''
         self._strikes = 0
         self._failures = 0
         self._resting_until = 0.0
 
-    def ask(self, *questions: tuple[bytes, Parse], patient: bool = False) -> list[Asked]:
+    def ask(self, *questions: tuple[bytes, Parse], patient: bool = False) -> list[PendingAnswer]:
         """Send questions, each with the parser of its answer, together.
 
         :param patient: ask even a server that has just failed several times
-        :raises LineError:
+        :raises MemcacheError:
         """
         now = self._clock()
         if not patient and now < self._resting_until:
-            raise LineError('failed several times, not asked for a while')
+            raise MemcacheError('failed several times, not asked for a while')
         if self._socket is None:
             self._open()
-        asked = [Asked(self, parse, now + self._wait) for _, parse in questions]
+        asked = [PendingAnswer(self, parse, now + self._wait) for _, parse in questions]
         # appended and sent without a switch in between, so that both orders are the same
         self._asked.extend(asked)
         self._send(b''.join(question for question, _ in questions))
         return asked
 
     def _open(self):
-        """:raises LineError: as soon as one of those who wait for the connection has failed"""
+        """:raises MemcacheError: as soon as one of those who wait for the connection has failed"""
         failures = self._failures
         with self.turn:
             if self._socket is not None:
@@ -99,8 +99,8 @@ class Line:
                     self._socket = self._connect()
                     return
                 except (Exception, Timeout) as error:  # noqa: BLE001 - timeouts of eventlet are no Exceptions
-                    self._fail(None, LineError(f'no connection: {error!r}'))
-            raise LineError('no connection')
+                    self._fail(None, MemcacheError(f'no connection: {error!r}'))
+            raise MemcacheError('no connection')
 
     def _send(self, question):
         connection: Any = self._socket
@@ -109,9 +109,9 @@ class Line:
             if _plain(connection).send(question) != len(question):
                 raise BlockingIOError
         except (BlockingIOError, TimeoutError):
-            self._fail(connection, LineError('takes no more questions'))
+            self._fail(connection, MemcacheError('takes no more questions'))
         except OSError as error:
-            self._fail(connection, LineClosed(repr(error)))
+            self._fail(connection, MemcacheClosed(repr(error)))
 
     def read(self, deadline: float) -> None:
         """Receive once, and hand out what is whole by then; what fails is told to all who asked."""
@@ -119,17 +119,17 @@ class Line:
         try:
             data = self._receive(connection, deadline)
             if not data:
-                raise LineClosed('closed')
+                raise MemcacheClosed('closed')
             self._buffer += data
             self._hand_out()
-        except LineError as error:
+        except MemcacheError as error:
             self._fail(connection, error)
         except ValueError as error:
-            self._fail(connection, LineError(repr(error)))
+            self._fail(connection, MemcacheError(repr(error)))
         except TimeoutError:
-            self._fail(connection, LineError(f'no answer within {self._wait:g} s'))
+            self._fail(connection, MemcacheError(f'no answer within {self._wait:g} s'))
         except OSError as error:
-            self._fail(connection, LineClosed(repr(error)))
+            self._fail(connection, MemcacheClosed(repr(error)))
 
     def _receive(self, connection, deadline):
         # what has come already is taken, even where the time is over
@@ -161,7 +161,7 @@ class Line:
             return
         self._failures += 1
         # a connection that was closed in between is no sign of a server in trouble
-        if not isinstance(error, LineClosed):
+        if not isinstance(error, MemcacheClosed):
             self._strikes += 1
             if self._strikes >= STRIKES:
                 self._resting_until = self._clock() + REST_SECONDS
@@ -196,12 +196,12 @@ def value_of(key: bytes) -> Parse:
             return INCOMPLETE
         words = data[:end].split()
         if len(words) not in (4, 5) or words[0] != b'VALUE' or words[1] != key:
-            raise LineError(f'{data[:end]!r} is no answer to get')
+            raise MemcacheError(f'{data[:end]!r} is no answer to get')
         begin, stop = end + 2, end + 2 + int(words[3])
         if len(data) < stop + 7:
             return INCOMPLETE
         if data[stop:stop + 7] != b'\r\nEND\r\n':
-            raise LineError(f'a value of other than {words[3]!r} bytes')
+            raise MemcacheError(f'a value of other than {words[3]!r} bytes')
         return (int(words[2]), data[begin:stop], b''.join(words[4:])), stop + 7
     return parse
 
@@ -212,5 +212,5 @@ def stored(data: bytes) -> tuple[Any, int] | None:
     if end < 0:
         return INCOMPLETE
     if data[:end] not in (b'STORED', b'EXISTS', b'NOT_FOUND'):
-        raise LineError(f'{data[:end]!r} is no answer to set')
+        raise MemcacheError(f'{data[:end]!r} is no answer to set')
     return data[:end] == b'STORED', end + 2

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from swift.common.memcached import MemcacheRing
 
-from ..conf.naming import ObjectName
-from .line import LineError
-from .lines import Announced, Answer, Lines
+from ..conf.names import ObjectName
+from .memcache_client import Announced, Answer, MemcacheClient
+from .memcache_connection import MemcacheError
 
 TOKEN_SECONDS = 24 * 3600
 
@@ -39,7 +39,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Known:
+class TokenReading:
     """What memcached knew of an object.
 
     :param reachable: False where memcached did not answer, or is not asked in this mode
@@ -52,10 +52,10 @@ class Known:
         return self.token if self.token is not None and not self.token.pending else None
 
 
-UNKNOWN = Known(None, reachable=False)
+UNKNOWN = TokenReading(None, reachable=False)
 
 
-class Asked:
+class PendingToken:
     """A token that was asked for and has not been taken yet."""
 
     def __init__(self, answer: Answer):
@@ -65,7 +65,7 @@ class Asked:
         """The token, or None where there is none. :raises TokensUnreachable:"""
         try:
             return _token(self._answer.take())
-        except LineError as error:
+        except MemcacheError as error:
             raise TokensUnreachable(str(error)) from None
 
 
@@ -74,16 +74,16 @@ class TokenRing:
 
     def __init__(self, ring: MemcacheRing):
         """:param ring: one of Swift's, which tells where the servers are and is left alone else"""
-        self.lines = Lines(ring)
+        self.client = MemcacheClient(ring)
 
-    def ask(self, name: ObjectName) -> Asked:
+    def ask(self, name: ObjectName) -> PendingToken:
         """Send the question now, to take the token when it is needed; it is as of now at the earliest."""
-        return Asked(*self.lines.ask(_key(name)))
+        return PendingToken(*self.client.ask(_key(name)))
 
-    def ask_with(self, name: ObjectName, key: str) -> tuple[Asked, Answer]:
+    def ask_with(self, name: ObjectName, key: str) -> tuple[PendingToken, Answer]:
         """The same, and the value of another key along with it."""
-        token, value = self.lines.ask(_key(name), key)
-        return Asked(token), value
+        token, value = self.client.ask(_key(name), key)
+        return PendingToken(token), value
 
     def get(self, name: ObjectName) -> Token | None:
         """:raises TokensUnreachable:"""
@@ -95,8 +95,8 @@ class TokenRing:
         :raises TokensUnreachable: where it could not even be sent
         """
         try:
-            return self.lines.announce(_key(name), _value(token), TOKEN_SECONDS)
-        except LineError as error:
+            return self.client.announce(_key(name), _value(token), TOKEN_SECONDS)
+        except MemcacheError as error:
             raise TokensUnreachable(str(error)) from None
 
     def replace(self, name: ObjectName, announced: Announced, token: Token) -> bool:
@@ -106,15 +106,15 @@ class TokenRing:
         """
         try:
             place = announced.confirm()
-            return bool(place) and self.lines.replace(_key(name), _value(token), TOKEN_SECONDS, place)
-        except LineError as error:
+            return bool(place) and self.client.replace(_key(name), _value(token), TOKEN_SECONDS, place)
+        except MemcacheError as error:
             raise TokensUnreachable(str(error)) from None
 
     def set(self, name: ObjectName, token: Token) -> None:
         """:raises TokensUnreachable:"""
         try:
-            self.lines.set(_key(name), _value(token), TOKEN_SECONDS)
-        except LineError as error:
+            self.client.set(_key(name), _value(token), TOKEN_SECONDS)
+        except MemcacheError as error:
             raise TokensUnreachable(str(error)) from None
 
     def ensure(self, name: ObjectName) -> Token:
@@ -141,15 +141,15 @@ class TokenRing:
         :raises TokensUnreachable:
         """
         try:
-            found, place = self.lines.get(_key(name))
+            found, place = self.client.get(_key(name))
             token = _token(found)
             if token is not None and not token.pending:
-                self.lines.replace(_key(name), _value(Token.new(timestamp=token.timestamp)), TOKEN_SECONDS, place)
-        except LineError as error:
+                self.client.replace(_key(name), _value(Token.new(timestamp=token.timestamp)), TOKEN_SECONDS, place)
+        except MemcacheError as error:
             raise TokensUnreachable(str(error)) from None
 
     def close(self) -> None:
-        self.lines.close()
+        self.client.close()
 
 
 def _token(found) -> Token | None:
