@@ -1,7 +1,8 @@
 """Packaging: each top-level folder is one package of the namespace ``swiftahead``."""
 from setuptools import setup
 
-ROOMS = ('middleware', 'sidecar', 'cache', 'freshness', 'queues', 'elsewhere', 'predict', 'conf', 'cli', 'lab')
+ROOMS = ('middleware', 'sidecar', 'cache', 'freshness', 'queues', 'metrics', 'misplaced', 'predict', 'conf', 'cli',
+         'lab')
 # rooms within a room
 INNER = ('sidecar/mover',)
 

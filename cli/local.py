@@ -5,9 +5,10 @@ import time
 from ..cache import Store, Unavailable, read_report
 from ..conf import ConfError
 from ..conf.told import told
-from ..queues import QueueError, SqliteQueue, counters_folder
+from ..metrics import counters_folder
+from ..metrics.totals import read_all
+from ..queues import QueueError, SqliteQueue
 from ..queues.file import is_missing
-from ..queues.totals import read_all
 from ..sidecar.figures import queue_path
 from ..sidecar.report import mover_report
 from ..sidecar.settings import SidecarSettings, read_settings

@@ -1,5 +1,5 @@
 """Looking for misplaced objects on purpose: the servers that hold objects and containers, asked one by one, and
-judged by the rules that the filter has, `elsewhere/sighting.py`. Nothing here changes anything.
+judged by the rules that the filter has, `misplaced/verdict.py`. Nothing here changes anything.
 """
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +14,9 @@ from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.storage_policy import POLICIES
 
 from ..conf.names import ObjectName
-from ..elsewhere import asking
-from ..elsewhere.asking import ABSENT, POLICY, Unknown
-from ..elsewhere.sighting import ContainerFacts, Copy
+from ..misplaced import servers
+from ..misplaced.servers import ABSENT, POLICY, Unknown
+from ..misplaced.verdict import ContainerFacts, Copy
 
 PAGE = 1000
 
@@ -42,7 +42,7 @@ class Look:
 
     def container(self, account: str, container: str) -> ContainerFacts | None:
         """None where there is no such container any more. :raises Unknown: without a majority of its primaries"""
-        return asking.container_facts(self._rings, account, container)
+        return servers.container_facts(self._rings, account, container)
 
     def names(self, account: str, container: str, facts: ContainerFacts) -> Iterator[str]:
         """Of the listing, and of the rows that its primaries have in other policies, which no listing shows.
@@ -64,7 +64,7 @@ class Look:
     def _rows(self, node, part, parts, policy):
         marker = None
         while marker != '':
-            status, found = asking.ask_one(partial(direct_get_container, marker=marker, limit=PAGE,
+            status, found = servers.ask_one(partial(direct_get_container, marker=marker, limit=PAGE,
                                             headers={POLICY: str(policy)}), node, part, parts)
             if status not in (200, ABSENT):
                 raise Unknown(f'{node["ip"]}:{node["port"]} does not tell its rows of /{"/".join(parts)}')
@@ -80,14 +80,14 @@ class Look:
         copies = self._copies(name, facts)
         if not copies:
             return 'nothing', []
-        found = asking.judge(Question(self._rings, name), copies, facts, self._reclaim_age, self._clock())
+        found = servers.judge(Question(self._rings, name), copies, facts, self._reclaim_age, self._clock())
         if not found.good and 'unknown' in found.reasons:
             raise Unknown(f'too few object servers told of {name.quoted}')
         return ('found', list(found.good)) if found.good else (found.reasons[0] or '', [])
 
     def _copies(self, name, facts):
         others = (int(policy) for policy in POLICIES if int(policy) != facts.policy_index)
-        return asking.newest_first(copy for copy in (self._head(name, policy) for policy in others) if copy)
+        return servers.newest_first(copy for copy in (self._head(name, policy) for policy in others) if copy)
 
     def _head(self, name, policy) -> Copy | None:
         path = self._client.make_path(name.account, name.container, name.object)
@@ -95,4 +95,4 @@ class Look:
             resp = self._client.make_request('HEAD', path, {'X-Newest': 'true', POLICY: str(policy)}, (2, ABSENT))
         except UnexpectedResponse as error:
             raise Unknown(f'policy {policy} does not tell of {name.quoted}: {error}') from None
-        return None if resp.status_int == ABSENT else asking.copy_of(policy, resp.headers)
+        return None if resp.status_int == ABSENT else servers.copy_of(policy, resp.headers)

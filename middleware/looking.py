@@ -10,8 +10,8 @@ from swift.common.utils import drain_and_close
 from swift.common.wsgi import make_pre_authed_request
 
 from ..conf.names import ObjectName
-from ..elsewhere.asking import ABSENT, POLICY, copy_of, newest_first
-from ..elsewhere.sighting import Copy
+from ..misplaced.servers import ABSENT, POLICY, copy_of, newest_first
+from ..misplaced.verdict import Copy
 from .backend import ALLOW_RESERVED, SOURCE
 
 

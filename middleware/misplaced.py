@@ -16,8 +16,8 @@ from swift.common.storage_policy import POLICIES
 from swift.common.utils import close_if_possible
 
 from ..conf.names import ObjectName
-from ..elsewhere import asking
-from ..elsewhere.sighting import Copy
+from ..misplaced import servers
+from ..misplaced.verdict import Copy
 from ..queues import Misplaced, QueueError
 from . import looking
 from .looking import Question
@@ -176,12 +176,12 @@ class Detector:
         if not copies:
             return Finding('nothing' if known else 'unknown')
         try:
-            container = asking.container_facts(question.app, question.name.account, question.name.container)
-        except asking.Unknown:
+            container = servers.container_facts(question.app, question.name.account, question.name.container)
+        except servers.Unknown:
             container = None
         if container is None:
             return Finding('unknown')
-        found = asking.judge(question, copies, container, self._reclaim_age, self._runtime.clock())
+        found = servers.judge(question, copies, container, self._reclaim_age, self._runtime.clock())
         if not found.good:
             return Finding(found.reasons[0] or '')
         home = found.replicas[container.policy_index]

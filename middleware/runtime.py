@@ -10,11 +10,11 @@ from swift.common.concurrency import Event, sleep, spawn_n, tpool
 
 from ..cache import Store, Unavailable
 from ..conf import Settings
-from ..conf.metrics import MEMCACHED_CONF
 from ..conf.names import ObjectName
 from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
+from ..metrics.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
+from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, SqliteQueue
-from ..queues.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from .flights import Flights
 from .memcached import Servers, find_servers, has_servers
 from .misplaced import Detector

@@ -1,9 +1,8 @@
 """The records that filter and sidecar exchange, and the queue in which they wait."""
-from .counters import Counters, Metrics, counters_folder
 from .file import QueueError
 from .records import Access, Fill, Forget, Misplaced, Record, Warm, decode, encode
 from .sqlite import Leased, Letter, SqliteQueue
 from .wake import WakeListener, Waker
 
-__all__ = ['Access', 'Counters', 'Fill', 'Forget', 'Leased', 'Letter', 'Metrics', 'Misplaced', 'QueueError',
-           'Record', 'SqliteQueue', 'WakeListener', 'Waker', 'Warm', 'counters_folder', 'decode', 'encode']
+__all__ = ['Access', 'Fill', 'Forget', 'Leased', 'Letter', 'Misplaced', 'QueueError',
+           'Record', 'SqliteQueue', 'WakeListener', 'Waker', 'Warm', 'decode', 'encode']

@@ -29,7 +29,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .locks import try_lock
+from ..conf.files import try_lock
 from .schema import Unusable, ensure_schema
 
 PAUSE = 60

@@ -10,9 +10,10 @@ from swift.common.daemon import Daemon
 from swift.common.utils import get_logger
 
 from ..cache import Store, Unavailable
+from ..metrics import Counters, Metrics, counters_folder
+from ..metrics.totals import fold
 from ..predict import Ahead, Schedule
-from ..queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
-from ..queues.totals import fold
+from ..queues import QueueError, SqliteQueue
 from ..queues.wake import PREFETCH
 from .evictor import Limits, Tools
 from .fetcher import Fetcher, FetchLimits, make_client

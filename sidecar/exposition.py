@@ -6,7 +6,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ..conf.metrics import METRICS
+from ..metrics.table import METRICS
 from .figures import Figures
 
 FAMILIES = {'counter': CounterMetricFamily, 'gauge': GaugeMetricFamily}

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..cache import Store, Unavailable, read_report
-from ..queues import QueueError, SqliteQueue, counters_folder
-from ..queues.totals import read_all
+from ..metrics import counters_folder
+from ..metrics.totals import read_all
+from ..queues import QueueError, SqliteQueue
 from .report import mover_report
 from .settings import SidecarSettings
 

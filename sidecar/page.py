@@ -2,7 +2,7 @@
 import time
 from html import escape
 
-from ..conf.metrics import COUNTERS, GAUGES, OTHER, QUEUE_COUNTERS
+from ..metrics.table import COUNTERS, GAUGES, OTHER, QUEUE_COUNTERS
 from .figures import Figures
 
 REFRESH_SECONDS = 5

@@ -12,8 +12,8 @@ from webob import Request, Response
 from webob.dec import wsgify
 from webob.exc import HTTPMethodNotAllowed, HTTPNotFound
 
-from ..queues import counters_folder
-from ..queues.totals import fold
+from ..metrics import counters_folder
+from ..metrics.totals import fold
 from .exposition import exposition
 from .figures import Figures, gather, queue_path
 from .page import page

@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from swiftahead.conf.metrics import COUNTERS
-from swiftahead.queues import Counters, counters_folder
-from swiftahead.queues.countfile import Format
-from swiftahead.queues.totals import read_all
+from swiftahead.metrics import Counters, counters_folder
+from swiftahead.metrics.countfile import Format
+from swiftahead.metrics.table import COUNTERS
+from swiftahead.metrics.totals import read_all
 
 
 @pytest.fixture(name='folder')

@@ -14,7 +14,8 @@ from swift.common.internal_client import InternalClient
 from swift.common.utils import EventletRateLimiter
 
 from ...freshness import Token, TokensUnreachable
-from ...queues import Counters, Metrics, QueueError, SqliteQueue, counters_folder
+from ...metrics import Counters, Metrics, counters_folder
+from ...queues import QueueError, SqliteQueue
 from ...queues.wake import MISPLACED
 from ..listening import listen
 from ..memcached import token_ring

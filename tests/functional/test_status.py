@@ -11,7 +11,7 @@ from clients import ask, metrics, port
 from processes import children, listening, sockets, workers
 
 from swiftahead.lab import Lab
-from swiftahead.queues import counters_folder
+from swiftahead.metrics import counters_folder
 from swiftahead.sidecar.daemon import PARTS
 
 OBJECTS, READS = 6, 4

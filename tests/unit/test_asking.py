@@ -7,9 +7,9 @@ from helpers import NAME, ListLogger
 from swift.common.concurrency import listen, sleep, spawn, wsgi
 from swift.common.utils import Timestamp
 
-from swiftahead.elsewhere import asking
-from swiftahead.elsewhere.sighting import Copy, Replicas
 from swiftahead.middleware.looking import Question
+from swiftahead.misplaced import servers as asking
+from swiftahead.misplaced.verdict import Copy, Replicas
 
 NOW = 1_800_000_000.0
 ZERO = Timestamp.zero()
@@ -150,7 +150,7 @@ def talk_nonsense(listening):
 
 
 def test_who_is_silent_is_not_waited_for_longer_than_it_takes(question, servers, monkeypatch):
-    monkeypatch.setattr(asking, 'ANSWER_SECONDS', 0.05)
+    monkeypatch.setattr(servers, 'ANSWER_SECONDS', 0.05)
     servers.answers = {'o1': (None, {}, [])}
     assert asking.replicas(question, 1).answered == 2
 

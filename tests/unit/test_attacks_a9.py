@@ -14,9 +14,9 @@ from queue_contract import ACCESS
 
 from swiftahead.cache import Store, Unavailable, closing, writer
 from swiftahead.conf.names import KEY_BYTES
+from swiftahead.metrics.counters import Counters
+from swiftahead.metrics.totals import fold, read_all
 from swiftahead.queues import QueueError, SqliteQueue
-from swiftahead.queues.counters import Counters
-from swiftahead.queues.totals import fold, read_all
 from swiftahead.sidecar.keeper import Keeper, Limits
 from swiftahead.sidecar.report import write_report
 

@@ -8,7 +8,8 @@ from helpers import link, spool
 from swiftahead.cache import Store
 from swiftahead.cli import main
 from swiftahead.conf.names import ObjectName
-from swiftahead.queues import Counters, SqliteQueue, Warm, counters_folder
+from swiftahead.metrics import Counters, counters_folder
+from swiftahead.queues import SqliteQueue, Warm
 from swiftahead.sidecar.report import mover_report, write
 
 SECONDS_AGO = 3600

@@ -7,11 +7,11 @@ from swift.common.utils import Timestamp
 from swiftahead.cli import main
 from swiftahead.cli.looking import Unknown
 from swiftahead.cli.misplaced import Progress, Scan
-from swiftahead.elsewhere import sighting
+from swiftahead.misplaced import verdict
 from swiftahead.queues import SqliteQueue
 
-FACTS = sighting.ContainerFacts(0, Timestamp(1))
-COPY = sighting.Copy(1, Timestamp(5, offset=2), Timestamp(5))
+FACTS = verdict.ContainerFacts(0, Timestamp(1))
+COPY = verdict.Copy(1, Timestamp(5, offset=2), Timestamp(5))
 
 
 class Clock:

@@ -11,9 +11,9 @@ from counting import counts_folder, file_with, files, limited, make_counters, ow
 from helpers import close_logs
 from swift.common.utils import get_logger
 
-from swiftahead.queues import Counters, Metrics
-from swiftahead.queues.countfile import BadFile, Format, decode
-from swiftahead.queues.totals import fold, read_all
+from swiftahead.metrics import Counters, Metrics
+from swiftahead.metrics.countfile import BadFile, Format, decode
+from swiftahead.metrics.totals import fold, read_all
 
 # one process
 
@@ -163,7 +163,7 @@ def test_a_file_cut_short_or_with_a_wrong_byte_is_an_older_one_or_none():
 
 @pytest.mark.parametrize('names', [b'{}', b'[1]', b'nothing', b'"ab"', b'[' * 5000])
 def test_names_that_are_none(names, monkeypatch):
-    monkeypatch.setattr('swiftahead.queues.countfile.json.dumps', lambda *_, **__: names.decode())
+    monkeypatch.setattr('swiftahead.metrics.countfile.json.dumps', lambda *_, **__: names.decode())
     with pytest.raises(BadFile):
         decode(file_with([1, 2]))
 

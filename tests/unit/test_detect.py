@@ -12,10 +12,10 @@ from swift.common.swob import Response
 from swift.common.utils import Timestamp
 
 from swiftahead.cache import Store
-from swiftahead.elsewhere import asking
-from swiftahead.elsewhere.sighting import ContainerFacts, Replicas
 from swiftahead.middleware import looking, misplaced
 from swiftahead.middleware.misplaced import Detector
+from swiftahead.misplaced import servers
+from swiftahead.misplaced.verdict import ContainerFacts, Replicas
 from swiftahead.queues import Access, Fill, Misplaced, QueueError
 
 KEY = 'HTTP_X_BACKEND_STORAGE_POLICY_INDEX'
@@ -57,9 +57,9 @@ class Facts:
         self.container = ContainerFacts(0, Timestamp(0))
         self.replicas = {index: Replicas(3, 3, index > 0, Timestamp.zero()) for index in range(3)}
         self.named: set[int] = set()
-        patch.setattr(asking, 'container_facts', lambda *asked: self.container)
-        patch.setattr(asking, 'replicas', lambda question, index: self.replicas[index])
-        patch.setattr(asking, 'is_named', lambda question, copy, index: index in self.named)
+        patch.setattr(servers, 'container_facts', lambda *asked: self.container)
+        patch.setattr(servers, 'replicas', lambda question, index: self.replicas[index])
+        patch.setattr(servers, 'is_named', lambda question, copy, index: index in self.named)
 
 
 class Timer:

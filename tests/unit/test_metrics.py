@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftahead.conf.metrics import (
+from swiftahead.metrics.table import (
     BYPASSES,
     COUNTERS,
     KINDS,

@@ -2,7 +2,7 @@
 import pytest
 from swift.common.utils import Timestamp
 
-from swiftahead.elsewhere.sighting import (
+from swiftahead.misplaced.verdict import (
     ContainerFacts,
     Copy,
     Replicas,

@@ -17,8 +17,9 @@ from swift.common.concurrency import Timeout, sleep, spawn
 from webob import Request
 
 from swiftahead.cache import Store
-from swiftahead.conf.metrics import COUNTERS, METRICS
-from swiftahead.queues import Access, Counters, SqliteQueue, Warm, counters_folder
+from swiftahead.metrics import Counters, counters_folder
+from swiftahead.metrics.table import COUNTERS, METRICS
+from swiftahead.queues import Access, SqliteQueue, Warm
 from swiftahead.sidecar import status as status_module
 from swiftahead.sidecar.figures import REPORT_SECONDS, Figures, gather
 from swiftahead.sidecar.page import as_text

@@ -12,10 +12,10 @@ import textwrap
 import pytest
 from counting import Killer, counts_folder, file_with, files, in_child, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
 
-from swiftahead.conf.metrics import COUNTERS, Metric
-from swiftahead.queues import Counters, Metrics, totals
-from swiftahead.queues.countfile import VERSION
-from swiftahead.queues.totals import FOREIGN_SECONDS, NEW_SECONDS, fold, read_all
+from swiftahead.metrics import Counters, Metrics, totals
+from swiftahead.metrics.countfile import VERSION
+from swiftahead.metrics.table import COUNTERS, Metric
+from swiftahead.metrics.totals import FOREIGN_SECONDS, NEW_SECONDS, fold, read_all
 
 BEGIN = '''
 import os, sys
@@ -213,7 +213,7 @@ def foreign(folder, data, age=0.0):
 
 
 def test_a_file_of_a_later_version_is_left_to_it_for_a_day(folder, monkeypatch):
-    monkeypatch.setattr('swiftahead.queues.countfile.VERSION', VERSION + 1)
+    monkeypatch.setattr('swiftahead.metrics.countfile.VERSION', VERSION + 1)
     data = file_with([1, 2])
     monkeypatch.undo()
     path = foreign(folder, data, FOREIGN_SECONDS - 10)

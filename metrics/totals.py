@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..conf.metrics import COUNTERS
+from ..conf.files import try_lock
 from .counters import NEW_SUFFIX, SUFFIX, slots_of
 from .countfile import MOST_BYTES, BadFile, OtherVersion, decode
-from .locks import try_lock
+from .table import COUNTERS
 
 TOTAL = 'total.json'
 LOCK = 'lock'

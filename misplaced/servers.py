@@ -21,8 +21,8 @@ from swift.common.utils import Timestamp, majority_size
 from swift.container.reconciler import best_policy_index
 
 from ..conf.names import ObjectName
-from . import sighting
-from .sighting import ContainerFacts, Copy, Replicas
+from . import verdict
+from .verdict import ContainerFacts, Copy, Replicas
 
 POLICY = 'X-Backend-Storage-Policy-Index'
 # as long as proxy-server itself waits by default, at least
@@ -66,10 +66,10 @@ def judge(named: Named, copies: Sequence[Copy], container: ContainerFacts, recla
 
 
 def _refusal(named, copy, container, told, reclaim_age, now) -> str | None:
-    if sighting.is_settled(copy, container):
+    if verdict.is_settled(copy, container):
         return 'settled'
-    reason = sighting.tombstone_refusal(copy, list(told.values()))
-    policies = sighting.rows_to_name(copy, container, reclaim_age, now)
+    reason = verdict.tombstone_refusal(copy, list(told.values()))
+    policies = verdict.rows_to_name(copy, container, reclaim_age, now)
     if reason or not policies:
         return reason
     return None if any(is_named(named, copy, index) for index in policies) else 'old'

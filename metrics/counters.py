@@ -21,8 +21,8 @@ import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..conf.metrics import COUNTERS, OTHER, UNKNOWN, Metric
 from .countfile import Format
+from .table import COUNTERS, OTHER, UNKNOWN, Metric
 
 FLUSH_SECONDS = 1.0
 SUFFIX = '.counts'
