@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..cache.policies import ADMISSIONS, EVICTIONS
-from ..predict import Ahead, Learner
+from ..predict import Learner, SequenceLearner
 from ..predict.replay import ANY, Counts, Replay, Request, Settings
 from .accesslog import Read
 from .bound import Bound, bound
@@ -171,7 +171,7 @@ class Run:
     def learned(self, plain: list[Counts], parts: list[Part]) -> list[tuple[Counts, Off]]:
         """Of each pass with prefetching, from parts of the reads where there are any."""
         if not parts:
-            return [(counts, EXACT) for counts in self(Ahead)]
+            return [(counts, EXACT) for counts in self(SequenceLearner)]
         found = [self(partial(_learner_of, part)) for part in parts]
         return [estimate(counts, of_parts, parts) for counts, *of_parts in zip(plain, *found, strict=True)]
 
@@ -187,7 +187,7 @@ class Run:
 
 
 def _learner_of(part, **more):
-    return PartLearner(Ahead(**more), part)
+    return PartLearner(SequenceLearner(**more), part)
 
 
 def requests(reads: Sequence[Read], number: int) -> Iterator[Request]:

@@ -11,10 +11,10 @@ from ..cache.entry import BLOCK, expected_disk_bytes
 from ..cache.headers import Headers, is_older, length_of, objects_headers, uncacheable_reason, version_of
 from ..freshness import TokenReading
 from ..queues import Fill as FillRecord
-from .backend import rest_of_body
+from .collapsing import Flight, Small
 from .exchange import Exchange
-from .fill import Fill
-from .flights import Flight, Small
+from .subrequests import rest_of_body
+from .tee import Fill
 
 
 def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[bytes]:

@@ -16,7 +16,7 @@ from ..conf.control import LARGEST_LIMIT, NODE_HEADER, PARAMETER, TAKES
 from ..conf.names import ObjectName, to_bytes
 from ..queues import Forget, QueueError, Warm
 from .authorize import is_allowed
-from .backend import SOURCE
+from .subrequests import SOURCE
 
 REMOVES_META = 'x-remove-container-'
 # of a value that is told in an answer

@@ -12,8 +12,8 @@ from ..conf.names import ObjectName
 from ..freshness import PendingToken, TokenReading
 from ..queues import Access
 from .client import NOBODY
-from .info import container_info, key_to_ask, look_up
-from .misplaced import serve
+from .container_info import container_info, key_to_ask, look_up
+from .detector import serve
 from .outdated import end_outdated
 from .part import is_manifest, is_worth_fetching, part_of
 

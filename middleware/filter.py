@@ -13,10 +13,10 @@ from ..conf.names import ObjectName
 from . import decide
 from .control import control, is_control, is_misdirected, refuse
 from .exchange import Exchange
-from .memcached import OPTION, has_servers
-from .place import misplacement
-from .read import read
+from .get import read
+from .pipeline import misplacement
 from .runtime import Runtime
+from .token_servers import OPTION, has_servers
 from .writes import Write
 
 NAME = 'prefetch'

@@ -8,10 +8,10 @@ from swift.common.swob import Request, Response
 from swift.common.utils import close_if_possible
 
 from ..cache import Entry
-from .backend import rest_of_body
 from .body import EntryBody, Pieces
 from .decide import CONDITIONAL
 from .exchange import Answer, Exchange
+from .subrequests import rest_of_body
 
 PREFETCHED = ('prefetch', 'segment', 'warm')
 

@@ -12,7 +12,7 @@ from swift.common.wsgi import make_pre_authed_request
 from ..conf.names import ObjectName
 from ..misplaced.servers import ABSENT, POLICY, copy_of, newest_first
 from ..misplaced.verdict import Copy
-from .backend import ALLOW_RESERVED, SOURCE
+from .subrequests import ALLOW_RESERVED, SOURCE
 
 
 @dataclass(frozen=True)

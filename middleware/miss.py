@@ -4,11 +4,11 @@ from functools import partial
 
 from ..cache.headers import version_of
 from ..freshness import TokenReading
-from .backend import rest_of_body
 from .capture import capture
+from .collapsing import Flight
 from .decide import CONDITIONAL, is_expired
 from .exchange import Answer, Exchange
-from .flights import Flight
+from .subrequests import rest_of_body
 
 
 def miss(exchange: Exchange, status: str) -> Answer:

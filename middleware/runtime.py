@@ -15,11 +15,11 @@ from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, T
 from ..metrics.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, SqliteQueue
-from .flights import Flights
-from .memcached import Servers, find_servers, has_servers
-from .misplaced import Detector
+from .collapsing import Flights
+from .detector import Detector
 from .patience import Patience
 from .recorder import Recorder
+from .token_servers import Servers, find_servers, has_servers
 
 LOOK_SECONDS = 1.0
 # where neither the conf nor the sidecar says more

@@ -4,7 +4,7 @@ from swift.common.swob import HTTPException, Request
 from ..conf.names import ObjectName
 from ..freshness import Token
 from .authorize import is_allowed
-from .info import look_up
+from .container_info import look_up
 
 
 class Write:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from cachetools import LRUCache
 
 from .calibration import Calibration
-from .followers import Followers
-from .kinds import guesses
+from .evidence import guesses
 from .learner import ObjectKey
 from .neighbours import Names, Neighbours
+from .transitions import Followers
 
 # the logarithm of the bytes that half of the reads have at most, before there were any
 USUAL_SIZE = 13.0

@@ -3,8 +3,8 @@ from collections import OrderedDict, deque
 from itertools import islice
 
 from .accounts import Account
-from .followers import Followers
 from .learner import ObjectKey, Read
+from .transitions import Followers
 
 # reads within which a prediction must come true
 HORIZON = 12

@@ -9,7 +9,7 @@ from .idle import IDLE_SECONDS, idle_for
 from .learner import Learner, ObjectKey, Prediction, Read
 from .room import ANY, Limits, Room
 from .schedule import Schedule
-from .worth import Worth, WorthInBytes
+from .usefulness import Worth, WorthInBytes
 
 
 class Request(NamedTuple):

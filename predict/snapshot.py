@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from .accounts import Account, Accounts
-from .followers import LENGTHS, Followers
 from .learner import ObjectKey
+from .transitions import LENGTHS, Followers
 
 MAGIC = b'swiftahead learned 1\n'
 HEAD = struct.Struct('<II')

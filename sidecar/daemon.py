@@ -12,7 +12,7 @@ from swift.common.utils import get_logger
 from ..cache import Store, Unavailable
 from ..metrics import Counters, Metrics, counters_folder
 from ..metrics.totals import fold
-from ..predict import Ahead, Schedule
+from ..predict import Schedule, SequenceLearner
 from ..queues import QueueError, SqliteQueue
 from ..queues.wake import PREFETCH
 from .evictor import Limits, Tools
@@ -162,8 +162,9 @@ class Worker:
         self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
                          lambda: count('backoffs'))
         names = Names(fetcher, prefetcher.max_contexts, lambda: not self.pace.is_stopped, count, logger)
-        learner = Ahead(prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
-                        names if prefetcher.neighbours else None) if prefetcher.learn else None
+        learner = SequenceLearner(
+            prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
+            names if prefetcher.neighbours else None) if prefetcher.learn else None
         self._learned = Learned(store.layout.objects.parent, learner, logger) if learner else None
         parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
                       look_ahead=prefetcher.look_ahead)

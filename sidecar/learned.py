@@ -12,7 +12,7 @@ from swift.common.concurrency import sleep
 
 from ..cache.own import read_own
 from ..cache.reader import FLAGS
-from ..predict import Ahead, Damaged
+from ..predict import Damaged, SequenceLearner
 
 FILE = 'learned'
 ASIDE = 'learned.damaged'
@@ -27,7 +27,8 @@ class Learned:
     :param folder: of the cache
     """
 
-    def __init__(self, folder: Path, learner: Ahead, logger, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, folder: Path, learner: SequenceLearner, logger,
+                 clock: Callable[[], float] = time.monotonic):
         self._path = Path(folder) / FILE
         self._learner = learner
         self._logger = logger

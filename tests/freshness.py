@@ -18,7 +18,7 @@ from versions import REPLICAS, Content, Swift, state_told, timestamp_of
 
 from swiftahead.cache import CacheError
 from swiftahead.cache import entry as entry_module
-from swiftahead.middleware.flights import Flights
+from swiftahead.middleware.collapsing import Flights
 from swiftahead.queues import Fill, Forget
 
 # turns of the event loop after which all have done what they can

@@ -5,7 +5,7 @@ from functools import partial
 from swiftahead.cache import Stamp
 from swiftahead.cache.headers import version_of
 from swiftahead.freshness import Token, TokenReading
-from swiftahead.middleware import capture, decide, miss, read
+from swiftahead.middleware import capture, decide, get, miss
 from swiftahead.middleware.runtime import Runtime
 from swiftahead.middleware.writes import Write
 
@@ -44,16 +44,16 @@ def token_read_after_the_answer(patch):
 
 
 def token_to_stamp_read_after_the_head(patch):
-    inner = read.restamp
+    inner = get.restamp
 
     def restamp(exchange, entry, stamp):
         found = exchange.runtime.take(exchange.runtime.ask(exchange.name)).token
         inner(exchange, entry, replace(stamp, token=found.value) if found else stamp)
-    patch.setattr(read, 'restamp', restamp)
+    patch.setattr(get, 'restamp', restamp)
 
 
 def versions_not_compared(patch):
-    patch.setattr(read, 'version_of', lambda headers: AnyVersion())
+    patch.setattr(get, 'version_of', lambda headers: AnyVersion())
 
 
 class AnyVersion:
@@ -65,13 +65,13 @@ class AnyVersion:
 
 
 def only_etags_compared(patch):
-    inner = read.newest_version
+    inner = get.newest_version
 
     def newest_version(*asked):
         status, version = inner(*asked)
         return status, ('', version[1])
-    patch.setattr(read, 'newest_version', newest_version)
-    patch.setattr(read, 'version_of', lambda headers: ('', version_of(headers)[1]))
+    patch.setattr(get, 'newest_version', newest_version)
+    patch.setattr(get, 'version_of', lambda headers: ('', version_of(headers)[1]))
 
 
 def delete_of_nothing_not_taken(patch):

@@ -25,8 +25,8 @@ from swiftahead.cli.accesslog import Read
 from swiftahead.cli.cells import fetch_seconds
 from swiftahead.cli.listing import sizes
 from swiftahead.cli.traces import LogError, read_all
-from swiftahead.predict import Ahead
 from swiftahead.predict import Read as Seen
+from swiftahead.predict import SequenceLearner
 from swiftahead.predict.replay import Counts, Listed, Replay, Request, Settings
 
 DECISION_MICROSECONDS, TRANSITION_BYTES = 50.0, 200.0
@@ -62,7 +62,7 @@ class Line:
 
     def counts(self) -> Counts:
         size = sum(sizes(self.passes[0]).values()) * self.percent // 100
-        replay = Replay(Settings(size, EVICTIONS[self.eviction], Ahead, fetch_seconds), self.listing)
+        replay = Replay(Settings(size, EVICTIONS[self.eviction], SequenceLearner, fetch_seconds), self.listing)
         return [replay.run(one) for one in after_each_other(self.passes)][-1]
 
 
@@ -108,7 +108,7 @@ def costs(name: str, passes: Sequence[Sequence[Read]], rounds: int = ROUNDS) -> 
             for reads in after_each_other(passes) for read in reads]
     kinds = {'off': None, 'on': Listed(worlds.listing(passes[0]))}
     # in turns, so that what the machine does meanwhile falls on both alike
-    measured = [{kind: microseconds(Ahead(names=names), seen) for kind, names in kinds.items()}
+    measured = [{kind: microseconds(SequenceLearner(names=names), seen) for kind, names in kinds.items()}
                 for _ in range(rounds)]
     for kind, names in kinds.items():
         spread = Spread.of([one[kind] for one in measured])
@@ -117,7 +117,7 @@ def costs(name: str, passes: Sequence[Sequence[Read]], rounds: int = ROUNDS) -> 
                common.judged(held, most=TRANSITION_BYTES))
 
 
-def microseconds(learner: Ahead, seen: Sequence[Seen]) -> float:
+def microseconds(learner: SequenceLearner, seen: Sequence[Seen]) -> float:
     """Of process time, for each read."""
     begin = time.process_time()
     for one in seen:
@@ -130,7 +130,7 @@ def bytes_held(seen: Sequence[Seen], names: Listed | None) -> float:
     # what comes from a free list was allocated before, and would not be counted
     gc.collect()
     tracemalloc.start()
-    learner = Ahead(names=names)
+    learner = SequenceLearner(names=names)
     try:
         for one in seen:
             # names of its own, as they come from the queue
@@ -140,7 +140,7 @@ def bytes_held(seen: Sequence[Seen], names: Listed | None) -> float:
         tracemalloc.stop()
 
 
-def transitions(learner: Ahead) -> int:
+def transitions(learner: SequenceLearner) -> int:
     return sum(len(followers) for _, account in learner.accounts for followers in account.followers.values())
 
 

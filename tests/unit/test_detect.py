@@ -12,8 +12,8 @@ from swift.common.swob import Response
 from swift.common.utils import Timestamp
 
 from swiftahead.cache import Store
-from swiftahead.middleware import looking, misplaced
-from swiftahead.middleware.misplaced import Detector
+from swiftahead.middleware import detector, looking
+from swiftahead.middleware.detector import Detector
 from swiftahead.misplaced import servers
 from swiftahead.misplaced.verdict import ContainerFacts, Replicas
 from swiftahead.queues import Access, Fill, Misplaced, QueueError
@@ -297,13 +297,13 @@ def test_a_rate_of_none_is_none(make):
 
 def test_so_many_at_the_same_time(proxy):
     proxy.swift.gate = Event()
-    for number in range(misplaced.RUNNING + 1):
+    for number in range(detector.RUNNING + 1):
         proxy.request(path=f'{PATH}{number}')
     assert outcomes_now(proxy) == ['detections.limited']
     proxy.swift.gate.send()
     settle(proxy)
-    proxy.request(path=f'{PATH}{misplaced.RUNNING}')
-    assert outcomes(proxy) == ['limited'] + ['nothing'] * (misplaced.RUNNING + 1)
+    proxy.request(path=f'{PATH}{detector.RUNNING}')
+    assert outcomes(proxy) == ['limited'] + ['nothing'] * (detector.RUNNING + 1)
 
 
 # -- what comes of it --------------------------------------------------------------------------------------
@@ -580,7 +580,7 @@ def test_who_shows_is_limited_too(make):
 
 
 def test_what_takes_too_long_is_not_shown(showing, monkeypatch):
-    monkeypatch.setattr(misplaced, 'SERVE_SECONDS', 0.05)
+    monkeypatch.setattr(detector, 'SERVE_SECONDS', 0.05)
     showing.swift.gate = Event()
     assert showing.request().status_int == 404
     showing.swift.gate.send()

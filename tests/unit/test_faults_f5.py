@@ -12,7 +12,7 @@ from swift.common.utils import FileLikeIter, close_if_possible
 
 from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import Token
-from swiftahead.middleware.fill import BackendBroke
+from swiftahead.middleware.tee import BackendBroke
 from swiftahead.queues import Fill
 
 BODY = Random(5).randbytes(300_000)

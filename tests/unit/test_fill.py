@@ -8,7 +8,7 @@ from swift.common.concurrency import GreenPool, Queue, Timeout, sleep, spawn
 
 from swiftahead.cache import Damaged, Store
 from swiftahead.middleware.body import EntryBody
-from swiftahead.middleware.fill import BackendBroke, Fill
+from swiftahead.middleware.tee import BackendBroke, Fill
 
 BODY = os.urandom(300_000)
 

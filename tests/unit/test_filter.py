@@ -363,7 +363,7 @@ def test_a_spool_that_cannot_be_written_means_no_capture(proxy, store):
 
 
 def test_an_error_of_ours_is_not_the_clients(proxy, store, monkeypatch):
-    monkeypatch.setattr('swiftahead.middleware.read.identify', lambda *args: 1 / 0)
+    monkeypatch.setattr('swiftahead.middleware.get.identify', lambda *args: 1 / 0)
     resp = proxy.request()
     assert (resp.status_int, resp.body) == (200, BODY)
 

@@ -11,9 +11,9 @@ from swift.common.swob import Response
 
 from swiftahead.cache import EntryMeta, Stamp, Store
 from swiftahead.freshness import UNKNOWN, Token, TokenReading
-from swiftahead.middleware import flights as flights_module
-from swiftahead.middleware import read
-from swiftahead.middleware.flights import LINGERING, Flights, Small
+from swiftahead.middleware import collapsing as flights_module
+from swiftahead.middleware import get
+from swiftahead.middleware.collapsing import LINGERING, Flights, Small
 
 BODY = os.urandom(300_000)
 TOKEN = Token('a' * 32, timestamp='1799999999.00000')
@@ -254,7 +254,7 @@ def test_where_nobody_can_tell_everybody_asks(stale, change):
 
 
 def test_a_validation_that_fails_fails_for_one(stale, monkeypatch):
-    failing, inner = [OSError('gone')], read.newest_version
+    failing, inner = [OSError('gone')], get.newest_version
 
     def newest(*args):
         sleep()
@@ -262,7 +262,7 @@ def test_a_validation_that_fails_fails_for_one(stale, monkeypatch):
             raise failing.pop()
         return inner(*args)
 
-    monkeypatch.setattr(read, 'newest_version', newest)
+    monkeypatch.setattr(get, 'newest_version', newest)
     readers = crowd(stale, 3)
     stale.swift.gate.send()
     assert {reader.wait().body for reader in readers} == {BODY} and stale.runtime.validations == {}

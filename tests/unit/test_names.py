@@ -7,7 +7,7 @@ from swift.common.concurrency import Timeout, sleep
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.predict import Ahead, Read
+from swiftahead.predict import Read, SequenceLearner
 from swiftahead.sidecar import names as tested
 from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
 from swiftahead.sidecar.names import AFTER, BEFORE, FEW_READS, FRESH_SECONDS, PAUSE, READS_FOR_A_PAGE, Names
@@ -217,7 +217,7 @@ def test_a_page_that_is_larger_than_all_there_may_be_is_not_kept(tmp_path):
 
 def test_the_learner_predicts_what_was_never_read(bench):
     bench.put(*numbered(50))
-    learner, found = Ahead(names=bench.names), set()
+    learner, found = SequenceLearner(names=bench.names), set()
     for number, name in enumerate(numbered(10)):
         found |= {prediction.key[1] for prediction in learner.observe(
             Read(ACCOUNT, 'client', (CONTAINER, name), float(number), 1))}

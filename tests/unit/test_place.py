@@ -18,7 +18,7 @@ from swift.proxy.server import required_filters
 from swiftahead.cache import Store
 from swiftahead.middleware import recorder
 from swiftahead.middleware.filter import PrefetchFilter
-from swiftahead.middleware.place import misplacement
+from swiftahead.middleware.pipeline import misplacement
 
 BODY = b'of the cache'
 EGGS = {'cache': 'swift#memcache', 'prefetch': 'swiftahead#prefetch', 'other': 'swiftahead#prefetch'}

@@ -10,7 +10,7 @@ from swiftahead.cli.cells import Cell, Question, cells, otherwise, requests
 from swiftahead.cli.sample import Off
 from swiftahead.cli.traces import Trace
 from swiftahead.conf import PREFETCHER
-from swiftahead.predict import Ahead, Schedule
+from swiftahead.predict import Schedule, SequenceLearner
 from swiftahead.predict.replay import Counts, Settings
 
 
@@ -179,7 +179,7 @@ def test_the_replay_has_the_defaults_of_the_conf_file():
     """What is recommended says nothing of them."""
     defaults = PREFETCHER.read({})
     names = 'threshold', 'window', 'look_ahead', 'max_contexts'
-    found = Ahead.__init__.__defaults__[:4]
+    found = SequenceLearner.__init__.__defaults__[:4]
     assert found == tuple(getattr(defaults, name) for name in names)
     assert Settings.concurrency == defaults.concurrency
     assert Schedule.__init__.__defaults__[0] == defaults.queue_limit

@@ -20,7 +20,7 @@ from swiftahead.cli.conflines import room_for, written
 from swiftahead.cli.shown import in_units
 from swiftahead.cli.traces import read_all
 from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, casts
-from swiftahead.predict import Ahead
+from swiftahead.predict import SequenceLearner
 from swiftahead.predict.replay import Settings, replay
 
 # for the ten objects of LOOP, of two pages each
@@ -88,7 +88,7 @@ def test_what_is_recommended_is_a_conf_of_the_sidecar(capsys, write, share):
 def replayed(path, conf):
     """Hits of a replay of just what the conf says, in percent."""
     sidecar = SIDECAR.read({**conf['sidecar'], 'cache_dir': '/x', 'queue': 'sqlite:/x/q'})
-    learner = Ahead if PREFETCHER.read(conf['prefetcher']).learn else None
+    learner = SequenceLearner if PREFETCHER.read(conf['prefetcher']).learn else None
     reads = read_one(path).reads
     found = replay(requests(reads, 0), Settings(
         sidecar.cache_size, EVICTIONS[sidecar.eviction], learner, fetch_seconds, disk_bytes=expected_disk_bytes,

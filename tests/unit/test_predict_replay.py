@@ -6,11 +6,11 @@ import random
 import pytest
 
 from swiftahead.cache.policies import EVICTIONS, SecondHit
-from swiftahead.predict import Ahead, Prediction, Schedule, Worth
+from swiftahead.predict import Prediction, Schedule, SequenceLearner, Worth
 from swiftahead.predict.replay import Replay, Request, Settings, replay
 
 
-def settings(cache_bytes=1000, learner=Ahead, seconds=0.02, eviction='lru', **more):
+def settings(cache_bytes=1000, learner=SequenceLearner, seconds=0.02, eviction='lru', **more):
     return Settings(cache_bytes, EVICTIONS[eviction], learner, lambda size: seconds, **more)
 
 
@@ -110,7 +110,7 @@ def test_what_is_prefetched_is_let_in_at_once():
     assert run.run(reads('ab', gap=5.0)).used == 1
 
 
-@pytest.mark.parametrize('learner', [None, Ahead])
+@pytest.mark.parametrize('learner', [None, SequenceLearner])
 def test_what_was_replaced_by_another_size_is_a_miss_and_kept_anew(learner):
     sizes = [100, 100, 150, 150, 2000, 2000, 100]
     run = Replay(settings(1000, learner))
@@ -275,7 +275,7 @@ def test_a_learner_that_is_always_wrong_has_few_of_its_predictions_fetched():
 def test_what_takes_long_to_fetch_is_fetched_in_time_too():
     # a loop in which every tenth takes three seconds to fetch, and the others a hundredth
     loop = [(f'{number:03}', 300_000_000 if number % 10 == 9 else 10_000) for number in range(100)]
-    run = Replay(Settings(1_500_000_000, EVICTIONS['lru'], Ahead, lambda size: size / 1e8 + 0.01))
+    run = Replay(Settings(1_500_000_000, EVICTIONS['lru'], SequenceLearner, lambda size: size / 1e8 + 0.01))
     for turn in range(4):
         counts = run.run([Request(turn * 150 + 1.5 * number, '', 'a', 'c', name, size)
                           for number, (name, size) in enumerate(loop)])

@@ -5,14 +5,14 @@ import random
 import pytest
 from helpers import ListLogger
 
-from swiftahead.predict import Ahead, Damaged, Read
+from swiftahead.predict import Damaged, Read, SequenceLearner
 from swiftahead.sidecar.learned import ASIDE, FILE, Learned
 
 
 @pytest.fixture
 def taught():
     """Two accounts, more contexts than go into one part, and a name that is no ASCII."""
-    rng, ahead = random.Random(1), Ahead()
+    rng, ahead = random.Random(1), SequenceLearner()
     for number in range(2000):
         key = 'c', f'\u00e4{rng.randrange(900)}'
         ahead.observe(Read(f'a{number % 2}', str(number % 5), key, float(number), 100))
@@ -31,20 +31,20 @@ def after_a(ahead):
 
 
 def test_what_was_learned_comes_back(taught):
-    again = Ahead()
+    again = SequenceLearner()
     contexts = again.restore(b''.join(taught.snapshot()))
     assert contexts == taught.accounts.contexts > 1000
     assert after_a(again) == after_a(taught) == list('bcd')
 
 
 def test_a_snapshot_of_what_came_back_is_the_same(taught):
-    snapshot, again = b''.join(taught.snapshot()), Ahead()
+    snapshot, again = b''.join(taught.snapshot()), SequenceLearner()
     again.restore(snapshot)
     assert b''.join(again.snapshot()) == snapshot
 
 
 def test_of_more_than_is_remembered_the_latest_comes_back(taught):
-    again = Ahead(max_contexts=20)
+    again = SequenceLearner(max_contexts=20)
     again.restore(b''.join(taught.snapshot()))
     assert again.accounts.contexts <= 20
 
@@ -55,14 +55,14 @@ def test_each_byte_counts(taught):
         damaged = bytearray(snapshot)
         damaged[place] ^= 1 << rng.randrange(8)
         with pytest.raises(Damaged):
-            Ahead().restore(bytes(damaged))
+            SequenceLearner().restore(bytes(damaged))
 
 
 def test_what_was_cut_off_is_damaged(taught):
     snapshot = b''.join(taught.snapshot())
     for length in (0, 10, 25, len(snapshot) // 2, len(snapshot) - 1):
         with pytest.raises(Damaged):
-            Ahead().restore(snapshot[:length])
+            SequenceLearner().restore(snapshot[:length])
 
 
 def learned(folder, ahead):
@@ -72,7 +72,7 @@ def learned(folder, ahead):
 
 def test_the_file_of_one_run_is_read_by_the_next(tmp_path, taught):
     assert learned(tmp_path, taught)[0].write()
-    again = Ahead()
+    again = SequenceLearner()
     learned(tmp_path, again)[0].read()
     assert after_a(again) == after_a(taught) == list('bcd')
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
@@ -80,7 +80,7 @@ def test_the_file_of_one_run_is_read_by_the_next(tmp_path, taught):
 
 
 def test_where_there_is_no_file_nothing_is_known_and_nothing_said(tmp_path):
-    reader, logger = learned(tmp_path, Ahead())
+    reader, logger = learned(tmp_path, SequenceLearner())
     reader.read()
     assert logger.said == []
 
@@ -90,7 +90,7 @@ def test_a_damaged_file_is_set_aside_and_said_so(tmp_path, taught):
     writer.write()
     content = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(content[:-20])
-    reader, logger = learned(tmp_path, Ahead())
+    reader, logger = learned(tmp_path, SequenceLearner())
     reader.read()
     assert [path.name for path in tmp_path.iterdir()] == [ASIDE]
     assert len(logger.said) == 1
@@ -119,7 +119,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path, taught, name):
 
 def test_it_is_written_from_time_to_time(tmp_path):
     now = [0.0]
-    writer = Learned(tmp_path, Ahead(), ListLogger(), lambda: now[0])
+    writer = Learned(tmp_path, SequenceLearner(), ListLogger(), lambda: now[0])
     for now[0], there in ((599.0, False), (601.0, True)):
         writer.write_if_due()
         assert (tmp_path / FILE).exists() == there

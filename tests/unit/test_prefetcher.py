@@ -8,7 +8,7 @@ from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read 
 from swift.common.concurrency import Timeout, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 
-from swiftahead.predict.worth import GUESS
+from swiftahead.predict.usefulness import GUESS
 from swiftahead.queues import Fill, Forget, Warm
 from swiftahead.sidecar.fetches import LATE_SECONDS
 from swiftahead.sidecar.prefetcher import (

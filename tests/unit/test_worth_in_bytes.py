@@ -2,7 +2,7 @@
 import pytest
 
 from swiftahead.predict import WorthInBytes
-from swiftahead.predict.worth import FIRST_BYTES, LEAST, PROBE, WINDOW_BYTES
+from swiftahead.predict.usefulness import FIRST_BYTES, LEAST, PROBE, WINDOW_BYTES
 
 MIB = 2**20
 

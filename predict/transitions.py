@@ -7,7 +7,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .kinds import next_kind
+from .evidence import next_kind
 from .learner import ObjectKey
 
 ROWS = 32

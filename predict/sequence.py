@@ -8,11 +8,11 @@ from operator import attrgetter
 
 from .accounts import Account, Accounts
 from .clients import Client, Clients, Guess
-from .followers import Followers
-from .kinds import path_kind, soon_kind, sureness
+from .evidence import path_kind, soon_kind, sureness
 from .learner import ObjectKey, Prediction, Read
 from .neighbours import Names
 from .snapshot import restore, written
+from .transitions import Followers
 
 # reads after an object within which another one comes soon after it
 WINDOW = 6
@@ -30,7 +30,7 @@ EXPECTED = attrgetter('at')
 Found = dict[ObjectKey, tuple[float, float, Followers | None]]
 
 
-class Ahead:
+class SequenceLearner:
     """
     :param threshold: least probability of what is predicted, for an object of the usual size
     :param window: seconds after which a read no longer follows the one before

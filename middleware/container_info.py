@@ -10,7 +10,7 @@ from swift.proxy.controllers.base import get_cache_key, get_container_info
 from ..conf.names import ObjectName
 from ..freshness.memcache_client import Answer, MemcacheClient
 from ..freshness.memcache_connection import MemcacheError
-from .backend import SOURCE
+from .subrequests import SOURCE
 
 INFOCACHE = 'swift.infocache'
 

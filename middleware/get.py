@@ -11,12 +11,12 @@ from ..cache.headers import version_of
 from ..freshness import Token, TokenReading
 from . import decide
 from .authorize import is_allowed
-from .backend import VALIDATE_SECONDS, newest_version
 from .client import identify
 from .decide import Action, Decision
 from .exchange import Answer, Exchange
 from .hit import damaged, hit
 from .miss import may_capture, miss
+from .subrequests import VALIDATE_SECONDS, newest_version
 
 # between two looks whether a fetch has ended
 LOOK_SECONDS = 0.005
