@@ -150,7 +150,7 @@ def talk_nonsense(listening):
 
 
 def test_who_is_silent_is_not_waited_for_longer_than_it_takes(question, servers, monkeypatch):
-    monkeypatch.setattr(servers, 'ANSWER_SECONDS', 0.05)
+    monkeypatch.setattr(asking, 'ANSWER_SECONDS', 0.05)
     servers.answers = {'o1': (None, {}, [])}
     assert asking.replicas(question, 1).answered == 2
 

@@ -35,7 +35,7 @@ def test_a9_what_is_pickled_in_memcached_is_not_unpickled(tmp_path):
         evil = pickle.dumps(Evil(tmp_path / 'harm'), protocol=0)
         for flags in (0, 1, 2, 3):
             plant_value(server, flags, evil)
-            assert ring.lines.ask('planted')[0].take() is None
+            assert ring.client.ask('planted')[0].take() is None
         assert not (tmp_path / 'harm').exists()
 
 

@@ -1,6 +1,6 @@
 """No hit is older than was promised, whatever becomes of memcached, of Swift's replicas and of those who ask.
 
-What is promised, and checked of every answer (tests/freshness.py has the machine):
+What is promised, and checked of every answer (tests/freshness_machine.py has the machine):
 
 coherent
     A hit is no older than any write that was acknowledged before the read arrived, if a token of that write
@@ -18,6 +18,7 @@ Proxies must have the same mode: one that sets no tokens leaves the hits of the 
 """
 import mutants
 import pytest
+from freshness_machine import LARGE, SMALL, Machine
 from helpers import NOW
 from hypothesis import Phase
 from hypothesis import strategies as st
@@ -26,8 +27,6 @@ from links import LOST, REFUSED
 from pools import MAX_AGE, NODES, Pool
 from trying import tries
 from versions import Content
-
-from freshness import LARGE, SMALL, Machine
 
 PROXIES = st.sampled_from([0, 0, 1, 2])
 STOPS = st.sets(st.integers(1, 6), max_size=2)
