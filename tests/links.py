@@ -16,7 +16,7 @@ class Memcached:
 
 class Link:
     """One worker's way to its memcached: the interface of a TokenRing."""
-    lines = None
+    client = None
 
     def __init__(self, machine, proxy: int):
         self._machine = machine

@@ -20,7 +20,7 @@ from swiftahead.metrics.totals import FOREIGN_SECONDS, NEW_SECONDS, fold, read_a
 BEGIN = '''
 import os, sys
 from pathlib import Path
-from swiftahead.queues import Counters
+from swiftahead.metrics import Counters
 counters = Counters(Path(sys.argv[1]))
 '''
 NOW = 1_800_000_000.0
