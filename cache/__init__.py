@@ -6,6 +6,5 @@ from .reader import Entry
 from .store import Store, read_report
 from .writer import EntryWriter
 
-__all__ = ['CacheError', 'Damaged', 'Entry', 'EntryMeta', 'EntryWriter', 'Index',
-           'NoRoom', 'Stamp', 'Store', 'Unavailable',
-           'read_report']
+__all__ = ['CacheError', 'Damaged', 'Entry', 'EntryMeta', 'EntryWriter', 'Index', 'NoRoom', 'Stamp', 'Store',
+           'Unavailable', 'read_report']

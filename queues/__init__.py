@@ -4,5 +4,5 @@ from .records import Access, Fill, Forget, Misplaced, Record, Warm, decode, enco
 from .sqlite import Leased, Letter, SqliteQueue
 from .wake import WakeListener, Waker
 
-__all__ = ['Access', 'Fill', 'Forget', 'Leased', 'Letter', 'Misplaced', 'QueueError',
-           'Record', 'SqliteQueue', 'WakeListener', 'Waker', 'Warm', 'decode', 'encode']
+__all__ = ['Access', 'Fill', 'Forget', 'Leased', 'Letter', 'Misplaced', 'QueueError', 'Record', 'SqliteQueue',
+           'WakeListener', 'Waker', 'Warm', 'decode', 'encode']
