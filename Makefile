@@ -10,8 +10,8 @@ STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 ROOMS := middleware sidecar cache freshness queues metrics misplaced predict conf cli lab
 PYTEST := $(VENV)/bin/pytest --durations 10
 UNIT := --numprocesses auto --dist loadfile
-# two labs at a time; what is begun first and what goes to one process, tests/functional/conftest.py says
-FUNCTIONAL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# two modules, and so two labs, at a time; tests/functional/conftest.py says which are begun first
+FUNCTIONAL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # tests/ import swiftahead.*; the type checker finds the rooms under that name through a link
 TYPES := typings_root/swiftahead
 

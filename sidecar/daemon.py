@@ -16,7 +16,7 @@ from ..predict import Schedule, SequenceLearner
 from ..queues import QueueError, SqliteQueue
 from ..queues.wake import PREFETCH
 from .evictor import Limits, Tools
-from .fetcher import Fetcher, FetchLimits, make_client
+from .fetcher import Fetcher, FetchLimits
 from .keeper import Keeper
 from .learned import Learned
 from .listening import listen
@@ -29,6 +29,7 @@ from .report import spool_size, write_report
 from .settings import read_settings
 from .spool import SpoolWatch
 from .status import StatusServer
+from .swift_client import make_client
 
 UPKEEP_SECONDS = 5.0
 RETRY_SECONDS = 1.0

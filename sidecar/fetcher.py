@@ -15,9 +15,7 @@ from ..cache.headers import is_older, is_opted_out, length_of, objects_headers, 
 from ..conf.names import ObjectName
 from ..freshness import Token, TokenRing, TokensUnreachable
 from .pace import Pace
-from .settings import SidecarSettings, client_app
 
-AGENT = 'swiftahead-sidecar'
 # the age at which Swift's proxies look at a container's policy and metadata again
 CONTAINER_SECONDS = 60
 CONTAINERS = 10_000
@@ -57,10 +55,6 @@ class FetchLimits:
 class Container:
     policy_index: int
     opted_out: bool
-
-
-def make_client(settings: SidecarSettings) -> InternalClient:
-    return InternalClient(None, AGENT, 1, app=client_app(settings, f'{AGENT}-ic'))
 
 
 class Fetcher:

@@ -5,8 +5,6 @@ import os
 import pwd
 from dataclasses import dataclass, field
 
-from swift.common.wsgi import loadapp
-
 from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings, pipelines
 from ..conf.told import told
 
@@ -155,11 +153,3 @@ def check_client(settings: SidecarSettings) -> None:
         package, _, factory = one.object.__module__.rpartition('.')
         if package.partition('.')[0] in ('swift', 'swiftahead') and factory not in HARMLESS:
             raise _acting(one.name, f'{package}.{factory}')
-
-
-def client_app(settings: SidecarSettings, log_name: str):
-    """The app of an InternalClient.
-
-    :param log_name: tells its lines in the log from the proxy's own, as upstream's daemons do it
-    """
-    return loadapp(settings.client, {'log_name': log_name, **settings.proxys}, allow_modify_pipeline=False)

@@ -29,7 +29,8 @@ from swift.container.server import ContainerController
 from swift.obj.server import ObjectController
 
 from swiftahead.sidecar.mover.task import Task
-from swiftahead.sidecar.settings import SidecarSettings, client_app, read_settings
+from swiftahead.sidecar.settings import SidecarSettings, read_settings
+from swiftahead.sidecar.swift_client import client_app
 
 HOST = '127.0.0.1'
 GOLD, SILVER, BRONZE = range(3)

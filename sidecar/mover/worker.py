@@ -20,7 +20,8 @@ from ...queues.wake import MISPLACED
 from ..listening import listen
 from ..memcached import token_ring
 from ..report import mover_report, write
-from ..settings import SidecarSettings, client_app
+from ..settings import SidecarSettings
+from ..swift_client import client_app
 from .local import Backoff, LocalRecords
 from .move import Mover, Terms
 from .places import Places

@@ -9,21 +9,11 @@ from equivalence_lab import compared, warm
 from swiftahead.lab import Lab
 
 # they take a minute, and whoever began one last would be waited for
-FIRST = ('test_conformance', 'test_mover_scenarios', 'test_smoke')
+FIRST = ('test_conformance', 'test_mover_scenarios', 'test_faults_signals', 'test_smoke')
 
 
 def pytest_collection_modifyitems(items):
-    """For several processes that share the tests out among them: those of one lab go to one process."""
     items.sort(key=lambda item: item.path.stem not in FIRST)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item):
-    if 'compared_lab' in item.fixturenames:
-        return 'compared_lab'
-    # a module that has none of its own uses the one below
-    return 'lab' if 'lab' in item.fixturenames and not hasattr(item.module, 'lab') else item.path.stem
 
 
 @pytest.fixture(scope='session')

@@ -18,7 +18,8 @@ from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import UNKNOWN, memcache_client
 from swiftahead.middleware.filter import PrefetchFilter
 from swiftahead.sidecar.memcached import token_ring, with_proxys_servers
-from swiftahead.sidecar.settings import check_client, client_app, read_settings
+from swiftahead.sidecar.settings import check_client, read_settings
+from swiftahead.sidecar.swift_client import client_app
 
 # Swift's get_logger drops, and does not close, the handler of an earlier logger of the same name
 pytestmark = pytest.mark.filterwarnings('ignore:unclosed <socket:ResourceWarning')
