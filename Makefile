@@ -7,7 +7,7 @@ BENCH ?= hits
 # not to be overridden: the environment is wiped and made anew when the packaging changes
 override VENV := .venv
 STAMP := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
-ROOMS := middleware sidecar cache freshness queues metrics misplaced predict conf cli lab
+ROOMS := middleware sidecar cache eviction freshness queues metrics misplaced predict plan conf cli lab
 PYTEST := $(VENV)/bin/pytest --durations 10
 UNIT := --numprocesses auto --dist loadfile
 # two modules, and so two labs, at a time; tests/functional/conftest.py says which are begun first

@@ -1,10 +1,10 @@
 """Packaging: each top-level folder is one package of the namespace ``swiftahead``."""
 from setuptools import setup
 
-ROOMS = ('middleware', 'sidecar', 'cache', 'freshness', 'queues', 'metrics', 'misplaced', 'predict', 'conf', 'cli',
-         'lab')
+ROOMS = ('middleware', 'sidecar', 'cache', 'eviction', 'freshness', 'queues', 'metrics', 'misplaced', 'predict',
+         'plan', 'conf', 'cli', 'lab')
 # rooms within a room
-INNER = ('sidecar/mover',)
+INNER = ('eviction/policies', 'sidecar/mover')
 
 PACKAGES = {f'swiftahead.{room}'.replace('/', '.'): room for room in (*ROOMS, *INNER)}
 

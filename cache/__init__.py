@@ -1,10 +1,9 @@
 """The disk cache: entry files, the folder they lie in, and their accounting."""
 from .entry import EntryMeta, Stamp
 from .errors import CacheError, Damaged, NoRoom, Unavailable
-from .index import Index
 from .reader import Entry
 from .store import Store, read_report
 from .writer import EntryWriter
 
-__all__ = ['CacheError', 'Damaged', 'Entry', 'EntryMeta', 'EntryWriter', 'Index', 'NoRoom', 'Stamp', 'Store',
+__all__ = ['CacheError', 'Damaged', 'Entry', 'EntryMeta', 'EntryWriter', 'NoRoom', 'Stamp', 'Store',
            'Unavailable', 'read_report']

@@ -10,15 +10,15 @@ from functools import partial
 
 from ..conf.arguments import argument, whole
 from ..conf.casts import size
-from . import conflines, plot
-from .advice import Advice, advise, best_of, of_last_pass, recommended_size
-from .cells import EVICTIONS, Cell, Question, cells, learned_from, otherwise
-from .conflines import DEFAULTS, room_for, rounded
+from ..plan import conflines, plot
+from ..plan.advice import Advice, advise, best_of, of_last_pass, recommended_size
+from ..plan.conflines import DEFAULTS, room_for, rounded
+from ..plan.grid import EVICTIONS, Cell, GridSpec, cells, learned_from, otherwise
+from ..plan.listing import Listing, sizes
+from ..plan.room import disk_bytes, high_bytes
+from ..plan.shown import KEY, in_units, table
+from ..plan.traces import COLUMNS, STDIN, LogError, Trace, read_all
 from .errors import CommandError
-from .listing import Listing, sizes
-from .room import disk_bytes, high_bytes
-from .shown import KEY, in_units, table
-from .traces import COLUMNS, STDIN, LogError, Trace, read_all
 
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 250_000
@@ -112,26 +112,26 @@ def run(args) -> int:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PlanReport:
     """
     :param whole: the cache_size that has room for all objects
     """
     trace: Trace
     whole: int
-    question: Question
+    question: GridSpec
     cells: list[Cell]
     advice: Advice
     notes: list[str]
 
 
-def _answer(args, trace, listing, tell) -> Answer:
+def _answer(args, trace, listing, tell) -> PlanReport:
     whole = room_for(sum(map(disk_bytes, sizes(trace.reads).values())))
     wanted = sorted({given.of(whole) for given in args.cache_size or map(_size, SIZES)})
-    question = Question(wanted, list(dict.fromkeys(args.eviction or EVICTIONS)), args.passes, args.sample, listing,
+    question = GridSpec(wanted, list(dict.fromkeys(args.eviction or EVICTIONS)), args.passes, args.sample, listing,
                         _max_object_size(args.max_object_size, trace), args.fetch_whole)
     found = list(cells(trace, question, tell))
     notes = [*trace.notes, *_not_kept(trace, question), *_error(trace, question, found)]
-    return Answer(trace, whole, question, found, _advice(trace, question, whole, found, tell), notes)
+    return PlanReport(trace, whole, question, found, _advice(trace, question, whole, found, tell), notes)
 
 
 def _advice(trace, question, whole, found, tell) -> Advice:

@@ -14,6 +14,8 @@ KEY_BYTES = 32
 CONTAINER_DIGITS = 16
 # names of each kind, in each process
 REMEMBERED = 256
+# why an entry is there: it was predicted, it is the next of a list, or a part of it was read
+PREFETCH, SEGMENT, WHOLE = 'prefetch', 'segment', 'whole'
 # that the entries lie in, by two digits of their names
 FOLDERS = 256
 

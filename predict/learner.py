@@ -1,9 +1,13 @@
 """The interface of learners."""
 from typing import NamedTuple, Protocol
 
+from ..conf.names import PREFETCH
+
+# of idle_for: times w / p; less than a second is no measure
+FACTOR = 2.0
+IDLE_LEAST = 1.0
+
 ObjectKey = tuple[str, str]
-# why something is fetched: it was predicted, it is the next of a list, or a part of it was read
-PREFETCH, SEGMENT, WHOLE = 'prefetch', 'segment', 'whole'
 
 
 class Read(NamedTuple):
@@ -38,6 +42,17 @@ class Prediction(NamedTuple):
     bytes: int = 0
     wait: float = 0.0
     origin: str = PREFETCH
+
+
+def idle_for(prediction: Prediction, now: float) -> float | None:
+    """Seconds without a read after which an entry is colder than what is predicted; None: nobody predicted it.
+
+    An entry that was not read for t seconds is hardly read more than once in t. An object that is expected in w
+    seconds with a probability of p is worth its room more than that if w / p is well below t.
+    """
+    if not prediction.probability:
+        return None
+    return max(FACTOR * (prediction.at + prediction.wait - now) / prediction.probability, IDLE_LEAST)
 
 
 class Learner(Protocol):

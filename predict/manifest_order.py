@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from ..conf.names import SEGMENT
 from .clients import DISORDER
-from .learner import SEGMENT, ObjectKey, Prediction, Read
+from .learner import ObjectKey, Prediction, Read
 
 PACE_WEIGHT = 0.3
 # a read that was not told of does not end a sequence

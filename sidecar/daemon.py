@@ -10,14 +10,15 @@ from swift.common.daemon import Daemon
 from swift.common.utils import get_logger
 
 from ..cache import Store, Unavailable
+from ..eviction.evictor import CacheLimits, Tools
+from ..eviction.manager import CacheManager
+from ..eviction.spool_sweep import SpoolSweep
 from ..metrics import Counters, Metrics, counters_folder
 from ..metrics.totals import fold
 from ..predict import Schedule, SequenceLearner
 from ..queues import QueueError, SqliteQueue
 from ..queues.wake import PREFETCH
-from .evictor import Limits, Tools
 from .fetcher import Fetcher, FetchLimits
-from .keeper import Keeper
 from .learned import Learned
 from .listening import listen
 from .memcached import token_ring, with_proxys_servers
@@ -27,7 +28,6 @@ from .pace import Pace
 from .prefetcher import Parts, Prefetcher
 from .report import spool_size, write_report
 from .settings import read_settings
-from .spool import SpoolWatch
 from .status import StatusServer
 from .swift_client import make_client
 
@@ -155,9 +155,10 @@ class Worker:
         self._lock = store.lock()
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         count = self.metrics.count
-        limits = Limits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction, own.admit)
-        self.keeper = Keeper(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
-        self._spool = SpoolWatch(store, spool_size(own.cache_size), own.spool_age, logger)
+        limits = CacheLimits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction,
+                             own.admit)
+        self.keeper = CacheManager(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
+        self._spool = SpoolSweep(store, spool_size(own.cache_size), own.spool_age, logger)
         fetcher = Fetcher(make_client(settings), store, token_ring(settings, logger),
                           FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
         self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,

@@ -7,13 +7,13 @@ from cachetools import TTLCache
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
 from ..cache.entry import expected_disk_bytes
-from ..conf.names import ObjectName
-from ..predict import PREFETCH, SEGMENT, WHOLE, Prediction, Schedule, Worth, WorthInBytes
-from ..predict.idle import idle_for
+from ..conf.names import PREFETCH, SEGMENT, WHOLE, ObjectName
+from ..eviction.manager import CacheManager, Stopped
+from ..eviction.unread import Fetched
+from ..predict import Prediction, Schedule, Worth, WorthInBytes
+from ..predict.learner import idle_for
 from .fetcher import BackendFailed, Fetcher, NotFetched, Uncacheable
-from .keeper import Keeper, Stopped
 from .pace import Pace
-from .unread import Fetched
 
 # a prediction whose time is so long past comes too late
 LATE_SECONDS = 30.0
@@ -32,7 +32,7 @@ class Means:
     :param count: counts a metric: name, by, reason
     :param is_coming: whether an entry of this name waits to be admitted
     """
-    keeper: Keeper
+    keeper: CacheManager
     fetcher: Fetcher
     schedule: Schedule
     pace: Pace

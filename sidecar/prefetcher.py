@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from swift.common.concurrency import Timeout, tpool
 
 from ..conf.names import ObjectName
+from ..eviction.evictor import uncounted
+from ..eviction.manager import CacheManager, Stopped
 from ..predict import Learner, Read, Schedule
 from ..queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
 from ..queues.records import PREFETCH_KINDS
-from .evictor import uncounted
 from .fetcher import Fetcher
 from .fetches import Fetches, Means
-from .keeper import Keeper, Stopped
 from .lanes import Lanes
 from .manifests import Manifests, Reading
 from .pace import Pace
@@ -39,7 +39,7 @@ STOP_SECONDS = 2.0
 class Parts:
     """What a prefetcher works with. `count` counts a metric: name, by, reason."""
     queue: SqliteQueue
-    keeper: Keeper
+    keeper: CacheManager
     fetcher: Fetcher
     learner: Learner | None = None
     schedule: Schedule = field(default_factory=Schedule)
@@ -165,7 +165,7 @@ class Prefetcher:
         self._keeper.admit(record.spool_name)
 
     def _forget(self, record):
-        self._keeper.forget(record)
+        self._keeper.purge(record.account, record.container, record.prefix, record.object, record.identity)
 
     def _failed(self, leased, error):
         self._logger.exception('record %s (%s) cannot be handled', leased.id, type(leased.record).__name__)

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from .keeper import Keeper
+from ..eviction.manager import CacheManager
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 SPOOL_PERCENT = 5
@@ -21,7 +21,7 @@ def spool_size(cache_size: int) -> int:
     return max(cache_size * SPOOL_PERCENT // 100, SPOOL_LEAST)
 
 
-def write_report(keeper: Keeper, **more) -> None:
+def write_report(keeper: CacheManager, **more) -> None:
     """:param more: what else is to be told
     :raises OSError: where the disk fails
     """

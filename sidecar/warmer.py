@@ -6,9 +6,9 @@ from swift.common.concurrency import GreenPool, Timeout
 
 from ..cache.entry import expected_disk_bytes
 from ..conf.names import ObjectName
+from ..eviction.manager import CacheManager
 from ..queues import Leased, QueueError, Warm
 from .fetcher import Fetcher
-from .keeper import Keeper
 from .turns import QueueInTurns
 
 # containers that are warmed at the same time; others wait their turn in the queue
@@ -27,7 +27,8 @@ class Warmer:
     :param concurrency: fetches at the same time, for each container that is warmed
     """
 
-    def __init__(self, fetcher: Fetcher, keeper: Keeper, fetch: Callable[[ObjectName], bool], concurrency: int):
+    def __init__(self, fetcher: Fetcher, keeper: CacheManager, fetch: Callable[[ObjectName], bool],
+                 concurrency: int):
         self._fetcher = fetcher
         self._keeper = keeper
         self._fetch = fetch

@@ -5,7 +5,7 @@ from hashlib import md5
 from swift.common.middleware.proxy_logging import ProxyLoggingMiddleware
 from swift.common.swob import Request, Response
 
-from swiftahead.cli.traces import read_all
+from swiftahead.plan.traces import read_all
 
 # of the default log_msg_template
 FIELDS = ('client_ip', 'remote_addr', 'end_time.datetime', 'method', 'path', 'protocol', 'status_int', 'referer',

@@ -2,8 +2,8 @@
 from helpers import ListLogger, spool
 
 from swiftahead.conf.names import ObjectName
-from swiftahead.sidecar.evictor import Limits, Tools
-from swiftahead.sidecar.keeper import Keeper
+from swiftahead.eviction.evictor import CacheLimits, Tools
+from swiftahead.eviction.manager import CacheManager
 
 # one entry of BODY takes this much of the disk: a page for the header, one for body and table
 UNIT = 8192
@@ -36,6 +36,6 @@ def disk_bytes(store):
 
 def make_keeper(store, size=10 * UNIT, high=90, low=50, floor=0, *, rules=('lru', 'all'), **tools):
     """:param rules: eviction, and which captured misses are kept"""
-    return Keeper(store, Limits(size, high, low, floor, *rules), ListLogger(), Tools(**tools))
+    return CacheManager(store, CacheLimits(size, high, low, floor, *rules), ListLogger(), Tools(**tools))
 
 

@@ -7,11 +7,11 @@ from swift.common.concurrency import Event, Timeout, sleep, tpool
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
+from swiftahead.eviction.evictor import CacheLimits, Tools
+from swiftahead.eviction.manager import CacheManager
 from swiftahead.predict import Schedule
 from swiftahead.queues import Access, SqliteQueue, Warm
-from swiftahead.sidecar.evictor import Limits, Tools
 from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
-from swiftahead.sidecar.keeper import Keeper
 from swiftahead.sidecar.pace import Pace
 from swiftahead.sidecar.prefetcher import Parts, Prefetcher
 
@@ -33,7 +33,7 @@ class Bench:
         self.logger = ListLogger()
         self.counts = Counter()
         self.pace = Pace(concurrency)
-        self.make_keeper = lambda: Keeper(self.store, Limits(size, *marks, 0), self.logger,
+        self.make_keeper = lambda: CacheManager(self.store, CacheLimits(size, *marks, 0), self.logger,
                                           Tools(execute, self.count, self.clock))
         self.schedule = Schedule()
         self.start(concurrency, learner)

@@ -23,16 +23,17 @@ from bench import common
 from bench.common import Table
 from swiftahead.cache import EntryMeta, Stamp, Store
 from swiftahead.cache.entry import expected_disk_bytes
-from swiftahead.cache.orders import ORDERS
-from swiftahead.cache.policies import ADMISSIONS, EVICTIONS
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.cells import requests
-from swiftahead.cli.room import HIGH, LOW
-from swiftahead.cli.traces import read_all
 from swiftahead.conf.names import ObjectName
-from swiftahead.predict.replay import Request, Settings, replay
-from swiftahead.sidecar.evictor import Limits, Tools
-from swiftahead.sidecar.keeper import Keeper
+from swiftahead.eviction.admission import ADMISSIONS
+from swiftahead.eviction.evictor import CacheLimits, Tools
+from swiftahead.eviction.manager import CacheManager
+from swiftahead.eviction.policies import POLICIES
+from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.grid import requests
+from swiftahead.plan.replay import ReplaySettings, Request, replay
+from swiftahead.plan.room import HIGH, LOW
+from swiftahead.plan.traces import read_all
 
 NOTES = ('The cache size is percent of what all objects take on disk; water marks are the defaults.',)
 
@@ -49,10 +50,10 @@ def arguments(argv=None):
 class Cache:
     """The sidecar's part of a read, and of the filter's what it needs: is it there, and if not, here it is."""
 
-    def __init__(self, folder: Path, limits: Limits):
+    def __init__(self, folder: Path, limits: CacheLimits):
         self.store = Store.create(folder)
         self.now = 0.0
-        self.keeper = Keeper(self.store, limits, ListLogger(), Tools(clock=lambda: self.now))
+        self.keeper = CacheManager(self.store, limits, ListLogger(), Tools(clock=lambda: self.now))
         self.keeper.load()
 
     def read(self, request: Request) -> bool:
@@ -95,7 +96,7 @@ def name_of(request: Request) -> ObjectName:
     return ObjectName(request.account or 'AUTH_a', request.container or 'c', request.object)
 
 
-def kept_hits(reads: Sequence[Request], limits: Limits, folder: Path) -> int:
+def kept_hits(reads: Sequence[Request], limits: CacheLimits, folder: Path) -> int:
     """Hits of a real cache folder, which at the end holds what its index says."""
     cache = Cache(folder, limits)
     hits = sum(cache.read(request) for request in reads)
@@ -105,25 +106,25 @@ def kept_hits(reads: Sequence[Request], limits: Limits, folder: Path) -> int:
     return hits
 
 
-def planned_hits(reads: Sequence[Request], limits: Limits) -> int:
+def planned_hits(reads: Sequence[Request], limits: CacheLimits) -> int:
     """Hits of plan's replay."""
     return replay(reads, settings(limits)).hits
 
 
-def settings(limits: Limits) -> Settings:
-    return Settings(limits.size, EVICTIONS[limits.eviction], None, lambda size: 0.0,
+def settings(limits: CacheLimits) -> ReplaySettings:
+    return ReplaySettings(limits.size, EVICTIONS[limits.eviction], None, lambda size: 0.0,
                     admission=ADMISSIONS[limits.admit], disk_bytes=expected_disk_bytes,
                     high=limits.high, low=limits.low)
 
 
-def footprint(reads: Sequence[Read] | Sequence[Request]) -> int:
+def footprint(reads: Sequence[LogRead] | Sequence[Request]) -> int:
     """Bytes on disk of all objects."""
     return sum({read[2:5]: expected_disk_bytes(read.bytes) for read in reads}.values())
 
 
 def rows(reads: Sequence[Request], size: int, admit: str) -> Iterator[tuple]:
-    for eviction in ORDERS:
-        limits = Limits(size, HIGH, LOW, 0, eviction, admit)
+    for eviction in POLICIES:
+        limits = CacheLimits(size, HIGH, LOW, 0, eviction, admit)
         planned = planned_hits(reads, limits)
         with tempfile.TemporaryDirectory(prefix='swiftahead-') as folder:
             kept = kept_hits(reads, limits, Path(folder) / 'cache')

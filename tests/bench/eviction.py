@@ -19,8 +19,8 @@ if __name__ == '__main__':
 
 from bench import common, load
 from bench.common import Table
-from swiftahead.cache import Index
-from swiftahead.cache.orders import ORDERS
+from swiftahead.eviction.index import Index
+from swiftahead.eviction.policies import POLICIES
 
 DECISIONS, READS = 20_000, 200_000
 PAGE = 4096
@@ -38,7 +38,7 @@ def arguments(argv=None):
     parser.add_argument('--entries', type=int, default=1_000_000, help='(%(default)s)')
     parser.add_argument('--steps', type=int, default=500_000,
                         help='reads of twice as many objects as fit, at the end (%(default)s)')
-    parser.add_argument('--one', choices=tuple(ORDERS), help='measure this one in this process; JSON')
+    parser.add_argument('--one', choices=tuple(POLICIES), help='measure this one in this process; JSON')
     return parser.parse_args(argv)
 
 
@@ -105,7 +105,7 @@ def in_process(eviction, args) -> dict[str, float]:
 
 
 def rows(samples):
-    for eviction in ORDERS:
+    for eviction in POLICIES:
         def of(key, side=eviction):
             return common.median(samples, 'index', side, key)
         ratios = [common.ratio(samples, 'index', eviction, 'lru', key) for key in ('decision', 'hit')]
@@ -119,7 +119,7 @@ def main(argv=None) -> None:
         print(json.dumps(measure(args.one, args.entries, args.steps)))
         return
     facts = common.machine()
-    samples = common.interleaved(args.rounds, [('index', eviction) for eviction in ORDERS],
+    samples = common.interleaved(args.rounds, [('index', eviction) for eviction in POLICIES],
                                  lambda case, side: (in_process(side, args), {}))
     table = Table(f'{args.entries:,} entries', (
         'eviction', 'decision, microseconds', 'of lru', 'hit, microseconds', 'of lru', 'bytes for each entry',

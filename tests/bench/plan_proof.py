@@ -24,8 +24,8 @@ from bench.common import Spread, Table, figure
 from bench.live import Result, Runs, System, Work, figures
 from demo import systems, tracefile
 from demo.main import folders_with_xattrs
-from swiftahead.cache.policies import EVICTIONS
 from swiftahead.conf.casts import size
+from swiftahead.eviction.policy_cache import EVICTIONS
 
 # share of the reads, and of the mean, within which one setting is as good as another
 HITS_WITHIN, MEAN_WITHIN = 0.02, 1.1

@@ -18,14 +18,14 @@ if __name__ == '__main__':
 
 from bench import common
 from bench.common import Table
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.cells import EVICTIONS, Question, Run
-from swiftahead.cli.conflines import room_for
-from swiftahead.cli.listing import sizes
 from swiftahead.cli.plan import SAMPLE
-from swiftahead.cli.room import disk_bytes
-from swiftahead.cli.sample import parts_of
-from swiftahead.predict.replay import Counts
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.conflines import room_for
+from swiftahead.plan.grid import EVICTIONS, GridSpec, Run
+from swiftahead.plan.listing import sizes
+from swiftahead.plan.replay import Counts
+from swiftahead.plan.room import disk_bytes
+from swiftahead.plan.sample import parts_of
 
 CLIENTS, SEQUENCES, LENGTH, SECONDS = 500, 5000, 20, 0.05
 # percent of a cache with room for all
@@ -33,7 +33,7 @@ CACHE = 10
 MOST_SECONDS = 60.0
 
 
-def reads(count: int, seed: int = 1) -> Iterator[Read]:
+def reads(count: int, seed: int = 1) -> Iterator[LogRead]:
     chance = Random(seed)
     ranks = range(SEQUENCES)
     weights = list(accumulate(1 / (rank + 1) for rank in ranks))
@@ -45,12 +45,12 @@ def reads(count: int, seed: int = 1) -> Iterator[Read]:
             sequence, step = chance.choices(ranks, cum_weights=weights)[0], 0
         places[client] = sequence, step + 1
         size = 1000 + (sequence * LENGTH + step) * 7919 % 50_000
-        yield Read(number * SECONDS, f'c{client}', '', '', f'{sequence}-{step}', size)
+        yield LogRead(number * SECONDS, f'c{client}', '', '', f'{sequence}-{step}', size)
 
 
-def rows(made: list[Read], eviction: str, sample: int) -> Iterator[tuple]:
+def rows(made: list[LogRead], eviction: str, sample: int) -> Iterator[tuple]:
     cache_bytes = room_for(sum(map(disk_bytes, sizes(made).values()))) * CACHE // 100
-    question = Question([cache_bytes], [eviction], 1, sample, None)
+    question = GridSpec([cache_bytes], [eviction], 1, sample, None)
     run = Run(made, question, cache_bytes, eviction, lambda *words: None)
     parts = parts_of(made, sample) if len(made) > sample else []
     begin = time.process_time()

@@ -20,14 +20,14 @@ if __name__ == '__main__':
 
 from bench import common, worlds
 from bench.common import Spread, Table
-from swiftahead.cache.policies import EVICTIONS
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.cells import fetch_seconds
-from swiftahead.cli.listing import sizes
-from swiftahead.cli.traces import LogError, read_all
-from swiftahead.predict import Read as Seen
+from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.grid import fetch_seconds
+from swiftahead.plan.listing import sizes
+from swiftahead.plan.replay import Counts, Listed, Replay, ReplaySettings, Request
+from swiftahead.plan.traces import LogError, read_all
+from swiftahead.predict import LogRead as Seen
 from swiftahead.predict import SequenceLearner
-from swiftahead.predict.replay import Counts, Listed, Replay, Request, Settings
 
 DECISION_MICROSECONDS, TRANSITION_BYTES = 50.0, 200.0
 ROUNDS = 5
@@ -54,7 +54,7 @@ class Line:
     :param percent: of the footprint
     """
     name: str
-    passes: Sequence[Sequence[Read]]
+    passes: Sequence[Sequence[LogRead]]
     eviction: str
     wanted: Wanted
     percent: int = 10
@@ -62,7 +62,8 @@ class Line:
 
     def counts(self) -> Counts:
         size = sum(sizes(self.passes[0]).values()) * self.percent // 100
-        replay = Replay(Settings(size, EVICTIONS[self.eviction], SequenceLearner, fetch_seconds), self.listing)
+        settings = ReplaySettings(size, EVICTIONS[self.eviction], SequenceLearner, fetch_seconds)
+        replay = Replay(settings, self.listing)
         return [replay.run(one) for one in after_each_other(self.passes)][-1]
 
 
@@ -73,7 +74,7 @@ def after_each_other(passes) -> Iterator[Iterator[Request]]:
         begin += reads[-1].at - reads[0].at + 1
 
 
-def lines(sequence: Sequence[Read], crowd: Sequence[Read]) -> Iterator[Line]:
+def lines(sequence: Sequence[LogRead], crowd: Sequence[LogRead]) -> Iterator[Line]:
     yield Line('sequence, pass 1', [sequence], 'lru', Wanted(0.555, None, 0.6))
     yield Line('sequence, pass 1', [sequence], 'gdsf', Wanted(0.62))
     yield Line('sequence, pass 1, listing', [sequence], 'gdsf', Wanted(0.68, None, 0.35),
@@ -102,7 +103,7 @@ def row(line: Line, counts: Counts) -> tuple:
     return line.name, line.eviction, *told, counts.prefetched, counts.late
 
 
-def costs(name: str, passes: Sequence[Sequence[Read]], rounds: int = ROUNDS) -> Iterator[tuple]:
+def costs(name: str, passes: Sequence[Sequence[LogRead]], rounds: int = ROUNDS) -> Iterator[tuple]:
     """Of learners that know no names of a listing, and of such that do, as by default."""
     seen = [Seen(read.account, read.client, (read.container, read.object), read.at, read.bytes)
             for reads in after_each_other(passes) for read in reads]

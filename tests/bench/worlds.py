@@ -3,13 +3,13 @@ half is never read. Seeded, so that each run makes the same."""
 from collections.abc import Sequence
 from random import Random
 
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.listing import sizes
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.listing import sizes
 
 FEW, MANY = 0.1 / 3, 0.1
 
 
-def interleaved(reads: Sequence[Read], clients: int = 4) -> list[Read]:
+def interleaved(reads: Sequence[LogRead], clients: int = 4) -> list[LogRead]:
     """Each client reads the whole sequence, one read a second, and begins where another is a part of the way."""
     count = len(reads)
     return [reads[(number + client * count // clients) % count]._replace(at=number + client / clients,
@@ -17,7 +17,7 @@ def interleaved(reads: Sequence[Read], clients: int = 4) -> list[Read]:
             for number in range(count) for client in range(clients)]
 
 
-def disturbed(reads: Sequence[Read], share: float, seed: int = 7) -> list[Read]:
+def disturbed(reads: Sequence[LogRead], share: float, seed: int = 7) -> list[LogRead]:
     """That share of the reads is left out, as many are put in from elsewhere in the trace, and as many are swapped
     with the next; one read a second."""
     chance, left, made = Random(seed), list(reads), []
@@ -59,7 +59,7 @@ def mixed(count: int, clients: int = 6, gap: float = 0.4, seed: int = 5) -> list
     return made
 
 
-def listing(reads: Sequence[Read], seed: int = 1) -> dict[tuple, int]:
+def listing(reads: Sequence[LogRead], seed: int = 1) -> dict[tuple, int]:
     """All names that are read, and as many that nobody reads, at random places in the order."""
     chance, found = Random(seed), sizes(reads)
     names, known = sorted(found), list(found.values())

@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 from bench import agreement
 
-from swiftahead.cache.orders import ORDERS
-from swiftahead.cache.policies import ADMISSIONS
-from swiftahead.predict.replay import Replay, Request
-from swiftahead.sidecar.evictor import Limits
+from swiftahead.eviction.admission import ADMISSIONS
+from swiftahead.eviction.evictor import CacheLimits
+from swiftahead.eviction.policies import POLICIES
+from swiftahead.plan.replay import Replay, Request
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +23,7 @@ def reads():
 
 @pytest.fixture
 def limits(reads):
-    return partial(Limits, agreement.footprint(reads) // 5, floor=0)
+    return partial(CacheLimits, agreement.footprint(reads) // 5, floor=0)
 
 
 MARKS = (100, 100), (95, 90)
@@ -31,14 +31,14 @@ MARKS = (100, 100), (95, 90)
 
 @pytest.mark.parametrize('high, low', MARKS)
 @pytest.mark.parametrize('admit', ADMISSIONS)
-@pytest.mark.parametrize('eviction', ORDERS)
+@pytest.mark.parametrize('eviction', POLICIES)
 def test_plan_and_keeper_have_the_same_hits(reads, limits, tmp_path, eviction, admit, high, low):
     limits = limits(high=high, low=low, eviction=eviction, admit=admit)
     assert agreement.kept_hits(reads, limits, tmp_path / 'c') == agreement.planned_hits(reads, limits) > 100
 
 
 @pytest.mark.parametrize('high, low', MARKS)
-@pytest.mark.parametrize('eviction', ORDERS)
+@pytest.mark.parametrize('eviction', POLICIES)
 def test_plan_and_keeper_evict_the_same_for_what_is_fetched_ahead(reads, limits, tmp_path, eviction, high, low):
     limits = limits(high=high, low=low, eviction=eviction)
     cache, replay, decided = agreement.Cache(tmp_path / 'c', limits), Replay(agreement.settings(limits)), set()

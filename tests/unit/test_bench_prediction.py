@@ -7,12 +7,12 @@ from bench import prediction, worlds
 from bench.common import BenchError
 from bench.prediction import Line, Wanted
 
-from swiftahead.cli.accesslog import Read
-from swiftahead.predict.replay import Counts
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.replay import Counts
 
 pytestmark = pytest.mark.tools
 
-READS = [Read(float(number), '0', '', '', f'o{number % 300}', 1000) for number in range(600)]
+READS = [LogRead(float(number), '0', '', '', f'o{number % 300}', 1000) for number in range(600)]
 
 
 def test_each_client_reads_all_of_the_sequence_and_the_clock_never_runs_backwards():

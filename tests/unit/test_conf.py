@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from swift.proxy.server import parse_per_policy_config
 
-from swiftahead.cache.orders import ORDERS
-from swiftahead.cache.policies import ADMISSIONS
 from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, STATUS, ConfError
 from swiftahead.conf.casts import size
 from swiftahead.conf.pipelines import filters, options, pipeline
+from swiftahead.eviction.admission import ADMISSIONS
+from swiftahead.eviction.policies import POLICIES
 from swiftahead.sidecar.settings import check_client, read_settings
 
 KEYS = {'cache_dir': '/var/cache/x', 'queue': 'sqlite:/var/cache/x/queue.db'}
@@ -166,7 +166,7 @@ def test_the_status_app_may_listen_there(tmp_path, lines):
     assert read_settings(write(tmp_path, MINIMAL + f'[status]\n{lines}\n')).status.bind_ip in lines
 
 
-@pytest.mark.parametrize('key, known', [('eviction', ORDERS), ('admit', ADMISSIONS)])
+@pytest.mark.parametrize('key, known', [('eviction', POLICIES), ('admit', ADMISSIONS)])
 def test_what_goes_first_and_what_is_kept_may_be_whatever_the_cache_knows(tmp_path, key, known):
     for name in known:
         settings = read_settings(write(tmp_path, MINIMAL + f'{key} = {name}\n'))

@@ -17,12 +17,12 @@ from swift.common.concurrency import Event, sleep, spawn
 from trying import tries
 
 from swiftahead.cache import Damaged, Store
-from swiftahead.cache.ledger import Ledger
 from swiftahead.cache.reader import disk_bytes
-from swiftahead.cache.scan import FOLDERS, read_folder
 from swiftahead.conf.names import KEY_BYTES
+from swiftahead.eviction.loader import FOLDERS, read_folder
+from swiftahead.eviction.manager import Stopped
+from swiftahead.eviction.size_bound import SizeBound
 from swiftahead.queues import Forget
-from swiftahead.sidecar.keeper import Stopped
 
 SIZE = 12 * UNIT
 COUNT = 3
@@ -256,7 +256,7 @@ class Races(RuleBasedStateMachine):
     def the_bound_is_never_passed(self):
         linked = self.linked()
         assert linked <= SIZE
-        assert linked <= Ledger(self.store.layout.objects.with_name('linked'), SIZE).bound
+        assert linked <= SizeBound(self.store.layout.objects.with_name('linked'), SIZE).bound
 
     @invariant()
     def accounts_are_right(self):

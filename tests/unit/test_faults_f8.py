@@ -9,8 +9,9 @@ from helpers import NAME, NOW, FakeTokens, link, spool
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swiftahead.cache import Index, Stamp, Store, entry
+from swiftahead.cache import Stamp, Store, entry
 from swiftahead.conf.names import ObjectName
+from swiftahead.eviction.index import Index
 from swiftahead.freshness import Token
 from swiftahead.queues import Fill
 

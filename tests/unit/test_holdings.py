@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from swiftahead.cache.holdings import Holdings
-from swiftahead.cache.scan import FOLDERS, Scan
+from swiftahead.eviction.inventory import Inventory
+from swiftahead.eviction.loader import FOLDERS, Loader
 
 SIZE = 10_000
 
@@ -13,11 +13,11 @@ SIZE = 10_000
 def make():
     """Holdings of whom so many folders were read; items are (number, time, bytes), numbers say the folder."""
     def make(*items, folders=FOLDERS, unknown=SIZE, largest=SIZE):
-        scan = Scan(Path('/none'), unknown, largest)
+        scan = Loader(Path('/none'), unknown, largest)
         for folder in range(folders):
             scan.next_folder()
             scan.take([(at, name(number), taken) for number, at, taken in items if number % 256 == folder], [])
-        return Holdings(SIZE, scan, lambda *_: None)
+        return Inventory(SIZE, scan, lambda *_: None)
     return make
 
 
@@ -131,7 +131,7 @@ def test_what_is_read_while_it_leaves_and_stays_after_all_goes_last(make):
 
 
 def test_a_folder_that_was_given_back_is_read_last():
-    scan = Scan(Path('/none'), SIZE, SIZE)
+    scan = Loader(Path('/none'), SIZE, SIZE)
     assert scan.next_folder().name == '00'
     scan.give_back()
     names = []

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from trying import tries
 
-from swiftahead.cache import Index
-from swiftahead.cache.holdings import Holdings
-from swiftahead.cache.orders import ORDERS, S3Fifo
-from swiftahead.cache.scan import FOLDERS, Scan
+from swiftahead.eviction.index import Index
+from swiftahead.eviction.inventory import Inventory
+from swiftahead.eviction.loader import FOLDERS, Loader
+from swiftahead.eviction.policies import POLICIES
+from swiftahead.eviction.policies.s3fifo import S3Fifo
 
 # one more than a hash table of 2**17 places takes: it has just been doubled, and is as empty as it gets
 JUST_DOUBLED = 2**17 * 2 // 3 + 1
@@ -43,7 +44,7 @@ def filled(eviction, names, taken=10, size=SIZE):
     return index, evicted
 
 
-@pytest.fixture(params=ORDERS)
+@pytest.fixture(params=POLICIES)
 def eviction(request):
     return request.param
 
@@ -232,12 +233,12 @@ def test_s3fifo_decides_in_time_where_all_was_read(monkeypatch):
 
 def holdings_of(eviction, *items):
     """Of a folder that was read whole; items are (number, time, bytes)."""
-    scan = Scan(Path('/none'), SIZE, SIZE)
+    scan = Loader(Path('/none'), SIZE, SIZE)
     names = {number: bytes.fromhex(name) for number, name in enumerate(entry_names(FOLDERS))}
     for folder in range(FOLDERS):
         scan.next_folder()
         scan.take([(at, names[number], taken) for number, at, taken in items if number == folder], [])
-    return Holdings(SIZE, scan, lambda *_: None, eviction)
+    return Inventory(SIZE, scan, lambda *_: None, eviction)
 
 
 def merge(holdings):
@@ -305,7 +306,7 @@ class AsTheModel(RuleBasedStateMachine):
     """Whatever is done in whatever order, what is in the index and what it takes is as it should be."""
     NAMES = entry_names(12)
 
-    @initialize(eviction=st.sampled_from(list(ORDERS)))
+    @initialize(eviction=st.sampled_from(list(POLICIES)))
     def begin(self, eviction):
         self.model, self.away = {}, {}
         self.index = Index(SIZE, self.evicted, eviction)

@@ -14,11 +14,10 @@ from swift.common.concurrency import Event, GreenPool, tpool
 from trying import tries
 
 from swiftahead.cache import Store
-from swiftahead.cache.orders import ORDERS
-from swiftahead.cache.scan import FOLDERS, read_folder
-from swiftahead.predict.idle import IDLE_SECONDS
-from swiftahead.queues import Forget
-from swiftahead.sidecar.keeper import Stopped
+from swiftahead.eviction.evictor import IDLE_SECONDS
+from swiftahead.eviction.loader import FOLDERS, read_folder
+from swiftahead.eviction.manager import Stopped
+from swiftahead.eviction.policies import POLICIES
 
 # after which an entry is idle, since a hit is noted in its file's time a minute later at most
 LONG_AGO = IDLE_SECONDS + 60 + 1
@@ -165,14 +164,14 @@ def test_forgetting_an_object_drops_it_alone(make, store):
     keeper = make()
     admit(keeper, 1)
     admit(keeper, 2)
-    assert keeper.forget(Forget('AUTH_test', 'c', object='o1')) == 1
+    assert keeper.purge('AUTH_test', 'c', object='o1') == 1
     assert cached(store) == [2]
 
 
 def test_forgetting_by_identity_drops_that_file(make, store):
     keeper = make()
     admit(keeper, 1)
-    assert keeper.forget(Forget('AUTH_test', 'c', object='o1', identity=identity(keeper, 1))) == 1
+    assert keeper.purge('AUTH_test', 'c', object='o1', identity=identity(keeper, 1)) == 1
     assert cached(store) == []
 
 
@@ -181,7 +180,7 @@ def test_forgetting_by_identity_spares_what_came_later(make, store):
     admit(keeper, 1)
     old = identity(keeper, 1)
     admit(keeper, 1, timestamp='1800000001.00000')
-    assert keeper.forget(Forget('AUTH_test', 'c', object='o1', identity=old)) == 0
+    assert keeper.purge('AUTH_test', 'c', object='o1', identity=old) == 0
     assert cached(store) == [1]
 
 
@@ -189,7 +188,7 @@ def test_forgetting_by_prefix(make, store):
     keeper = make()
     for number in (1, 2, 10, 11):
         admit(keeper, number)
-    assert keeper.forget(Forget('AUTH_test', 'c', prefix='o1')) == 3
+    assert keeper.purge('AUTH_test', 'c', prefix='o1') == 3
     assert cached(store) == [2]
 
 
@@ -197,7 +196,7 @@ def test_forgetting_by_prefix_takes_what_cannot_be_read_along(make, store):
     keeper = make()
     admit(keeper, 1)
     store.layout.entry(store.naming.entry(name_of(1))).write_bytes(b'rubbish')
-    assert keeper.forget(Forget('AUTH_test', 'c', prefix='other')) == 1
+    assert keeper.purge('AUTH_test', 'c', prefix='other') == 1
     assert cached(store) == []
 
 
@@ -206,21 +205,21 @@ def test_forgetting_a_container_spares_the_others(make, store):
     for container in ('c', 'd'):
         for number in range(3):
             admit(keeper, number, container=container)
-    assert keeper.forget(Forget('AUTH_test', 'c')) == 3
+    assert keeper.purge('AUTH_test', 'c') == 3
     assert (cached(store), cached(store, container='d')) == ([], [0, 1, 2])
 
 
 def test_forgetting_what_is_not_there_is_nothing(make):
     keeper = make()
-    assert keeper.forget(Forget('AUTH_test', 'c', object='o1')) == 0
-    assert keeper.forget(Forget('AUTH_test', 'c')) == 0
+    assert keeper.purge('AUTH_test', 'c', object='o1') == 0
+    assert keeper.purge('AUTH_test', 'c') == 0
 
 
 def test_what_somebody_else_removed_is_counted_no_longer_once_forgotten(make, store):
     keeper = make()
     admit(keeper, 1)
     store.layout.entry(store.naming.entry(name_of(1))).unlink()
-    assert keeper.forget(Forget('AUTH_test', 'c', object='o1')) == 0
+    assert keeper.purge('AUTH_test', 'c', object='o1') == 0
     assert keeper.index.currsize == 0
 
 
@@ -285,7 +284,7 @@ def test_what_was_fetched_ahead_evicts_as_far_as_is_idle(make, store):
     assert evicted_in_order(keeper) == list(range(2, 10))
 
 
-@pytest.mark.parametrize('eviction', ORDERS)
+@pytest.mark.parametrize('eviction', POLICIES)
 def test_what_was_fetched_ahead_evicts_what_is_idle_though_what_goes_first_is_not(make, store, eviction):
     now = [1000.0]
     keeper = fill(lambda: make(rules=(eviction, 'all'), clock=lambda: now[0]), store, used_at=1000)
@@ -298,7 +297,7 @@ def test_what_was_fetched_ahead_evicts_what_is_idle_though_what_goes_first_is_no
     assert cached(store) == list(range(3, 10))
 
 
-@pytest.mark.parametrize('eviction', ORDERS)
+@pytest.mark.parametrize('eviction', POLICIES)
 def test_the_marks_hold_in_any_order(make, store, eviction):
     keeper = make(rules=(eviction, 'all'))
     for number in range(30):
@@ -387,7 +386,7 @@ def test_what_cannot_be_forgotten_stays_counted_and_goes_later(make, store, brok
     keeper = make()
     admit(keeper, 1)
     broken(1)
-    assert keeper.forget(Forget('AUTH_test', 'c', object='o1')) == 0
+    assert keeper.purge('AUTH_test', 'c', object='o1') == 0
     assert (keeper.holdings.total, list(keeper.holdings.stuck)) == (UNIT, [entry_of(store, 1)])
     broken.mend()
     keeper.upkeep()
@@ -417,7 +416,7 @@ def left_by_another(store, count=20, size=100 * UNIT):
 def test_records_are_handled_before_the_folder_is_read(make, store):
     left_by_another(store)
     keeper = make(100 * UNIT)
-    assert admit(keeper, 30) and keeper.forget(Forget('AUTH_test', 'c', object='o3')) == 1
+    assert admit(keeper, 30) and keeper.purge('AUTH_test', 'c', object='o3') == 1
     assert keeper.rebuilt() < 1 and keeper.holdings.total >= disk_bytes(store)
     assert keeper.has(entry_of(store, 5)) and not keeper.has(entry_of(store, 3))
     assert keeper.load() == 20
@@ -429,9 +428,9 @@ def test_what_is_dropped_or_replaced_meanwhile_is_counted_once(make, store, step
     keeper = make(100 * UNIT)
     for _ in range(steps):
         keeper.rebuild_step()
-    keeper.forget(Forget('AUTH_test', 'c', object='o1'))
+    keeper.purge('AUTH_test', 'c', object='o1')
     admit(keeper, 2, timestamp='1800000001.00000')
-    keeper.forget(Forget('AUTH_test', 'c', object='o4'))
+    keeper.purge('AUTH_test', 'c', object='o4')
     admit(keeper, 4)
     assert keeper.holdings.total >= disk_bytes(store)
     assert keeper.holdings.total == disk_bytes(store) or not keeper.holdings.is_whole
@@ -442,7 +441,7 @@ def test_what_is_dropped_or_replaced_meanwhile_is_counted_once(make, store, step
 def test_what_is_forgotten_meanwhile_by_its_container_goes_whole(make, store):
     left_by_another(store)
     keeper = make(100 * UNIT)
-    assert keeper.forget(Forget('AUTH_test', 'c', prefix='o1')) == 11
+    assert keeper.purge('AUTH_test', 'c', prefix='o1') == 11
     assert keeper.load() == 9
 
 
@@ -571,17 +570,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(number=NUMBERS, container=CONTAINERS)
     def forget_object(self, number, container):
-        self.keeper.forget(Forget('AUTH_test', container, object=f'o{number}'))
+        self.keeper.purge('AUTH_test', container, object=f'o{number}')
 
     @rule(container=CONTAINERS, prefix=st.sampled_from(['', 'o1', 'o']))
     def forget_container(self, container, prefix):
-        self.keeper.forget(Forget('AUTH_test', container, prefix))
+        self.keeper.purge('AUTH_test', container, prefix)
 
     @rule(number=NUMBERS, container=CONTAINERS)
     def touch(self, number, container):
         self.keeper.index.touch(self.store.naming.entry(name_of(number, container)))
 
-    @rule(eviction=st.sampled_from(list(ORDERS)))
+    @rule(eviction=st.sampled_from(list(POLICIES)))
     def restart(self, eviction):
         self.keeper = self.make(eviction)
         self.keeper.load()

@@ -6,7 +6,6 @@ from keepers import UNIT, admit, cached, disk_bytes, entry_of, make_keeper
 from mounts import Mount, root_only
 
 from swiftahead.cache import Store
-from swiftahead.queues import Forget
 
 pytestmark = root_only
 # 100 entries of UNIT are 40 percent of it
@@ -63,7 +62,7 @@ def test_what_others_write_is_made_room_for_and_no_more(mount, store, keeper):
 def test_where_more_is_lacking_than_there_is_nothing_goes(mount, store, keeper):
     write(mount, SIZE // 2 - 64 * 1024)
     for number in range(100 - 5):
-        keeper.forget(Forget('AUTH_test', 'c', object=f'o{number}'))
+        keeper.purge('AUTH_test', 'c', object=f'o{number}')
     write(mount, SIZE // 2 + 10 * UNIT)
     assert not keeper.keep_free() and not admit(keeper, 200)
     assert cached(store, 100) == list(range(95, 100))
@@ -87,7 +86,7 @@ def test_eviction_that_does_not_help_ends_and_is_tried_again_later(mount, store,
 def test_on_a_disk_that_is_read_only_nothing_is_uncounted_and_nothing_loops(mount, store, keeper):
     mount.remount('ro')
     keeper._evictor.evict(keeper.holdings, 10 * UNIT)
-    assert keeper.forget(Forget('AUTH_test', 'c', object='o99')) == 0
+    assert keeper.purge('AUTH_test', 'c', object='o99') == 0
     assert keeper.holdings.total == disk_bytes(store) == 100 * UNIT
     mount.remount('rw')
     keeper.upkeep()

@@ -3,7 +3,8 @@ import random
 
 import pytest
 
-from swiftahead.cache.orders import Gdsf, Lfu
+from swiftahead.eviction.policies.gdsf import Gdsf
+from swiftahead.eviction.policies.lfu import Lfu
 
 
 def rank_of(order, name):

@@ -13,8 +13,8 @@ from helpers import close_logs
 
 from swiftahead.cache.entry import expected_disk_bytes
 from swiftahead.cli import main
-from swiftahead.cli.listing import Listing
-from swiftahead.cli.sample import parts_of
+from swiftahead.plan.listing import Listing
+from swiftahead.plan.sample import parts_of
 
 KEYS = ['trace', 'cache_bytes', 'eviction', 'prefetch', 'pass', 'requests', 'object_hit_ratio', 'byte_hit_ratio',
         'precision', 'wasted_bytes_ratio', 'late', 'backend_gets']

@@ -3,15 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.advice import advise, best_of, recommended_size
-from swiftahead.cli.bound import Bound
-from swiftahead.cli.cells import Cell, Question, cells, otherwise, requests
-from swiftahead.cli.sample import Off
-from swiftahead.cli.traces import Trace
 from swiftahead.conf import PREFETCHER
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.advice import advise, best_of, recommended_size
+from swiftahead.plan.grid import Cell, GridSpec, cells, otherwise, requests
+from swiftahead.plan.replay import Counts, ReplaySettings
+from swiftahead.plan.sample import Off
+from swiftahead.plan.traces import Trace
+from swiftahead.plan.upper_bound import UpperBound
 from swiftahead.predict import Schedule, SequenceLearner
-from swiftahead.predict.replay import Counts, Settings
 
 
 def cell(hits, eviction='lru', prefetch=False, size=100, number=1, gets=None, reads=10_000, **more):
@@ -19,7 +19,7 @@ def cell(hits, eviction='lru', prefetch=False, size=100, number=1, gets=None, re
     gets = 1000 - hits if gets is None else gets
     counts = Counts(requests=reads, hits=hits * reads // 1000, early_hits=hits * reads // 2000, bytes=1000,
                     backend_gets=gets * reads // 1000)
-    return Cell('t', size, eviction, prefetch, number, counts, Bound(1, 1), **more)
+    return Cell('t', size, eviction, prefetch, number, counts, UpperBound(1, 1), **more)
 
 
 def advice_of(*cells):
@@ -159,9 +159,9 @@ def test_where_no_cache_is_recommended_a_short_log_is_told_too():
 
 # what is recommended was replayed
 
-LOOP = Trace('t', [Read(second, '', '', '', f'o{second % 10}', 100) for second in range(300)], False)
+LOOP = Trace('t', [LogRead(second, '', '', '', f'o{second % 10}', 100) for second in range(300)], False)
 # half of the objects, of two pages each
-HALF = Question([50_000], ['lru'], 1, 1000, None)
+HALF = GridSpec([50_000], ['lru'], 1, 1000, None)
 
 
 def test_a_setting_is_replayed_otherwise_with_prefetching_where_it_has_it():
@@ -181,10 +181,10 @@ def test_the_replay_has_the_defaults_of_the_conf_file():
     names = 'threshold', 'window', 'look_ahead', 'max_contexts'
     found = SequenceLearner.__init__.__defaults__[:4]
     assert found == tuple(getattr(defaults, name) for name in names)
-    assert Settings.concurrency == defaults.concurrency
+    assert ReplaySettings.concurrency == defaults.concurrency
     assert Schedule.__init__.__defaults__[0] == defaults.queue_limit
 
 
 def test_a_pass_begins_when_the_one_before_has_ended():
-    reads = [Read(5, '', '', '', 'x', 1), Read(6, '', '', '', 'y', 1), Read(9, '', '', '', 'x', 1)]
+    reads = [LogRead(5, '', '', '', 'x', 1), LogRead(6, '', '', '', 'y', 1), LogRead(9, '', '', '', 'x', 1)]
     assert [request.at for number in range(2) for request in requests(reads, number)] == [0, 1, 4, 6, 7, 10]

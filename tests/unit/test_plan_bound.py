@@ -5,21 +5,21 @@ from random import Random
 import pytest
 from cachetools import LFUCache, LRUCache
 
-from swiftahead.cli import bound as module
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.bound import Stretch, bound, stretches
+from swiftahead.plan import upper_bound as module
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.upper_bound import Stretch, stretches, upper_bound
 
 
 def reads(names, size=lambda name: 1):
-    return [Read(number, '', 'a', 'c', name, size(name)) for number, name in enumerate(names)]
+    return [LogRead(number, '', 'a', 'c', name, size(name)) for number, name in enumerate(names)]
 
 
 def test_first_reads_are_no_hits():
-    assert bound(reads('abcab'), 100).object_hit_ratio == 2 / 5
+    assert upper_bound(reads('abcab'), 100).object_hit_ratio == 2 / 5
 
 
 def test_what_an_earlier_pass_left_may_be_hit():
-    assert bound(reads('abcab'), 100, again=True).object_hit_ratio == 1
+    assert upper_bound(reads('abcab'), 100, again=True).object_hit_ratio == 1
 
 
 def test_stretches_are_from_one_read_to_the_next():
@@ -28,24 +28,24 @@ def test_stretches_are_from_one_read_to_the_next():
 
 
 def test_what_is_larger_than_the_cache_is_no_hit():
-    assert bound(reads('aa', lambda name: 11), 10).object_hit_ratio == 0
+    assert upper_bound(reads('aa', lambda name: 11), 10).object_hit_ratio == 0
 
 
 def test_what_is_larger_than_what_is_kept_is_no_hit():
-    assert bound(reads('aa', lambda name: 11), 100, most=10).object_hit_ratio == 0
-    assert bound(reads('aa', lambda name: 11), 100, most=11).object_hit_ratio == 0.5
+    assert upper_bound(reads('aa', lambda name: 11), 100, most=10).object_hit_ratio == 0
+    assert upper_bound(reads('aa', lambda name: 11), 100, most=11).object_hit_ratio == 0.5
 
 
 @pytest.mark.parametrize('room, most, hits', [(4111, None, 0), (4112, None, 0.5), (4112, 10, 0), (8000, 12, 0.5)])
 def test_what_an_object_takes_on_disk_has_to_fit(room, most, hits):
-    found = bound(reads('aa', lambda name: 12), room, most=most, disk_bytes=lambda size: size + 4100)
+    found = upper_bound(reads('aa', lambda name: 12), room, most=most, disk_bytes=lambda size: size + 4100)
     assert (found.object_hit_ratio, found.byte_hit_ratio) == (hits, hits)
 
 
 def test_of_objects_of_no_bytes_those_that_fit_on_disk_are_hits():
     """Each of ten takes a tenth of the room and one more byte."""
     trace = reads([number % 10 for number in range(1000)], lambda name: 0)
-    found = bound(trace, 1000, disk_bytes=lambda size: 101)
+    found = upper_bound(trace, 1000, disk_bytes=lambda size: 101)
     assert 0.85 < found.object_hit_ratio < 0.99 and found.byte_hit_ratio == 0
 
 
@@ -60,17 +60,17 @@ def test_what_was_replaced_is_no_hit():
 
 @pytest.mark.parametrize('cache_bytes', [0, 10])
 def test_objects_of_no_bytes_are_hits_in_any_cache(cache_bytes):
-    found = bound(reads('aa', lambda name: 0), cache_bytes)
+    found = upper_bound(reads('aa', lambda name: 0), cache_bytes)
     assert (found.object_hit_ratio, found.byte_hit_ratio) == (0.5, 0)
 
 
 def test_bytes_have_a_bound_of_their_own():
-    found = bound(reads('aab', {'a': 3, 'b': 4}.get), 10)
+    found = upper_bound(reads('aab', {'a': 3, 'b': 4}.get), 10)
     assert (found.object_hit_ratio, found.byte_hit_ratio) == (1 / 3, 0.3)
 
 
 def test_what_an_earlier_pass_left_has_to_fit_in_the_cache():
-    assert bound(reads(range(1280)), 3, again=True).object_hit_ratio < 5 / 1280
+    assert upper_bound(reads(range(1280)), 3, again=True).object_hit_ratio < 5 / 1280
 
 
 def best_possible(trace, room, again):
@@ -91,7 +91,7 @@ def test_no_choice_passes_the_bound_and_the_best_is_near(seed, again):
     random = Random(seed)
     sizes = {name: random.randint(1, 6) for name in 'abcd'}
     trace = reads(random.choices('abcd', k=12), sizes.get)
-    best, most = best_possible(trace, 7, again), bound(trace, 7, again).object_hit_ratio
+    best, most = best_possible(trace, 7, again), upper_bound(trace, 7, again).object_hit_ratio
     assert best - 1e-9 <= most <= best + 0.15
 
 
@@ -107,11 +107,11 @@ def test_no_policy_passes_the_bound_in_any_pass(policy, room):
         for read in trace:
             hits += cache.get(read.object) is not None
             cache[read.object] = read.bytes
-        assert hits / len(trace) <= bound(trace, room, again).object_hit_ratio
+        assert hits / len(trace) <= upper_bound(trace, room, again).object_hit_ratio
 
 
 def test_a_long_trace_has_fewer_rounds_and_still_a_bound(monkeypatch):
     trace = reads([number % 7 for number in range(500)])
-    exact = bound(trace, 3).object_hit_ratio
+    exact = upper_bound(trace, 3).object_hit_ratio
     monkeypatch.setattr(module, 'WORK', 10)
-    assert exact <= bound(trace, 3).object_hit_ratio < 1
+    assert exact <= upper_bound(trace, 3).object_hit_ratio < 1

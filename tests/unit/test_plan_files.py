@@ -5,8 +5,8 @@ import os
 import pytest
 from accesslogs import Swift, read_one
 
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.traces import LogError, read_all
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.traces import LogError, read_all
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def swift():
 
 def test_a_trace_with_clients(write):
     path = write('offset_ms,client,object,bytes\n0,a,x,10\n1500,b,"y, z",0\n', 't.csv')
-    assert read_one(path).reads == [Read(0, 'a', '', '', 'x', 10), Read(1.5, 'b', '', '', 'y, z', 0)]
+    assert read_one(path).reads == [LogRead(0, 'a', '', '', 'x', 10), LogRead(1.5, 'b', '', '', 'y, z', 0)]
 
 
 def test_a_trace_without_clients_has_one(write):
@@ -36,7 +36,7 @@ def test_a_trace_without_clients_has_one(write):
 
 def test_columns_may_be_in_any_order_and_others_between(write):
     path = write('\ufeffbytes,zone,object,offset_ms\r\n7,1,x,2000\r\n\r\n')
-    assert read_one(path).reads == [Read(2, '', '', '', 'x', 7)]
+    assert read_one(path).reads == [LogRead(2, '', '', '', 'x', 7)]
 
 
 def test_traces_are_each_by_themselves(write):

@@ -6,7 +6,7 @@ from accesslogs import FIELDS, Swift, large_object, read_one
 from helpers import close_logs
 from swift.common.middleware import slo, symlink
 
-from swiftahead.cli.traces import LogError
+from swiftahead.plan.traces import LogError
 
 
 @pytest.fixture(autouse=True)

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from swiftahead.cli.accesslog import Read
-from swiftahead.cli.listing import Listing, sizes
-from swiftahead.cli.sample import Part, PartLearner, estimate, parts_of
-from swiftahead.cli.traces import LogError, Trace
-from swiftahead.predict.replay import Counts
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.listing import Listing, sizes
+from swiftahead.plan.replay import Counts
+from swiftahead.plan.sample import PartLearner, TracePart, estimate, parts_of
+from swiftahead.plan.traces import LogError, Trace
 
 TRACE = Trace('t.csv', is_log=False, reads=[
-    Read(0, '', '', '', 'a', 10), Read(1, '', '', '', 'b,c', 30), Read(2, '', '', '', 'd', 90)])
-LOG = Trace('access.log', [Read(0, '', 'AUTH_a', 'c', 'x/y', 10)], is_log=True)
+    LogRead(0, '', '', '', 'a', 10), LogRead(1, '', '', '', 'b,c', 30), LogRead(2, '', '', '', 'd', 90)])
+LOG = Trace('access.log', [LogRead(0, '', 'AUTH_a', 'c', 'x/y', 10)], is_log=True)
 
 
 @pytest.fixture
@@ -52,7 +52,8 @@ def test_in_a_listing_for_logs_names_are_whole_paths(write):
 
 def test_in_a_listing_for_s3_a_bucket_stands_where_it_is_read_as_one(write):
     """Of its account the log tells nothing."""
-    log = Trace('access.log', [Read(0, '', '', 'bucket', 'x/y', 10), Read(0, '', 'AUTH_a', 'c', 'z', 20)], True)
+    reads = [LogRead(0, '', '', 'bucket', 'x/y', 10), LogRead(0, '', 'AUTH_a', 'c', 'z', 20)]
+    log = Trace('access.log', reads, True)
     path = write('bucket/x/y\n/bucket/more\nAUTH_a/c/z\nother/c/z\nbucket\nbucket/\n')
     assert Listing(path).of([log])[0].keys() == {
         ('', 'bucket', 'x/y'), ('', 'bucket', 'more'), ('AUTH_a', 'c', 'z')}
@@ -86,7 +87,7 @@ def test_a_listing_that_is_not_there(tmp_path):
 # samples
 
 def reads(clients, each):
-    return [Read(number, f'client{number % clients}', '', '', f'o{number % 7}', 10) for number in
+    return [LogRead(number, f'client{number % clients}', '', '', f'o{number % 7}', 10) for number in
             range(clients * each)]
 
 
@@ -137,13 +138,13 @@ class Told:
 
 def test_a_parts_learner_is_told_the_same_reads_in_each_pass():
     told = Told()
-    learner = PartLearner(told, Part(bytearray((0, 1, 1, 0))))
+    learner = PartLearner(told, TracePart(bytearray((0, 1, 1, 0))))
     assert [learner.observe(number) for number in range(8)] == [[], [1], [2], [], [], [5], [6], []]
     assert told.reads == [1, 2, 5, 6]
 
 
 PLAIN = Counts(requests=1000, hits=500, bytes=1000, hit_bytes=500, backend_gets=500)
-PARTS = [Part(bytearray((1, 0, 0, 0))), Part(bytearray((1, *([0] * 7))))]
+PARTS = [TracePart(bytearray((1, 0, 0, 0))), TracePart(bytearray((1, *([0] * 7))))]
 
 
 def test_what_a_part_gains_is_multiplied():
@@ -163,9 +164,9 @@ def test_an_estimate_is_not_above_all():
 
 
 def test_from_no_reads_nothing_is_told():
-    assert estimate(PLAIN, [PLAIN, PLAIN], [Part(bytearray(4))] * 2) == (PLAIN, (1, 1, 1))
+    assert estimate(PLAIN, [PLAIN, PLAIN], [TracePart(bytearray(4))] * 2) == (PLAIN, (1, 1, 1))
 
 
 def test_an_object_counts_at_its_largest():
-    assert sizes([Read(0, '', '', '', 'x', 5), Read(1, '', '', '', 'x', 9), Read(2, '', '', '', 'x', 7)]) == {
-        ('', '', 'x'): 9}
+    reads = [LogRead(at, '', '', '', 'x', size) for at, size in enumerate((5, 9, 7))]
+    assert sizes(reads) == {('', '', 'x'): 9}

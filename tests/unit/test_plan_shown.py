@@ -12,16 +12,17 @@ from accesslogs import LOOP, Swift, read_one, write_trace
 from helpers import close_logs
 
 from swiftahead.cache.entry import expected_disk_bytes
-from swiftahead.cache.policies import ADMISSIONS, EVICTIONS
 from swiftahead.cli import main
 from swiftahead.cli import plan as plan_command
-from swiftahead.cli.cells import Question, cells, fetch_seconds, requests
-from swiftahead.cli.conflines import room_for, written
-from swiftahead.cli.shown import in_units
-from swiftahead.cli.traces import read_all
 from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, casts
+from swiftahead.eviction.admission import ADMISSIONS
+from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.plan.conflines import room_for, written
+from swiftahead.plan.grid import GridSpec, cells, fetch_seconds, requests
+from swiftahead.plan.replay import ReplaySettings, replay
+from swiftahead.plan.shown import in_units
+from swiftahead.plan.traces import read_all
 from swiftahead.predict import SequenceLearner
-from swiftahead.predict.replay import Settings, replay
 
 # for the ten objects of LOOP, of two pages each
 ROOM = in_units(room_for(10 * 2 * 4096))
@@ -90,7 +91,7 @@ def replayed(path, conf):
     sidecar = SIDECAR.read({**conf['sidecar'], 'cache_dir': '/x', 'queue': 'sqlite:/x/q'})
     learner = SequenceLearner if PREFETCHER.read(conf['prefetcher']).learn else None
     reads = read_one(path).reads
-    found = replay(requests(reads, 0), Settings(
+    found = replay(requests(reads, 0), ReplaySettings(
         sidecar.cache_size, EVICTIONS[sidecar.eviction], learner, fetch_seconds, disk_bytes=expected_disk_bytes,
         admission=ADMISSIONS[sidecar.admit], high=sidecar.high_water, low=sidecar.low_water))
     return f'{found.hits / len(reads):.1%} of the reads are hits, with {found.backend_gets / len(reads):.3f}'
@@ -240,7 +241,7 @@ def test_progress_is_one_line_of_the_terminal(write, monkeypatch, tmp_path):
     (tmp_path / ('long' * 20)).mkdir()
     stream = Terminal()
     read_all([write(LOOP, f'{"long" * 20}/t.csv')], plan_command.Teller(stream))
-    list(cells(read_one(write(LOOP)), Question([100], ['lru'], 1, 1000, None), plan_command.Teller(stream)))
+    list(cells(read_one(write(LOOP)), GridSpec([100], ['lru'], 1, 1000, None), plan_command.Teller(stream)))
     shown = [part.partition('\x1b[K')[2] for part in stream.getvalue().split('\r')]
     assert max(map(len, shown)) == 59 and shown[-1].endswith('cache 1 of 1: lru, prefetching, 0 %')
 

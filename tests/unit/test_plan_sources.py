@@ -8,7 +8,7 @@ from accesslogs import Swift, large_object, read_one
 from helpers import close_logs
 from swift.common.middleware import slo
 
-from swiftahead.cli.traces import LogError, read_all
+from swiftahead.plan.traces import LogError, read_all
 
 
 @pytest.fixture(autouse=True)

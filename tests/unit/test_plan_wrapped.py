@@ -7,7 +7,7 @@ from accesslogs import FIELDS, Swift, large_object, read_one
 from helpers import close_logs
 from swift.common.middleware import slo
 
-from swiftahead.cli.traces import LogError
+from swiftahead.plan.traces import LogError
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,8 @@ import tracemalloc
 
 import pytest
 
-from swiftahead.cache.policies import EVICTIONS, SecondHit, admits_all
+from swiftahead.eviction.admission import SecondHit, admits_all
+from swiftahead.eviction.policy_cache import EVICTIONS
 
 SIZES = {name: 1 + number % 7 for number, name in enumerate('abcdefghijklmnopqrstuvwxyz')}
 

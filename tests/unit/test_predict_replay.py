@@ -5,13 +5,14 @@ import random
 
 import pytest
 
-from swiftahead.cache.policies import EVICTIONS, SecondHit
+from swiftahead.eviction.admission import SecondHit
+from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.plan.replay import Replay, ReplaySettings, Request, replay
 from swiftahead.predict import Prediction, Schedule, SequenceLearner, Worth
-from swiftahead.predict.replay import Replay, Request, Settings, replay
 
 
 def settings(cache_bytes=1000, learner=SequenceLearner, seconds=0.02, eviction='lru', **more):
-    return Settings(cache_bytes, EVICTIONS[eviction], learner, lambda size: seconds, **more)
+    return ReplaySettings(cache_bytes, EVICTIONS[eviction], learner, lambda size: seconds, **more)
 
 
 def reads(names, start=0.0, gap=1.0, size=100, client='x'):
@@ -275,7 +276,7 @@ def test_a_learner_that_is_always_wrong_has_few_of_its_predictions_fetched():
 def test_what_takes_long_to_fetch_is_fetched_in_time_too():
     # a loop in which every tenth takes three seconds to fetch, and the others a hundredth
     loop = [(f'{number:03}', 300_000_000 if number % 10 == 9 else 10_000) for number in range(100)]
-    run = Replay(Settings(1_500_000_000, EVICTIONS['lru'], SequenceLearner, lambda size: size / 1e8 + 0.01))
+    run = Replay(ReplaySettings(1_500_000_000, EVICTIONS['lru'], SequenceLearner, lambda size: size / 1e8 + 0.01))
     for turn in range(4):
         counts = run.run([Request(turn * 150 + 1.5 * number, '', 'a', 'c', name, size)
                           for number, (name, size) in enumerate(loop)])

@@ -6,8 +6,8 @@ import pytest
 from helpers import ListLogger, spool
 
 from swiftahead.cache import Store
+from swiftahead.eviction.spool_sweep import SpoolSweep
 from swiftahead.sidecar.report import SPOOL_LEAST, spool_size
-from swiftahead.sidecar.spool import SpoolWatch
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def watch(store):
-    watch = SpoolWatch(store, 20_000, 3600, ListLogger(), lambda: watch.now)
+    watch = SpoolSweep(store, 20_000, 3600, ListLogger(), lambda: watch.now)
     watch.now = time.time()
     return watch
 

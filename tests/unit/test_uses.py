@@ -1,20 +1,20 @@
 """What was read lately, for who is about to evict."""
+from swiftahead.eviction.last_reads import LastReads
 from swiftahead.predict import Prediction
-from swiftahead.predict.idle import IDLE_LEAST, idle_for
-from swiftahead.sidecar.uses import Uses
+from swiftahead.predict.learner import IDLE_LEAST, idle_for
 
 NAMES = [f'{number:048x}' for number in range(5)]
 
 
 def test_the_last_use_counts():
-    uses = Uses()
+    uses = LastReads()
     uses.note(NAMES[0], 1.0)
     uses.note(NAMES[0], 2.0)
     assert (uses.last(NAMES[0]), uses.last(NAMES[1])) == (2.0, None)
 
 
 def test_what_another_took_the_place_of_has_no_last_use():
-    uses = Uses()
+    uses = LastReads()
     uses.note(NAMES[0], 1.0)
     uses.forget(NAMES[0])
     uses.forget(NAMES[1])
@@ -22,7 +22,7 @@ def test_what_another_took_the_place_of_has_no_last_use():
 
 
 def test_no_more_are_kept_than_were_asked_for_and_the_oldest_go():
-    uses = Uses(most=3)
+    uses = LastReads(most=3)
     for at, number in enumerate([0, 1, 2, 0, 3]):
         uses.note(NAMES[number], float(at))
     assert [uses.last(name) for name in NAMES] == [3.0, None, 2.0, 4.0, None]

@@ -7,10 +7,10 @@ from chain import Chain
 from helpers import NOW, spool
 from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 
-from swiftahead.cache.policies import EVICTIONS
+from swiftahead.eviction.evictor import IDLE_SECONDS
+from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.plan.replay import Replay, ReplaySettings, Request
 from swiftahead.predict import WHOLE
-from swiftahead.predict.idle import IDLE_SECONDS
-from swiftahead.predict.replay import Replay, Request, Settings
 from swiftahead.queues import Access, Fill, Forget, decode, encode
 from swiftahead.sidecar.fetches import LATE_SECONDS
 
@@ -282,7 +282,7 @@ def test_what_is_warmed_is_no_matter_to_it(throttled):
 @pytest.mark.parametrize('asked', ['abcdefghij', 'ababcdcdefef', 'aabbccddeeff', 'abcdefghijabcdefghij' * 3])
 def test_the_replay_fetches_the_same(throttled, asked):
     bench, replay = throttled(*'abcdefghij', left=3), Replay(
-        Settings(1000 * UNIT, EVICTIONS['lru'], None, lambda size: 0.0, disk_bytes=lambda size: UNIT))
+        ReplaySettings(1000 * UNIT, EVICTIONS['lru'], None, lambda size: 0.0, disk_bytes=lambda size: UNIT))
     replay._wholes.ended('AUTH_test', 0, TRUST - 3 * UNIT)
     for at, object_ in enumerate(asked):
         is_hit = object_ in bench.cached()

@@ -1,0 +1,1 @@
+"""Eviction: what leaves the cache, and what may come in."""

@@ -1,0 +1,87 @@
+"""Which captured misses are kept: all, or those of objects that were read before, not long ago.
+
+The filter captures a miss before anybody here knows of it: one that is not kept has cost what a capture costs, and
+spares room, and what would be evicted for it. To ask first would cost each miss a look into a table that all
+workers share. What is fetched ahead, whole or to warm is not subject to it, nor is what replaces an entry.
+
+Who reads along with a miss asks for no capture, and so is one read with it. What was read is remembered in memory
+alone: after a start all are read for the first time once more.
+"""
+from collections.abc import Callable
+
+from ..cache import Store
+
+# names that are remembered; a sketch takes two and a half bytes for each
+REMEMBERED = 1_000_000
+
+
+def admits_all(key: object) -> bool:
+    return True
+
+
+class SecondHit:
+    """Lets in what was asked for before, not long ago: a bit for each of two hashes, in two generations.
+
+    :param most: keys that are remembered; of those that were not asked for before, one in fifty is let in too
+    """
+    BITS = 10
+
+    def __init__(self, most: int = REMEMBERED):
+        self._most = max(1, most)
+        self._now = bytearray(self._size())
+        self._before = bytearray(self._size())
+        self._count = 0
+
+    def _size(self):
+        return self._most * self.BITS // 8 + 1
+
+    def __call__(self, key: object) -> bool:
+        """Whether it is to be let in; it was asked for."""
+        number = hash(key)
+        bits = 8 * len(self._now)
+        places = number % bits, (number // bits * 0x9E3779B1 + 1) % bits
+        was_known = any(all(table[place >> 3] >> (place & 7) & 1 for place in places)
+                        for table in (self._now, self._before))
+        for place in places:
+            self._now[place >> 3] |= 1 << (place & 7)
+        self._count += not was_known
+        if 2 * self._count >= self._most:
+            self._now, self._before, self._count = bytearray(self._size()), self._now, 0
+        return was_known
+
+
+ADMISSIONS: dict[str, Callable[[], Callable[[object], bool]]] = {
+    'all': lambda: admits_all, 'second_hit': SecondHit}
+
+
+class Admission:
+    """
+    :param rule: a name of `ADMISSIONS`
+    :param is_here: whether there is an entry of this name
+    :param execute: runs a blocking call
+    """
+
+    def __init__(self, rule: str, store: Store, is_here: Callable[[str], bool], execute: Callable):
+        self._knows = ADMISSIONS[rule]()
+        self._store = store
+        self._is_here = is_here
+        self._execute = execute
+
+    def read(self, entry_name: str) -> None:
+        """It was a hit."""
+        self._knows(entry_name)
+
+    def refuses(self, spool_name: str) -> bool:
+        """Whether a spool file was of a miss that is not to be kept; then it is gone."""
+        if self._knows is admits_all:
+            return False
+        meta = self._execute(self._store.spooled_meta, spool_name)
+        # what cannot be read is left to those who say why
+        if meta is None or meta.origin != 'read' or self._is_known(self._store.naming.entry(meta.name)):
+            return False
+        self._execute(self._store.discard, spool_name)
+        return True
+
+    def _is_known(self, entry_name):
+        # asked first, since it is read, whatever else is so
+        return self._knows(entry_name) or self._is_here(entry_name)

@@ -1,0 +1,32 @@
+"""When entries were last read: their files' times, which a hit sets once a minute at most, are behind."""
+from collections import OrderedDict
+
+# of so many entries, those read last; a table of some megabytes, however many entries there are
+MOST = 50_000
+
+
+class LastReads:
+    """Noted in the event loop; may be asked from any thread."""
+
+    def __init__(self, most: int = MOST):
+        self._most = most
+        self._at: OrderedDict[bytes, float] = OrderedDict()
+
+    def __len__(self):
+        return len(self._at)
+
+    def note(self, entry_name: str, at: float) -> None:
+        """It was read at that time."""
+        name = bytes.fromhex(entry_name)
+        self._at[name] = at
+        self._at.move_to_end(name)
+        if len(self._at) > self._most:
+            self._at.popitem(last=False)
+
+    def forget(self, entry_name: str) -> None:
+        """Another came in its place, whose file says when."""
+        self._at.pop(bytes.fromhex(entry_name), None)
+
+    def last(self, entry_name: str) -> float | None:
+        """None where it was not read lately, or before this process began."""
+        return self._at.get(bytes.fromhex(entry_name))

@@ -1,0 +1,19 @@
+"""Eviction policies: which entry leaves the cache next, by its size and its reads. Plain tables, no I/O.
+
+The index of the sidecar and the replay behind ``swiftahead plan`` write and read them. Nothing of them is on disk:
+after a start the entries come back by `put_back`, the newest first, and so leave in the order of their files'
+times until they are read again.
+
+A policy may know how often an entry was read: its mark, which is given back with what is put back after all.
+
+To add one: write its module, and add a line here.
+"""
+from .base import EvictionPolicy
+from .gdsf import Gdsf
+from .lfu import Lfu
+from .lru import Lru
+from .s3fifo import S3Fifo
+
+POLICIES: dict[str, type[EvictionPolicy]] = {'lru': Lru, 'lfu': Lfu, 'gdsf': Gdsf, 's3fifo': S3Fifo}
+
+__all__ = ['POLICIES', 'EvictionPolicy']

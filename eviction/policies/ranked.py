@@ -1,0 +1,111 @@
+"""The base of policies by rank."""
+from abc import abstractmethod
+from collections import OrderedDict
+from heapq import heapify, heappop, heappush, heapreplace
+
+from .base import EvictionPolicy, Name
+
+
+class RankedPolicy(EvictionPolicy):
+    """The base of orders by rank: reads and size put an entry into one of a few classes, each with its worth.
+
+    An entry's rank is its class's worth and the order's age when it was last read. So within a class the one that
+    was read longest ago goes first, and what goes next is the first of some class. Of these there is a heap, where
+    one of all entries would have to be mended at each read: a class stands in it with a rank that its first has at
+    least, and is looked at when it comes to the top.
+    """
+    # so many reads are counted in the low bits of a number, above them the size: one object for both
+    READS_BITS = 20
+    MOST_READS = 2**READS_BITS - 1
+
+    def __init__(self, room: float):
+        super().__init__(room)
+        # class -> its worth, and name -> the age when it was read
+        self._classes: dict[int, tuple[float, OrderedDict[Name, float]]] = {}
+        self._age = 0.0
+        self._oldest = 0.0
+        # (rank, class), of which only those count that are the class's rank
+        self._heap: list[tuple[float, int]] = []
+        self._ranks: dict[int, float] = {}
+
+    @abstractmethod
+    def _class_of(self, size: int, reads: int) -> int: ...
+
+    @abstractmethod
+    def _worth_of(self, number: int) -> float: ...
+
+    def size_of(self, name):
+        return self._entries[name] >> self.READS_BITS
+
+    def add(self, name, size):
+        self._enter(name, size, 1, self._age)
+
+    def put_back(self, name, size, mark=None):
+        if mark is None:
+            # below all others, whatever its class: no worth is above 1 but by reads, and it has only one
+            self._oldest -= 2
+        reads, age = mark or (1, self._oldest)
+        number = self._enter(name, size, reads, age)
+        worth, names = self._classes[number]
+        names.move_to_end(name, last=False)
+        self._has(number, worth + age)
+
+    def _enter(self, name, size, reads, age):
+        self._entries[name] = size << self.READS_BITS | reads
+        number = self._class_of(size, reads)
+        found = self._classes.get(number)
+        if found is None:
+            found = self._classes[number] = self._worth_of(number), OrderedDict()
+            self._has(number, found[0] + age)
+        found[1][name] = age
+        return number
+
+    def _has(self, number, rank):
+        """A class has somebody of that rank at its head."""
+        known = self._ranks.get(number)
+        if known is not None and known <= rank:
+            return
+        self._ranks[number] = rank
+        heappush(self._heap, (rank, number))
+        if len(self._heap) > 2 * len(self._ranks) + 64:
+            self._heap = [(rank, number) for number, rank in self._ranks.items()]
+            heapify(self._heap)
+
+    def read(self, name):
+        size, (reads, _) = self.remove(name)
+        self._enter(name, size, min(reads + 1, self.MOST_READS), self._age)
+
+    def expect(self, name):
+        size, (reads, _) = self.remove(name)
+        self._enter(name, size, reads, self._age)
+
+    def remove(self, name):
+        entry = self._entries.pop(name)
+        size, reads = entry >> self.READS_BITS, entry & self.MOST_READS
+        number = self._class_of(size, reads)
+        worth, names = self._classes[number]
+        age = names.pop(name)
+        if names:
+            # what was put back before others may have been younger than they are
+            self._has(number, worth + next(iter(names.values())))
+        else:
+            del self._classes[number]
+        return size, (reads, age)
+
+    def first(self):
+        heap, ranks = self._heap, self._ranks
+        while heap:
+            rank, number = heap[0]
+            found = self._classes.get(number)
+            if found is None or ranks[number] != rank:
+                heappop(heap)
+                if found is None:
+                    ranks.pop(number, None)
+                continue
+            worth, names = found
+            name, age = next(iter(names.items()))
+            if worth + age == rank:
+                return name
+            ranks[number] = worth + age
+            heapreplace(heap, (worth + age, number))
+        raise KeyError('there is none')

@@ -1,0 +1,102 @@
+"""The order of S3-FIFO. Plain tables, no I/O."""
+from collections import OrderedDict
+
+from .base import EvictionPolicy, Name
+
+
+class S3Fifo(EvictionPolicy):
+    """Three queues (S3-FIFO, Yang and others, 2023): what is new passes through a small one, and comes to the main
+    one only if it was read there, or if it was in the small one not long ago, which a list of names remembers.
+    """
+    SMALL = 0.1
+    # reads are counted in the two low bits, above them the size
+    READS_BITS = 2
+    MOST_READS = 3
+    # entries that one decision passes by at most: where all were read, the others would wait for seconds
+    MOST_PASSED = 10_000
+
+    def __init__(self, room: float):
+        super().__init__(room)
+        self._small: OrderedDict[Name, int] = OrderedDict()
+        self._main: OrderedDict[Name, int] = OrderedDict()
+        self._gone: OrderedDict[Name, None] = OrderedDict()
+        self._small_bytes = 0
+
+    def __len__(self):
+        return len(self._small) + len(self._main)
+
+    def __contains__(self, name):
+        return name in self._small or name in self._main
+
+    def __iter__(self):
+        # what goes over from the one to the other meanwhile is in the second list too
+        return iter(dict.fromkeys([*list(self._small), *list(self._main)]))
+
+    def _queue_of(self, name):
+        return self._small if name in self._small else self._main
+
+    def size_of(self, name):
+        return self._queue_of(name)[name] >> self.READS_BITS
+
+    def add(self, name, size):
+        if name in self._gone:
+            del self._gone[name]
+            self._main[name] = size << self.READS_BITS
+        else:
+            self._small[name] = size << self.READS_BITS
+            self._small_bytes += size
+
+    def put_back(self, name, size, mark=None):
+        """:param mark: whether it was in the small queue; what is not known is as if it had stayed for long"""
+        queue = self._small if mark else self._main
+        queue[name] = size << self.READS_BITS
+        queue.move_to_end(name, last=False)
+        self._small_bytes += size if mark else 0
+
+    def read(self, name):
+        queue = self._queue_of(name)
+        if queue[name] & self.MOST_READS < self.MOST_READS:
+            queue[name] += 1
+
+    def expect(self, name):
+        queue = self._queue_of(name)
+        if not queue[name] & self.MOST_READS:
+            # the one that lets it stay for another round; it may be none of its own
+            queue[name] += 1
+
+    def remove(self, name):
+        is_small = name in self._small
+        size = self._queue_of(name).pop(name) >> self.READS_BITS
+        self._small_bytes -= size if is_small else 0
+        return size, is_small
+
+    def first(self):
+        for _ in range(self.MOST_PASSED):
+            name, queue = self._next()
+            if not queue[name] & self.MOST_READS:
+                return name
+            self._stays(name, queue)
+        return self._next()[0]
+
+    def _next(self):
+        """The one whose turn it is, and its queue."""
+        from_small = self._small and (self._small_bytes > self.SMALL * self._room or not self._main)
+        queue = self._small if from_small else self._main
+        for name in queue:
+            return name, queue
+        raise KeyError('there is none')
+
+    def _stays(self, name, queue):
+        """It was read: from the small queue it goes on to the main one, in that it goes round once more."""
+        if queue is self._small:
+            size, _ = self.remove(name)
+            self._main[name] = size << self.READS_BITS
+        else:
+            queue[name] -= 1
+            queue.move_to_end(name)
+
+    def gone(self, name, size, mark):
+        if mark:
+            self._gone[name] = None
+            while len(self._gone) > max(64, len(self._main)):
+                self._gone.popitem(last=False)

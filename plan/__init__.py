@@ -1,0 +1,1 @@
+"""The simulator behind ``swiftahead plan``: logs replayed through the caches that an operator could buy."""

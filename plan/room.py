@@ -1,0 +1,120 @@
+"""The room of a replayed cache, as the sidecar manages it: bytes on disk, between two water marks."""
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ..cache.entry import expected_disk_bytes
+from ..conf import SIDECAR
+from ..eviction.evictor import LOOKED_AT
+
+# objects of any size
+ANY = 2**63
+
+
+# objects of one size are met again and again
+disk_bytes = cache(expected_disk_bytes)
+# percent of cache_size, where they are not changed
+HIGH, LOW = (float(option.default) for name in ('high_water', 'low_water')
+             for option in SIDECAR.options if option.name == name)
+
+
+def high_bytes(cache_bytes: int) -> float:
+    """What all entries of a cache take at most: eviction begins there."""
+    return cache_bytes * HIGH / 100
+
+
+@dataclass(frozen=True)
+class RoomLimits:
+    """
+    :param size: bytes that all entries may take on disk
+    :param high, low: percent of it at which eviction begins and ends
+    :param max_object_size: bytes of an object that is kept, at most
+    """
+    size: int
+    high: float = 100.0
+    low: float = 100.0
+    max_object_size: int = ANY
+
+
+class Room:
+    """Which objects are cached, each with its bytes, and when it was used last.
+
+    :param eviction: as of `Settings`
+    :param disk_bytes: an object's bytes -> what its entry takes on disk
+    """
+
+    def __init__(self, eviction: Callable[..., Any], limits: RoomLimits, disk_bytes: Callable[[int], int]):
+        self._cache = eviction(limits.size, getsizeof=disk_bytes)
+        self._max_object_size = limits.max_object_size
+        self._high, self._low = limits.size * limits.high / 100, limits.size * limits.low / 100
+        self._disk_bytes = disk_bytes
+        self._used_at: dict[tuple, float] = {}
+
+    def __contains__(self, key: tuple) -> bool:
+        return key in self._cache
+
+    def read(self, key: tuple, at: float) -> int | None:
+        """Its bytes; None where it is not here. That counts for the eviction."""
+        self._used_at[key] = at
+        return self._cache.get(key)
+
+    def used(self, key: tuple, at: float) -> None:
+        """It came at that time, and nobody has read it yet."""
+        self._used_at[key] = at
+
+    def expect(self, key: tuple) -> None:
+        self._cache.expect(key)
+
+    def remove(self, key: tuple) -> None:
+        del self._cache[key]
+
+    def may_keep(self, size: int) -> bool:
+        """Whether an object of that many bytes is ever kept."""
+        return size <= self._max_object_size and self._disk_bytes(size) <= self._high
+
+    def add(self, key: tuple, size: int) -> None:
+        """Keep what was read, if it is ever kept: where that would pass the high mark, what is above the low one
+        goes for it."""
+        if not self.may_keep(size):
+            return
+        cache, wanted = self._cache, self._above(self._disk_bytes(size))
+        while wanted > 0 and cache:
+            item = cache.take()
+            wanted -= self._disk_bytes(item[1])
+            cache.let_go(item)
+        cache[key] = size
+
+    def _above(self, needed):
+        """Bytes to evict before so many are added."""
+        total = self._cache.currsize
+        return min(total + needed - self._low, total) if total + needed > self._high else 0
+
+    def makes(self, size: int, before: float) -> bool:
+        """Whether there is room for what was fetched ahead, or is once that has gone which nobody read after
+        that time."""
+        cache, kept, needed = self._cache, [], self._disk_bytes(size)
+        wanted = self._above(needed)
+        while wanted > 0 and cache and len(kept) < LOOKED_AT:
+            item = cache.take()
+            if self._used_at[item[0]] > before:
+                kept.append(item)
+            else:
+                wanted -= self._disk_bytes(item[1])
+                cache.let_go(item)
+        self._put_back(kept)
+        return cache.currsize + needed <= self._high
+
+    def is_any_idle(self, before: float) -> bool:
+        """Whether there is room, or what nobody read after that time is among the next to go."""
+        cache, looked_at = self._cache, []
+        found = self._above(1) <= 0
+        while not found and cache and len(looked_at) < LOOKED_AT:
+            looked_at.append(cache.take())
+            found = self._used_at[looked_at[-1][0]] <= before
+        self._put_back(looked_at)
+        return found
+
+    def _put_back(self, items):
+        for item in reversed(items):
+            self._cache.put_back(item)
