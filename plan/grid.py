@@ -38,7 +38,7 @@ class Cell:
     prefetch: bool
     number: int
     counts: Counts
-    upper_bound: UpperBound
+    bound: UpperBound
     off: Off = EXACT
     admit: str = 'all'
     neighbours: bool = False
