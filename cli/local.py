@@ -9,9 +9,9 @@ from ..metrics import counters_folder
 from ..metrics.totals import read_all
 from ..queues import QueueError, SqliteQueue
 from ..queues.file import is_missing
-from ..sidecar.figures import queue_path
-from ..sidecar.report import mover_report
 from ..sidecar.settings import SidecarSettings, read_settings
+from ..sidecar.status.report import mover_report
+from ..sidecar.status.snapshot import queue_path
 from .errors import Absent, CommandError
 
 CONF = '/etc/swift/swiftahead-sidecar.conf'

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..eviction.evictor import IDLE_SECONDS
 from ..predict.learner import Learner, ObjectKey, Prediction, Read, idle_for
 from ..predict.schedule import Schedule
-from ..predict.usefulness import Worth, WorthInBytes
+from ..predict.usefulness import Usefulness, UsefulnessInBytes
 from .room import ANY, Room, RoomLimits
 
 
@@ -115,8 +115,8 @@ class Replay:
         self.counts = Counts()
         self._learner = _make(settings.learner, listing)
         self._schedule = Schedule()
-        self._worth = Worth()
-        self._wholes = WorthInBytes()
+        self._worth = Usefulness()
+        self._wholes = UsefulnessInBytes()
         self._sizes: dict[tuple, int] = dict(listing or {})
         self._now = float('-inf')
         self._coming: dict[tuple, Counts] = {}

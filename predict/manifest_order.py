@@ -68,7 +68,7 @@ class Order:
 NOTHING = Order(())
 
 
-class Along:
+class ManifestOrder:
     """
     :param look_ahead: of a list, what is expected at a time, at most
     :param max_keys: that are remembered, of all lists together

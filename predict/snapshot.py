@@ -21,7 +21,7 @@ HEAD = struct.Struct('<II')
 AT_A_TIME = 500
 
 
-class Damaged(ValueError):
+class DamagedSnapshot(ValueError):
     """These bytes are no snapshot, or not a whole one."""
 
 
@@ -67,24 +67,24 @@ def restore(accounts: Accounts, data: bytes) -> int:
             head, _, rest = zlib.decompress(part).partition(b'\n')
             _learn(accounts, json.loads(head), rest, names)
         except (ValueError, KeyError, IndexError, TypeError, zlib.error, struct.error) as error:
-            raise Damaged(f'a part that cannot be read: {error!r}') from None
+            raise DamagedSnapshot(f'a part that cannot be read: {error!r}') from None
     return accounts.contexts
 
 
 def _parts(data: bytes) -> Iterator[memoryview]:
     if not data.startswith(MAGIC):
-        raise Damaged('no snapshot, or of another version')
+        raise DamagedSnapshot('no snapshot, or of another version')
     view, place = memoryview(data), len(MAGIC)
     while True:
         if place + HEAD.size > len(data):
-            raise Damaged('it ends too soon')
+            raise DamagedSnapshot('it ends too soon')
         length, checksum = HEAD.unpack_from(view, place)
         place += HEAD.size
         if not length:
             return
         part = view[place:place + length]
         if len(part) != length or zlib.crc32(part) != checksum:
-            raise Damaged('a part is not as it was written')
+            raise DamagedSnapshot('a part is not as it was written')
         place += length
         yield part
 

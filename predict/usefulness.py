@@ -88,7 +88,7 @@ class GuessPay:
         self.precision += WEIGHT * (was_used - self.precision)
 
 
-class Worth(Watch[GuessPay]):
+class Usefulness(Watch[GuessPay]):
     """Of guesses, by objects."""
 
     def __init__(self, least: float = LEAST, most: int = 1000):
@@ -142,7 +142,7 @@ class BytesPay:
         self.used = min(self.used + size, self.fetched + self.coming)
 
 
-class WorthInBytes(Watch[BytesPay]):
+class UsefulnessInBytes(Watch[BytesPay]):
     """Of wholes or segments. A size is what the object takes on disk: few bytes cost a GET all the same."""
 
     def __init__(self, least: float = LEAST, most: int = 1000):

@@ -18,17 +18,17 @@ from ..metrics.totals import fold
 from ..predict import Schedule, SequenceLearner
 from ..queues import QueueError, SqliteQueue
 from ..queues.wake import PREFETCH
-from .fetcher import Fetcher, FetchLimits
-from .learned import Learned
 from .listening import listen
 from .memcached import token_ring, with_proxys_servers
 from .mover import MoverPart
-from .names import Names
-from .pace import Pace
-from .prefetcher import Parts, Prefetcher
-from .report import spool_size, write_report
+from .prefetcher.backend_client import BackendClient, FetchLimits
+from .prefetcher.congestion import Congestion
+from .prefetcher.consumer import Consumer, Parts
+from .prefetcher.listings import Listings
+from .prefetcher.snapshot_file import SnapshotFile
 from .settings import read_settings
-from .status import StatusServer
+from .status.app import StatusServer
+from .status.report import spool_size, write_report
 from .swift_client import make_client
 
 UPKEEP_SECONDS = 5.0
@@ -159,18 +159,18 @@ class Worker:
                              own.admit)
         self.keeper = CacheManager(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
         self._spool = SpoolSweep(store, spool_size(own.cache_size), own.spool_age, logger)
-        fetcher = Fetcher(make_client(settings), store, token_ring(settings, logger),
+        fetcher = BackendClient(make_client(settings), store, token_ring(settings, logger),
                           FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
-        self.pace = Pace(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
+        self.pace = Congestion(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
                          lambda: count('backoffs'))
-        names = Names(fetcher, prefetcher.max_contexts, lambda: not self.pace.is_stopped, count, logger)
+        names = Listings(fetcher, prefetcher.max_contexts, lambda: not self.pace.is_stopped, count, logger)
         learner = SequenceLearner(
             prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
             names if prefetcher.neighbours else None) if prefetcher.learn else None
-        self._learned = Learned(store.layout.objects.parent, learner, logger) if learner else None
+        self._learned = SnapshotFile(store.layout.objects.parent, learner, logger) if learner else None
         parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
                       look_ahead=prefetcher.look_ahead)
-        self.prefetcher = Prefetcher(parts, prefetcher.concurrency, logger)
+        self.prefetcher = Consumer(parts, prefetcher.concurrency, logger)
         if self._learned:
             self._learned.read()
         # records are handled from the first moment on

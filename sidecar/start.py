@@ -22,9 +22,9 @@ from ..cache import Store, Unavailable
 from ..conf import ConfError
 from ..conf.told import told
 from ..queues import QueueError, SqliteQueue
-from .figures import queue_path
 from .memcached import token_ring, with_proxys_servers
 from .settings import SidecarSettings
+from .status.snapshot import queue_path
 from .swift_client import make_client
 
 # a sidecar that was told to stop a moment ago puts back what it has leased first

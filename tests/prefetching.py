@@ -11,9 +11,9 @@ from swiftahead.eviction.evictor import CacheLimits, Tools
 from swiftahead.eviction.manager import CacheManager
 from swiftahead.predict import Schedule
 from swiftahead.queues import Access, SqliteQueue, Warm
-from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
-from swiftahead.sidecar.pace import Pace
-from swiftahead.sidecar.prefetcher import Parts, Prefetcher
+from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendClient, FetchLimits
+from swiftahead.sidecar.prefetcher.consumer.congestion import Congestion
+from swiftahead.sidecar.prefetcher.consumer.consumer import Consumer, Parts
 
 # on disk: a page for the header, one for body and table
 UNIT = 8192
@@ -32,7 +32,7 @@ class Bench:
         self.queue = SqliteQueue(f'sqlite:{folder}/queue.db', clock=self.clock)
         self.logger = ListLogger()
         self.counts = Counter()
-        self.pace = Pace(concurrency)
+        self.pace = Congestion(concurrency)
         self.make_keeper = lambda: CacheManager(self.store, CacheLimits(size, *marks, 0), self.logger,
                                           Tools(execute, self.count, self.clock))
         self.schedule = Schedule()
@@ -41,9 +41,9 @@ class Bench:
 
     def start(self, concurrency=4, learner=None):
         self.keeper = self.make_keeper()
-        fetcher = Fetcher(self.cluster.client(), self.store, FakeTokens(), FetchLimits(2**20), self.clock)
+        fetcher = BackendClient(self.cluster.client(), self.store, FakeTokens(), FetchLimits(2**20), self.clock)
         parts = Parts(self.queue, self.keeper, fetcher, learner, self.schedule, self.pace, self.count)
-        self.prefetcher = Prefetcher(parts, concurrency, self.logger, self.clock)
+        self.prefetcher = Consumer(parts, concurrency, self.logger, self.clock)
 
     def clock(self):
         return self.now

@@ -19,8 +19,8 @@ from ...queues import QueueError, SqliteQueue
 from ...queues.wake import MISPLACED
 from ..listening import listen
 from ..memcached import token_ring
-from ..report import mover_report, write
 from ..settings import SidecarSettings
+from ..status.report import mover_report, write
 from ..swift_client import client_app
 from .local import Backoff, LocalRecords
 from .move import Mover, Terms

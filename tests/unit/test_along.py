@@ -1,7 +1,7 @@
 """Reading along a list that is known: who is where, what comes next, and how much of it."""
 import pytest
 
-from swiftahead.predict import Along, Read
+from swiftahead.predict import ManifestOrder, Read
 
 SEGMENTS = [('s', f'{number:02}') for number in range(20)]
 LIST = ('c', 'list')
@@ -22,7 +22,7 @@ class Reader:
 
 @pytest.fixture
 def along():
-    along = Along(look_ahead=4)
+    along = ManifestOrder(look_ahead=4)
     along.know('a', LIST, SEGMENTS)
     return along
 
@@ -178,7 +178,7 @@ def test_a_list_that_holds_itself_goes_on(along):
 
 
 def test_what_was_read_least_lately_is_forgotten():
-    along = Along(max_keys=50)
+    along = ManifestOrder(max_keys=50)
     for number in range(3):
         assert along.know('a', ('c', str(number)), SEGMENTS)
     readers = [Reader(along, str(number), key=('c', str(number))) for number in range(3)]
@@ -186,13 +186,13 @@ def test_what_was_read_least_lately_is_forgotten():
 
 
 def test_a_list_too_long_to_be_remembered_is_refused():
-    along = Along(max_keys=20)
+    along = ManifestOrder(max_keys=20)
     assert not along.know('a', LIST, SEGMENTS)
     assert along.know('a', LIST, SEGMENTS[:19])
 
 
 def test_readers_are_bounded(along):
-    along = Along(max_readers=2)
+    along = ManifestOrder(max_readers=2)
     along.know('a', LIST, SEGMENTS)
     readers = [Reader(along, str(number)) for number in range(3)]
     assert [bool(reader.reads(0, 0.0)) for reader in readers] == [False, True, True]

@@ -11,7 +11,7 @@ from prefetching import BODY, make_bench  # noqa: F401 - a fixture
 from swift.common.utils import split_path
 
 from swiftahead.conf.names import ObjectName
-from swiftahead.predict import Along, Read, SequenceLearner
+from swiftahead.predict import ManifestOrder, Read, SequenceLearner
 from swiftahead.queues import Access, Warm
 
 MINE, OTHERS = 'AUTH_test', 'AUTH_other'
@@ -73,7 +73,7 @@ LIST = [('c', object_) for object_ in 'abcabc']
 
 def predictions(reads, account):
     """What is expected of that account, read by read."""
-    ahead, along, found = SequenceLearner(threshold=0.1), Along(), []
+    ahead, along, found = SequenceLearner(threshold=0.1), ManifestOrder(), []
     for owner in (MINE, OTHERS):
         along.know(owner, ('c', 'a'), LIST)
     for at, (owner, client, object_, opens) in reads:

@@ -18,7 +18,7 @@ from swiftahead.eviction.manager import CacheManager, Limits
 from swiftahead.metrics.counters import Counters
 from swiftahead.metrics.totals import fold, read_all
 from swiftahead.queues import QueueError, SqliteQueue
-from swiftahead.sidecar.report import write_report
+from swiftahead.sidecar.status.app.report import write_report
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason='only root may make this')
 

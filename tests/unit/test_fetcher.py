@@ -10,15 +10,15 @@ from timing import is_quick
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
 from swiftahead.freshness import Token
-from swiftahead.sidecar.fetcher import (
+from swiftahead.sidecar.prefetcher.consumer.backend_client import (
     CONTAINER_SECONDS,
+    BackendClient,
     BackendFailed,
     Container,
-    Fetcher,
     FetchLimits,
     NotFetched,
 )
-from swiftahead.sidecar.pace import Pace
+from swiftahead.sidecar.prefetcher.consumer.congestion import Congestion
 
 BODY = os.urandom(150_000)
 CONTAINER = '/v1/AUTH_test/c'
@@ -40,13 +40,13 @@ def cluster():
 @pytest.fixture
 def make(cluster, store):
     def make(tokens=None, max_object_size=2**20):
-        return Fetcher(cluster.client(), store, tokens, FetchLimits(max_object_size), lambda: NOW)
+        return BackendClient(cluster.client(), store, tokens, FetchLimits(max_object_size), lambda: NOW)
     return make
 
 
 def fetched(store, fetcher, name=NAME):
     """The entry that a fetch makes, linked and open."""
-    spool_name, length = fetcher.fetch(name, 'prefetch', Pace(1))
+    spool_name, length = fetcher.fetch(name, 'prefetch', Congestion(1))
     store.admit(spool_name)
     entry = store.entry(name)
     assert entry.meta.body_length == length
@@ -55,7 +55,7 @@ def fetched(store, fetcher, name=NAME):
 
 def refused(store, fetcher, match=None, error=NotFetched):
     with pytest.raises(error, match=match):
-        fetcher.fetch(NAME, 'prefetch', Pace(1))
+        fetcher.fetch(NAME, 'prefetch', Congestion(1))
     assert list(store.spool_files()) == []
 
 
@@ -83,13 +83,13 @@ def test_a_name_that_needs_quoting_is_fetched(make, store, cluster):
     (None, 'true'), (FakeTokens(reachable=False), 'true'), (FakeTokens(Token('abc')), 'true'),
     (FakeTokens(Token('abc', timestamp='1799999999.00000')), None)])
 def test_all_replicas_are_asked_where_no_token_tells_how_old_an_answer_may_be(make, cluster, tokens, newest):
-    make(tokens).fetch(NAME, 'warm', Pace(1))
+    make(tokens).fetch(NAME, 'warm', Congestion(1))
     env, = (env for method, path, env in cluster.requests if path == '/v1' + NAME.path)
     assert env.get('HTTP_X_NEWEST') == newest
 
 
 def test_the_filter_is_told_to_stay_out(make, cluster):
-    make().fetch(NAME, 'warm', Pace(1))
+    make().fetch(NAME, 'warm', Congestion(1))
     assert cluster.requests[-1][2]['HTTP_X_NO_PREFETCH'] == 'true'
 
 
@@ -146,7 +146,7 @@ def test_what_has_no_length_is_refused(make, store, cluster):
 
 def test_what_is_too_large_is_refused(make, store):
     refused(store, make(max_object_size=len(BODY) - 1), 'too-large')
-    assert make(max_object_size=len(BODY)).fetch(NAME, 'warm', Pace(1))[1] == len(BODY)
+    assert make(max_object_size=len(BODY)).fetch(NAME, 'warm', Congestion(1))[1] == len(BODY)
 
 
 @pytest.mark.parametrize('wish', ['off', 'no', 'false'])
@@ -158,7 +158,7 @@ def test_a_container_may_opt_out(make, store, cluster, wish):
 
 def test_a_container_that_says_on_has_not_opted_out(make, cluster):
     cluster.containers[CONTAINER]['X-Container-Meta-Prefetch'] = 'on'
-    assert make().fetch(NAME, 'warm', Pace(1))[1] == len(BODY)
+    assert make().fetch(NAME, 'warm', Congestion(1))[1] == len(BODY)
 
 
 def test_in_a_container_that_is_not_there_nothing_is_asked_for(make, store, cluster):
@@ -252,12 +252,12 @@ def test_the_listing_of_a_container_that_is_not_there_is_empty(make, cluster):
 def test_a_backend_that_fails_is_told_from_an_object_that_is_not_to_be_had(make, cluster, status, kind):
     cluster.failing['/v1' + NAME.path] = status
     with pytest.raises(NotFetched) as raised:
-        make().fetch(NAME, 'prefetch', Pace(1))
+        make().fetch(NAME, 'prefetch', Congestion(1))
     assert raised.type is kind
 
 
 def test_the_pace_is_told_of_the_answer_and_of_each_byte(make, cluster):
-    class Told(Pace):
+    class Told(Congestion):
         bytes = answers = 0
 
         def answered(self, seconds, now):
@@ -275,15 +275,15 @@ def test_the_pace_is_told_of_the_answer_and_of_each_byte(make, cluster):
 
 def test_a_fetch_takes_as_long_as_the_pace_says(make, store, cluster):
     cluster.put(NAME, BODY, chunks=[BODY[start:start + 30_000] for start in range(0, len(BODY), 30_000)])
-    fetcher = Fetcher(cluster.client(), store, None, FetchLimits(2**20))
+    fetcher = BackendClient(cluster.client(), store, None, FetchLimits(2**20))
 
     def at_once():
         begin = time.monotonic()
-        fetcher.fetch(NAME, 'prefetch', Pace(1, 1_000_000))
+        fetcher.fetch(NAME, 'prefetch', Congestion(1, 1_000_000))
         return time.monotonic() - begin
     # a second's worth
     assert is_quick(at_once, 1)
-    pace = Pace(1, 500_000)
+    pace = Congestion(1, 500_000)
     pace.took(500_000, time.time())
     begin = time.monotonic()
     fetcher.fetch(NAME, 'prefetch', pace)
@@ -294,10 +294,10 @@ def test_a_fetch_takes_as_long_as_the_pace_says(make, store, cluster):
 def test_what_does_not_fit_the_spool_is_not_fetched(make, store, cluster, room, fits):
     other = spool(store, bytes(50_000))
     held = store.spool_bytes()
-    fetcher = Fetcher(cluster.client(), store, None, FetchLimits(2**20, held + len(BODY) + room))
+    fetcher = BackendClient(cluster.client(), store, None, FetchLimits(2**20, held + len(BODY) + room))
     if fits:
-        fetcher.fetch(NAME, 'prefetch', Pace(1))
+        fetcher.fetch(NAME, 'prefetch', Congestion(1))
     else:
         with pytest.raises(NotFetched, match='spool is full'):
-            fetcher.fetch(NAME, 'prefetch', Pace(1))
+            fetcher.fetch(NAME, 'prefetch', Congestion(1))
         assert [item.entry_name for item in store.spool_files()] == [other]

@@ -2,7 +2,7 @@
 import pytest
 from swift.common.concurrency import Event, Timeout, sleep
 
-from swiftahead.sidecar.lanes import Lanes
+from swiftahead.sidecar.prefetcher.consumer.keyed_pool import KeyedPool
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def bench():
     class Bench:
         def __init__(self):
             self.idle = 0
-            self.lanes = Lanes(2, self.is_idle)
+            self.lanes = KeyedPool(2, self.is_idle)
             self.did, self.gates = [], {}
 
         def is_idle(self):

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.sidecar.fetcher import Fetcher, FetchLimits, NotFetched
-from swiftahead.sidecar.manifests import (
+from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendClient, FetchLimits, NotFetched
+from swiftahead.sidecar.prefetcher.consumer.congestion import Congestion
+from swiftahead.sidecar.prefetcher.consumer.manifests import (
     MANIFEST_BYTES,
     MANIFEST_SEGMENTS,
     NAME_BYTES,
     BadManifest,
     segments_of,
 )
-from swiftahead.sidecar.pace import Pace
 
 
 def manifest(*names, **more):
@@ -82,12 +82,12 @@ def cluster():
 
 @pytest.fixture
 def fetcher(tmp_path, cluster):
-    return Fetcher(cluster.client(), Store.create(tmp_path / 'cache'), None, FetchLimits(2**20))
+    return BackendClient(cluster.client(), Store.create(tmp_path / 'cache'), None, FetchLimits(2**20))
 
 
 def test_a_manifest_is_fetched_and_kept_nowhere(cluster, fetcher, tmp_path):
     cluster.put(NAME, LETTERS)
-    assert fetcher.small(NAME, MANIFEST_BYTES, Pace(1)) == LETTERS
+    assert fetcher.small(NAME, MANIFEST_BYTES, Congestion(1)) == LETTERS
     assert cluster.requests[-1][2]['HTTP_X_NO_PREFETCH'] == 'true'
     assert list(Store.open(tmp_path / 'cache').spool_files()) == []
 
@@ -96,18 +96,18 @@ def test_a_manifest_is_fetched_and_kept_nowhere(cluster, fetcher, tmp_path):
 def test_it_is_as_long_as_it_says(cluster, fetcher, chunks):
     cluster.put(NAME, LETTERS, chunks=chunks)
     with pytest.raises(NotFetched, match='announced'):
-        fetcher.small(NAME, MANIFEST_BYTES, Pace(1))
+        fetcher.small(NAME, MANIFEST_BYTES, Congestion(1))
     assert cluster.bodies[-1].closed
 
 
 def test_a_manifest_that_is_too_large_is_not_read(cluster, fetcher):
     cluster.put(NAME, LETTERS, chunks=[lambda: pytest.fail('it was read')])
     with pytest.raises(NotFetched, match='are more than'):
-        fetcher.small(NAME, len(LETTERS) - 1, Pace(1))
+        fetcher.small(NAME, len(LETTERS) - 1, Congestion(1))
     assert cluster.bodies[-1].closed
 
 
 def test_in_a_container_that_opted_out_no_manifest_is_read(cluster, fetcher):
     cluster.containers['/v1/AUTH_test/c']['X-Container-Meta-Prefetch'] = 'off'
     with pytest.raises(NotFetched, match='opted out'):
-        fetcher.small(NAME, MANIFEST_BYTES, Pace(1))
+        fetcher.small(NAME, MANIFEST_BYTES, Congestion(1))

@@ -8,9 +8,17 @@ from swift.common.concurrency import Timeout, sleep
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
 from swiftahead.predict import Read, SequenceLearner
-from swiftahead.sidecar import names as tested
-from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
-from swiftahead.sidecar.names import AFTER, BEFORE, FEW_READS, FRESH_SECONDS, PAUSE, READS_FOR_A_PAGE, Names
+from swiftahead.sidecar.prefetcher.consumer import listings as tested
+from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendClient, FetchLimits
+from swiftahead.sidecar.prefetcher.consumer.listings import (
+    AFTER,
+    BEFORE,
+    FEW_READS,
+    FRESH_SECONDS,
+    PAUSE,
+    READS_FOR_A_PAGE,
+    Listings,
+)
 
 ACCOUNT, CONTAINER = 'AUTH_test', 'c'
 PATH = f'/v1/{ACCOUNT}/{CONTAINER}'
@@ -24,8 +32,9 @@ class Bench:
         self.is_well = True
         self.cluster = FakeCluster()
         self.counts = Counter()
-        fetcher = Fetcher(self.cluster.client(), Store.create(folder / 'cache'), FakeTokens(), FetchLimits(2**20))
-        self.names = Names(fetcher, most, lambda: self.is_well, self.count, ListLogger(), lambda: self.now)
+        client = BackendClient(self.cluster.client(), Store.create(folder / 'cache'), FakeTokens(),
+                               FetchLimits(2**20))
+        self.names = Listings(client, most, lambda: self.is_well, self.count, ListLogger(), lambda: self.now)
 
     def count(self, name, reason):
         self.counts[reason] += 1

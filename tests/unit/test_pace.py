@@ -1,7 +1,7 @@
 """The pace of fetching ahead, by a clock of our own."""
 import pytest
 
-from swiftahead.sidecar.pace import FIRST_ANSWERS, PAUSE_MOST, Pace
+from swiftahead.sidecar.prefetcher.consumer.congestion import FIRST_ANSWERS, PAUSE_MOST, Congestion
 
 USUAL = 0.1
 
@@ -10,7 +10,7 @@ USUAL = 0.1
 def make():
     """A pace that knows what is usual."""
     def make(most=16, rate=0, factor=3.0, stops=None):
-        pace = Pace(most, rate, factor, (lambda: None) if stops is None else lambda: stops.append(1))
+        pace = Congestion(most, rate, factor, (lambda: None) if stops is None else lambda: stops.append(1))
         for _ in range(FIRST_ANSWERS):
             fetch(pace)
         return pace
@@ -70,7 +70,7 @@ def test_one_answer_a_little_too_late_is_nothing(make):
 
 
 def test_answers_of_milliseconds_are_never_slow():
-    pace = Pace(16)
+    pace = Congestion(16)
     for _ in range(FIRST_ANSWERS):
         fetch(pace, 0.001)
     for _ in range(10):

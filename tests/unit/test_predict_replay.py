@@ -8,7 +8,7 @@ import pytest
 from swiftahead.eviction.admission import SecondHit
 from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.replay import Replay, ReplaySettings, Request, replay
-from swiftahead.predict import Prediction, Schedule, SequenceLearner, Worth
+from swiftahead.predict import Prediction, Schedule, SequenceLearner, Usefulness
 
 
 def settings(cache_bytes=1000, learner=SequenceLearner, seconds=0.02, eviction='lru', **more):
@@ -235,20 +235,20 @@ def wasted(worth, account, count):
 
 
 def test_where_nothing_is_read_only_some_predictions_are_acted_upon():
-    worth = Worth()
+    worth = Usefulness()
     wasted(worth, 'a', 1000)
     assert sum(worth.allows('a') for _ in range(100)) == 10
     assert worth.throttled == 1
 
 
 def test_other_accounts_are_not_throttled():
-    worth = Worth()
+    worth = Usefulness()
     wasted(worth, 'a', 1000)
     assert all(worth.allows('b') for _ in range(100))
 
 
 def test_where_it_pays_again_all_are_acted_upon():
-    worth = Worth()
+    worth = Usefulness()
     wasted(worth, 'a', 1000)
     for number in range(300):
         worth.fetched('a', ('c', f'new{number}'))
@@ -257,7 +257,7 @@ def test_where_it_pays_again_all_are_acted_upon():
 
 
 def test_what_was_evicted_before_it_is_read_did_not_pay():
-    worth = Worth()
+    worth = Usefulness()
     for number in range(200):
         worth.fetched('a', ('c', str(number)))
         worth.read('a', ('c', str(number)), False)

@@ -5,8 +5,8 @@ import random
 import pytest
 from helpers import ListLogger
 
-from swiftahead.predict import Damaged, Read, SequenceLearner
-from swiftahead.sidecar.learned import ASIDE, FILE, Learned
+from swiftahead.predict import DamagedSnapshot, Read, SequenceLearner
+from swiftahead.sidecar.prefetcher.consumer.snapshot_file import ASIDE, FILE, SnapshotFile
 
 
 @pytest.fixture
@@ -54,20 +54,20 @@ def test_each_byte_counts(taught):
     for place in [0, *rng.sample(range(len(snapshot)), 40)]:
         damaged = bytearray(snapshot)
         damaged[place] ^= 1 << rng.randrange(8)
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedSnapshot):
             SequenceLearner().restore(bytes(damaged))
 
 
 def test_what_was_cut_off_is_damaged(taught):
     snapshot = b''.join(taught.snapshot())
     for length in (0, 10, 25, len(snapshot) // 2, len(snapshot) - 1):
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedSnapshot):
             SequenceLearner().restore(snapshot[:length])
 
 
 def learned(folder, ahead):
     logger = ListLogger()
-    return Learned(folder, ahead, logger), logger
+    return SnapshotFile(folder, ahead, logger), logger
 
 
 def test_the_file_of_one_run_is_read_by_the_next(tmp_path, taught):
@@ -119,7 +119,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path, taught, name):
 
 def test_it_is_written_from_time_to_time(tmp_path):
     now = [0.0]
-    writer = Learned(tmp_path, SequenceLearner(), ListLogger(), lambda: now[0])
+    writer = SnapshotFile(tmp_path, SequenceLearner(), ListLogger(), lambda: now[0])
     for now[0], there in ((599.0, False), (601.0, True)):
         writer.write_if_due()
         assert (tmp_path / FILE).exists() == there

@@ -10,13 +10,9 @@ from swift.common.exceptions import ChunkReadTimeout
 
 from swiftahead.predict.usefulness import GUESS
 from swiftahead.queues import Fill, Forget, Warm
-from swiftahead.sidecar.fetches import LATE_SECONDS
-from swiftahead.sidecar.prefetcher import (
-    LEASE_SECONDS,
-    POSTPONE_SECONDS,
-    STALE_SECONDS,
-)
-from swiftahead.sidecar.warmer import WARM_AT_A_TIME, WARM_TRIES
+from swiftahead.sidecar.prefetcher.consumer.consumer import LEASE_SECONDS, POSTPONE_SECONDS, STALE_SECONDS
+from swiftahead.sidecar.prefetcher.consumer.fetch_scheduler import LATE_SECONDS
+from swiftahead.sidecar.prefetcher.consumer.warmer import WARM_AT_A_TIME, WARM_TRIES
 
 
 @pytest.fixture
@@ -334,7 +330,7 @@ def test_a_fill_is_done_only_when_it_is_admitted(held):
 
 
 def test_stopping_puts_back_what_is_being_admitted(held, monkeypatch):
-    monkeypatch.setattr('swiftahead.sidecar.prefetcher.STOP_SECONDS', 0.01)
+    monkeypatch.setattr('swiftahead.sidecar.prefetcher.consumer.STOP_SECONDS', 0.01)
     held.prefetcher.stop()
     assert [item.tries for item in held.queue.lease(10, 60)] == [1]
     held.gate.send()

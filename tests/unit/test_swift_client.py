@@ -12,7 +12,7 @@ from swift.proxy.controllers.base import get_cache_key
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
+from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendClient, FetchLimits
 
 pytestmark = LEFT_OPEN
 CONTAINER = 'cü %2F'
@@ -36,7 +36,7 @@ READS = {
 @pytest.mark.parametrize('read', READS.values(), ids=READS)
 def test_what_it_reads_of_a_container_is_not_remembered_by_swift(cluster, memcached, tmp_path, read):
     """Else a read during a POST would keep the old metadata, and rights, for a minute."""
-    fetcher = Fetcher(cluster.client, Store.create(tmp_path / 'store'), None, FetchLimits(1))
+    fetcher = BackendClient(cluster.client, Store.create(tmp_path / 'store'), None, FetchLimits(1))
     read(fetcher)
     assert cluster.asked[-1].server.startswith('container') and memcached.get(KEY) is None
 

@@ -1,7 +1,7 @@
 """Whether wholes and segments pay: by bytes, for each account."""
 import pytest
 
-from swiftahead.predict import WorthInBytes
+from swiftahead.predict import UsefulnessInBytes
 from swiftahead.predict.usefulness import FIRST_BYTES, LEAST, PROBE, WINDOW_BYTES
 
 MIB = 2**20
@@ -23,14 +23,14 @@ def until_refused(worth, size):
 
 
 def wasted(total, account='a'):
-    worth = WorthInBytes()
+    worth = UsefulnessInBytes()
     worth.ended(account, 0, total)
     return worth
 
 
 @pytest.mark.parametrize('size, fetches', [(64 * MIB, 3), (10 * MIB, 13), (MIB, 129), (8192, 16_385)])
 def test_in_vain_may_go_as_many_bytes_as_make_the_least_share_of_the_first(size, fetches):
-    assert until_refused(WorthInBytes(), size) == fetches
+    assert until_refused(UsefulnessInBytes(), size) == fetches
 
 
 def test_one_in_some_is_fetched_where_it_does_not_pay():
@@ -44,13 +44,13 @@ def test_other_accounts_are_not_throttled():
 
 
 def test_what_is_under_way_counts():
-    worth = WorthInBytes()
+    worth = UsefulnessInBytes()
     worth.began('a', 129 * MIB)
     assert not worth.allows('a')
 
 
 def test_a_fetch_that_failed_costs_nothing():
-    worth = WorthInBytes()
+    worth = UsefulnessInBytes()
     for _ in range(1000):
         worth.began('a', 64 * MIB)
         worth.ended('a', 64 * MIB, 0)
@@ -58,7 +58,7 @@ def test_a_fetch_that_failed_costs_nothing():
 
 
 def test_an_account_that_was_forgotten_meanwhile_owes_nothing():
-    worth = WorthInBytes(most=1)
+    worth = UsefulnessInBytes(most=1)
     worth.began('a', 64 * MIB)
     worth.allows('b')
     worth.ended('a', 64 * MIB, 0)
@@ -67,7 +67,7 @@ def test_an_account_that_was_forgotten_meanwhile_owes_nothing():
 
 @pytest.mark.parametrize('every, pays', [(8, True), (12, False)])
 def test_so_many_bytes_must_be_read_again(every, pays):
-    worth = WorthInBytes()
+    worth = UsefulnessInBytes()
     for number in range(3000):
         worth.ended('a', 0, 10 * MIB)
         if number % every == 0:
@@ -76,7 +76,7 @@ def test_so_many_bytes_must_be_read_again(every, pays):
 
 
 def test_what_is_read_again_is_fetched_for_ever():
-    worth = WorthInBytes()
+    worth = UsefulnessInBytes()
     assert all(fetch(worth, 64 * MIB, used=True) for _ in range(1000))
 
 
@@ -88,7 +88,7 @@ def test_where_it_pays_again_all_are_fetched():
 
 
 def test_what_paid_long_ago_is_no_excuse():
-    worth = WorthInBytes()
+    worth = UsefulnessInBytes()
     for _ in range(10_000):
         fetch(worth, 10 * MIB, used=True)
     assert until_refused(worth, 10 * MIB) * 10 * MIB < 3 * WINDOW_BYTES

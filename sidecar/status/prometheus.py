@@ -6,8 +6,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ..metrics.table import METRICS
-from .figures import Figures
+from ...metrics.table import METRICS
+from .snapshot import Figures
 
 FAMILIES = {'counter': CounterMetricFamily, 'gauge': GaugeMetricFamily}
 

@@ -23,7 +23,7 @@ PAUSE_LEAST, PAUSE_MOST = 1.0, 60.0
 BURST_SECONDS = 1.0
 
 
-class Pace:
+class Congestion:
     """Each fetch: `began`; `answered` when its first byte came; `took` for its bytes; `ended`, or `failed` where
     that was the backend's fault.
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 from swift.common.concurrency import GreenPool, Timeout
 
-from ..conf.names import ObjectName
-from ..predict import Along, Prediction, Read
-from ..predict.learner import ObjectKey
-from .fetcher import BackendFailed, NotFetched
+from ...conf.names import ObjectName
+from ...predict import ManifestOrder, Prediction, Read
+from ...predict.learner import ObjectKey
+from .backend_client import BackendFailed, NotFetched
 
 # slo's own limit for what it writes, and ten times its number of segments
 MANIFEST_BYTES = 8 * 2**20
@@ -91,7 +91,7 @@ class Manifests:
         self._lead = lead
         self._count = count
         self._logger = logger
-        self._along = Along(look_ahead)
+        self._along = ManifestOrder(look_ahead)
         self._known: TTLCache = TTLCache(KNOWN, KNOWN_SECONDS, timer)
         self._coming: dict[ObjectName, list[Reading]] = {}
         self._pool = GreenPool(AT_A_TIME)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 
 from swift.common.concurrency import GreenPool, Timeout
 
-from ..cache.entry import expected_disk_bytes
-from ..conf.names import ObjectName
-from ..eviction.manager import CacheManager
-from ..queues import Leased, QueueError, Warm
-from .fetcher import Fetcher
-from .turns import QueueInTurns
+from ...cache.entry import expected_disk_bytes
+from ...conf.names import ObjectName
+from ...eviction.manager import CacheManager
+from ...queues import Leased, QueueError, Warm
+from ..turns import QueueInTurns
+from .backend_client import BackendClient
 
 # containers that are warmed at the same time; others wait their turn in the queue
 WARM_AT_A_TIME = 2
@@ -27,7 +27,7 @@ class Warmer:
     :param concurrency: fetches at the same time, for each container that is warmed
     """
 
-    def __init__(self, fetcher: Fetcher, keeper: CacheManager, fetch: Callable[[ObjectName], bool],
+    def __init__(self, fetcher: BackendClient, keeper: CacheManager, fetch: Callable[[ObjectName], bool],
                  concurrency: int):
         self._fetcher = fetcher
         self._keeper = keeper

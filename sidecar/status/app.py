@@ -12,12 +12,12 @@ from webob import Request, Response
 from webob.dec import wsgify
 from webob.exc import HTTPMethodNotAllowed, HTTPNotFound
 
-from ..metrics import counters_folder
-from ..metrics.totals import fold
-from .exposition import exposition
-from .figures import Figures, gather, queue_path
+from ...metrics import counters_folder
+from ...metrics.totals import fold
+from ..settings import SidecarSettings
 from .page import page
-from .settings import SidecarSettings
+from .prometheus import exposition
+from .snapshot import Figures, gather, queue_path
 
 # who asks more often is told the same again
 FRESH_SECONDS = 1.0

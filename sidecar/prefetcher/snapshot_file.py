@@ -10,9 +10,9 @@ from pathlib import Path
 
 from swift.common.concurrency import sleep
 
-from ..cache.own import read_own
-from ..cache.reader import FLAGS
-from ..predict import Damaged, SequenceLearner
+from ...cache.own import read_own
+from ...cache.reader import FLAGS
+from ...predict import DamagedSnapshot, SequenceLearner
 
 FILE = 'learned'
 ASIDE = 'learned.damaged'
@@ -22,7 +22,7 @@ MODE = 0o600
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FLAGS
 
 
-class Learned:
+class SnapshotFile:
     """
     :param folder: of the cache
     """
@@ -40,7 +40,7 @@ class Learned:
             contexts = self._learner.restore(read_own(self._path, os.lstat(self._path).st_size))
         except FileNotFoundError:
             return
-        except Damaged as error:
+        except DamagedSnapshot as error:
             self._logger.error('%s set aside as %s: %s', self._path, ASIDE, error)
             self._set_aside()
         except OSError as error:

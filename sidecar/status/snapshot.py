@@ -9,12 +9,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..cache import Store, Unavailable, read_report
-from ..metrics import counters_folder
-from ..metrics.totals import read_all
-from ..queues import QueueError, SqliteQueue
+from ...cache import Store, Unavailable, read_report
+from ...metrics import counters_folder
+from ...metrics.totals import read_all
+from ...queues import QueueError, SqliteQueue
+from ..settings import SidecarSettings
 from .report import mover_report
-from .settings import SidecarSettings
 
 # a part writes its report every few seconds
 REPORT_SECONDS = 30

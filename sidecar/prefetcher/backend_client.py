@@ -10,11 +10,11 @@ from swift.common.concurrency import sleep
 from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.utils import close_if_possible
 
-from ..cache import EntryMeta, NoRoom, Stamp, Store
-from ..cache.headers import is_older, is_opted_out, length_of, objects_headers, uncacheable_reason
-from ..conf.names import ObjectName
-from ..freshness import Token, TokenRing, TokensUnreachable
-from .pace import Pace
+from ...cache import EntryMeta, NoRoom, Stamp, Store
+from ...cache.headers import is_older, is_opted_out, length_of, objects_headers, uncacheable_reason
+from ...conf.names import ObjectName
+from ...freshness import Token, TokenRing, TokensUnreachable
+from .congestion import Congestion
 
 # the age at which Swift's proxies look at a container's policy and metadata again
 CONTAINER_SECONDS = 60
@@ -57,7 +57,7 @@ class Container:
     opted_out: bool
 
 
-class Fetcher:
+class BackendClient:
     """
     :param tokens: None: entries are not stamped, and are validated at their first hit
     """
@@ -71,7 +71,7 @@ class Fetcher:
         self._clock = clock
         self._containers: TTLCache = TTLCache(CONTAINERS, CONTAINER_SECONDS)
 
-    def fetch(self, name: ObjectName, origin: str, pace: Pace) -> tuple[str, int]:
+    def fetch(self, name: ObjectName, origin: str, pace: Congestion) -> tuple[str, int]:
         """Fetch an object into the spool, stamped where that can be.
 
         What a lagging replica holds must not be made to last: where the token does not tell how old an
@@ -103,7 +103,7 @@ class Fetcher:
         finally:
             close_if_possible(body)
 
-    def small(self, name: ObjectName, most: int, pace: Pace) -> bytes:
+    def small(self, name: ObjectName, most: int, pace: Congestion) -> bytes:
         """An object's bytes, kept nowhere.
 
         :param most: bytes that it may have

@@ -2,8 +2,8 @@
 import time
 from html import escape
 
-from ..metrics.table import COUNTERS, GAUGES, OTHER, QUEUE_COUNTERS
-from .figures import Figures
+from ...metrics.table import COUNTERS, GAUGES, OTHER, QUEUE_COUNTERS
+from .snapshot import Figures
 
 REFRESH_SECONDS = 5
 STYLE = ('body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}'

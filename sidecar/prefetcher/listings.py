@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 from swift.common.concurrency import Timeout, spawn_n
 
-from ..conf.names import ObjectName
-from ..predict import ObjectKey
-from .fetcher import Fetcher, NotFetched
+from ...conf.names import ObjectName
+from ...predict import ObjectKey
+from .backend_client import BackendClient, NotFetched
 
 # reads of a container before it is asked for a page
 FEW_READS = 3
@@ -66,7 +66,7 @@ class Page:
         return list(zip(self.names[part], self.sizes[part], strict=True))
 
 
-class Names:
+class Listings:
     """As `predict.neighbours.Names` wants it; never waits.
 
     :param most: names that are remembered
@@ -74,7 +74,7 @@ class Names:
     :param count: counts a metric: name, by, reason
     """
 
-    def __init__(self, fetcher: Fetcher, most: int, may_ask: Callable[[], bool], count: Callable, logger,
+    def __init__(self, fetcher: BackendClient, most: int, may_ask: Callable[[], bool], count: Callable, logger,
                  clock: Callable[[], float] = time.monotonic):
         self._fetcher = fetcher
         self._may_ask = may_ask

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from ..eviction.manager import CacheManager
+from ...eviction.manager import CacheManager
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 SPOOL_PERCENT = 5

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 
 from swift.common.concurrency import Timeout, tpool
 
-from ..conf.names import ObjectName
-from ..eviction.evictor import uncounted
-from ..eviction.manager import CacheManager, Stopped
-from ..predict import Learner, Read, Schedule
-from ..queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
-from ..queues.records import PREFETCH_KINDS
-from .fetcher import Fetcher
-from .fetches import Fetches, Means
-from .lanes import Lanes
+from ...conf.names import ObjectName
+from ...eviction.evictor import uncounted
+from ...eviction.manager import CacheManager, Stopped
+from ...predict import Learner, Read, Schedule
+from ...queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
+from ...queues.records import PREFETCH_KINDS
+from ..turns import QueueInTurns
+from .backend_client import BackendClient
+from .congestion import Congestion
+from .fetch_scheduler import FetchScheduler, Means
+from .keyed_pool import KeyedPool
 from .manifests import Manifests, Reading
-from .pace import Pace
-from .turns import QueueInTurns
 from .warmer import Warmer, Warming
 
 BATCH = 1000
@@ -40,10 +40,10 @@ class Parts:
     """What a prefetcher works with. `count` counts a metric: name, by, reason."""
     queue: SqliteQueue
     keeper: CacheManager
-    fetcher: Fetcher
+    fetcher: BackendClient
     learner: Learner | None = None
     schedule: Schedule = field(default_factory=Schedule)
-    pace: Pace = field(default_factory=lambda: Pace(16))
+    pace: Congestion = field(default_factory=lambda: Congestion(16))
     count: Callable = uncounted
     # runs a blocking call
     execute: Callable = tpool.execute
@@ -51,7 +51,7 @@ class Parts:
     look_ahead: int = 8
 
 
-class Prefetcher:
+class Consumer:
     """One process's work on prefetch records. `step()` is one turn; the daemon has the loop.
 
     :param concurrency: fetches at the same time
@@ -66,10 +66,10 @@ class Prefetcher:
         self._execute = parts.execute
         self._logger = logger
         self._clock = clock
-        self._lanes = Lanes(LANES, self._flush)
+        self._lanes = KeyedPool(LANES, self._flush)
         means = Means(parts.keeper, parts.fetcher, parts.schedule, parts.pace, parts.count,
                       self._lanes.__contains__)
-        self.fetches = Fetches(means, concurrency, logger, clock)
+        self.fetches = FetchScheduler(means, concurrency, logger, clock)
         self._manifests = Manifests(self.fetches.small, self._expect, lambda: parts.schedule.lead, parts.count,
                                     logger, parts.look_ahead)
         warmer = Warmer(parts.fetcher, parts.keeper, self.fetches.warm, max(1, concurrency // 2))

@@ -7,7 +7,7 @@ from swift.common.concurrency import Event, spawn_n
 Job = Callable[[], object]
 
 
-class Lanes:
+class KeyedPool:
     """
     :param size: jobs at the same time
     :param idle: is called when the last job has ended; it counts as running until then

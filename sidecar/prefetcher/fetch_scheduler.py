@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
-from ..cache.entry import expected_disk_bytes
-from ..conf.names import PREFETCH, SEGMENT, WHOLE, ObjectName
-from ..eviction.manager import CacheManager, Stopped
-from ..eviction.unread import Fetched
-from ..predict import Prediction, Schedule, Worth, WorthInBytes
-from ..predict.learner import idle_for
-from .fetcher import BackendFailed, Fetcher, NotFetched, Uncacheable
-from .pace import Pace
+from ...cache.entry import expected_disk_bytes
+from ...conf.names import PREFETCH, SEGMENT, WHOLE, ObjectName
+from ...eviction.manager import CacheManager, Stopped
+from ...eviction.unread import Fetched
+from ...predict import Prediction, Schedule, Usefulness, UsefulnessInBytes
+from ...predict.learner import idle_for
+from .backend_client import BackendClient, BackendFailed, NotFetched, Uncacheable
+from .congestion import Congestion
 
 # a prediction whose time is so long past comes too late
 LATE_SECONDS = 30.0
@@ -33,9 +33,9 @@ class Means:
     :param is_coming: whether an entry of this name waits to be admitted
     """
     keeper: CacheManager
-    fetcher: Fetcher
+    fetcher: BackendClient
     schedule: Schedule
-    pace: Pace
+    pace: Congestion
     count: Callable
     is_coming: Callable[[str], bool]
 
@@ -61,11 +61,12 @@ class Fetch:
         return expected_disk_bytes(self.size) if self.size else 0
 
 
-class Fetches:
+class FetchScheduler:
     """Begins fetches in time, as far as there are places and fetches of that origin pay.
 
-    Guesses ask `Worth` when they are planned. Segments and wholes ask a watch in bytes when they begin, so that
-    fetches under way count. Warming has no watch: somebody asked for it, and it ends where the room does.
+    Guesses ask `Usefulness` when they are planned. Segments and wholes ask a watch in bytes when they
+    begin, so that fetches under way count. Warming has no watch: somebody asked for
+    it, and it ends where the room does.
 
     :param concurrency: fetches of predictions at the same time, at most
     """
@@ -81,8 +82,8 @@ class Fetches:
         self._clock = clock
         self._pool = GreenPool(concurrency)
         self._under_way: set[ObjectName] = set()
-        self.worth = Worth()
-        self.watches = {SEGMENT: WorthInBytes(), WHOLE: WorthInBytes()}
+        self.worth = Usefulness()
+        self.watches = {SEGMENT: UsefulnessInBytes(), WHOLE: UsefulnessInBytes()}
         self._refused: TTLCache[ObjectName, None] = TTLCache(REFUSED, REFUSED_SECONDS)
         self._stopped = False
 

@@ -1,0 +1,1 @@
+"""The part that tells: the status page, the metrics and the report."""
