@@ -11,9 +11,9 @@ from swiftahead.eviction.evictor import CacheLimits, Tools
 from swiftahead.eviction.manager import CacheManager
 from swiftahead.predict import Schedule
 from swiftahead.queues import Access, SqliteQueue, Warm
-from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendClient, FetchLimits
-from swiftahead.sidecar.prefetcher.consumer.congestion import Congestion
-from swiftahead.sidecar.prefetcher.consumer.consumer import Consumer, Parts
+from swiftahead.sidecar.prefetcher.backend_client import BackendClient, FetchLimits
+from swiftahead.sidecar.prefetcher.congestion import Congestion
+from swiftahead.sidecar.prefetcher.consumer import Consumer, Parts
 
 # on disk: a page for the header, one for body and table
 UNIT = 8192

@@ -6,6 +6,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import clients
+
 
 def _stat(pid):
     """(state, parent's pid)"""
@@ -37,12 +39,22 @@ def workers(lab, name: str = 'proxy1') -> set[int]:
     return children(pid) if pid else set()
 
 
+def all_workers(lab, count: int, name: str = 'proxy1') -> set[int]:
+    """Once there are so many: a program answers as soon as its first one does."""
+    return clients.until(lambda: len(found := workers(lab, name)) == count and found,
+                         f'{name} has {count} workers')
+
+
 @contextmanager
 def hung(lab, *names: str):
     """Programs of the lab and their children, each of them stopped before the block begins."""
-    pids = [pid for name in names for pid in (lab.pid(name), *children(lab.pid(name)))]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    pids = []
+    for name in names:
+        # the parent first, which then makes no more
+        for of in (lambda pid: {pid}, children):
+            for pid in of(lab.pid(name)):
+                os.kill(pid, signal.SIGSTOP)
+                pids.append(pid)
     try:
         for pid in pids:
             while _stat(pid)[0] != 'T':

@@ -7,7 +7,7 @@ from pathlib import Path
 import clients
 import pytest
 from load import Load, Reader, Writer
-from processes import below, children, is_running, listening, sockets, workers
+from processes import all_workers, below, children, is_running, listening, sockets, workers
 
 from swiftahead.lab import Lab
 
@@ -65,7 +65,7 @@ def hot(lab, container):
 
 def reload(lab, number):
     """As swift-init does it. Afterwards a new generation of workers answers; the old one may have work left."""
-    before = workers(lab)
+    before = all_workers(lab, COUNT)
     if number == signal.SIGTERM:
         lab.restart('proxy1')
     elif number == signal.SIGUSR1:
@@ -144,7 +144,7 @@ def test_f11_two_generations_work_side_by_side(lab, container, hot):
     with clients.reading(lab, path) as slow:
         assert slow.headers['cache-status'] == 'swiftahead; hit'
         first = slow.read(1000)
-        old = workers(lab)
+        old = all_workers(lab, COUNT)
         assert clients.request(lab, 'POST', f'{container}?prefetch=forget&name=large').status == 202
         clients.until(lambda: any(is_unlinked_open(lab, pid) for pid in old), 'it is evicted while it is read')
         reload(lab, signal.SIGUSR1)
@@ -207,7 +207,7 @@ def test_f11_a_filter_made_by_root_leaves_its_users_files_in_the_cache(public_fo
 
 
 def test_f11_nothing_is_left_of_a_killed_parents_workers(lab, container, hot):
-    old = workers(lab)
+    old = all_workers(lab, COUNT)
     os.kill(lab.pid('proxy1'), signal.SIGKILL)
     clients.until(lambda: not lab.pid('proxy1'), 'the parent has ended')
     path, body = next(iter(hot.items()))
@@ -224,7 +224,7 @@ def test_f11_every_process_of_two_generations_ends_with_the_lab(tmp_path):
         clients.request(lab, 'PUT', container)
         clients.request(lab, 'PUT', f'{container}/o', body=os.urandom(PORTIONS))
         with clients.reading(lab, f'{container}/o'):
-            pid, old = lab.pid('proxy1'), workers(lab)
+            pid, old = lab.pid('proxy1'), all_workers(lab, 1)
             clients.signal_program(lab, 'proxy1', signal.SIGUSR1)
             clients.until(lambda: children(pid) > old, 'the parent has begun anew')
             lab.down()

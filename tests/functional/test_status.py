@@ -8,7 +8,7 @@ import uuid
 import clients
 import pytest
 from clients import ask, metrics, port
-from processes import children, listening, sockets, workers
+from processes import all_workers, children, listening, sockets, workers
 
 from swiftahead.lab import Lab
 from swiftahead.metrics import counters_folder
@@ -93,7 +93,7 @@ def test_the_numbers_are_exact_and_never_go_back(running, reader, container):
     reader.is_told()
 
     # a worker of the proxy is killed; another takes its place
-    worker = workers(lab).pop()
+    worker = all_workers(lab, 2).pop()
     os.kill(worker, signal.SIGKILL)
     clients.until(lambda: len(workers(lab) - {worker}) == 2, 'there are two workers again')
     reader.is_told()
@@ -166,8 +166,8 @@ def test_a_cache_folder_that_is_gone_is_told(running, reader):
 
 def test_the_status_app_killed_is_back_and_the_other_parts_untouched(running):
     lab = running
-    before = workers(lab, 'sidecar')
-    assert len(before) == len(PARTS)
+    before = all_workers(lab, len(PARTS), 'sidecar')
+    clients.until(lambda: metrics(lab), 'it answers')
     listener = next(pid for pid in before if sockets(pid) & listening(port(lab)))
     os.kill(listener, signal.SIGKILL)
     clients.until(lambda: metrics(lab), 'it answers again')

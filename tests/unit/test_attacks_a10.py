@@ -15,7 +15,7 @@ from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 from swiftahead.middleware.decide import asks_for_fresh
 from swiftahead.middleware.part import part_of
 from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
-from swiftahead.sidecar.status.app.prometheus import choose_encoder
+from swiftahead.sidecar.status.prometheus import choose_encoder
 
 WARM = '/v1/AUTH_test/c?prefetch=warm'
 # what Swift's HTTP server takes of one header at most

@@ -14,11 +14,11 @@ from queue_contract import ACCESS
 
 from swiftahead.cache import Store, Unavailable, closing, writer
 from swiftahead.conf.names import KEY_BYTES
-from swiftahead.eviction.manager import CacheManager, Limits
+from swiftahead.eviction.manager import CacheLimits, CacheManager
 from swiftahead.metrics.counters import Counters
 from swiftahead.metrics.totals import fold, read_all
 from swiftahead.queues import QueueError, SqliteQueue
-from swiftahead.sidecar.status.app.report import write_report
+from swiftahead.sidecar.status.report import write_report
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason='only root may make this')
 
@@ -272,7 +272,7 @@ def test_a9_names_in_the_spool_cannot_be_foretold(folder):
 
 @pytest.fixture
 def keeper(folder):
-    return CacheManager(Store.open(folder), Limits(2**30, 95, 90, 0), ListLogger())
+    return CacheManager(Store.open(folder), CacheLimits(2**30, 95, 90, 0), ListLogger())
 
 
 @pytest.mark.parametrize('name', ['sidecar.json', f'sidecar.json.{os.getpid()}'], ids=['report', 'temporary'])
@@ -333,7 +333,7 @@ def test_a9_whatever_the_umask_nothing_is_open_to_others(wide_open, tmp_path):
     counters = Counters(tmp_path / 'cache' / 'counters')
     counters.count('hits', 1)
     counters.flush()
-    write_report(CacheManager(store, Limits(2**30, 95, 90, 0), ListLogger()))
+    write_report(CacheManager(store, CacheLimits(2**30, 95, 90, 0), ListLogger()))
     store.lock().close()
     found = {path: path.stat().st_mode & 0o077 for path in (tmp_path / 'cache').rglob('*')}
     assert len(found) > 260 and set(found.values()) == {0}, {path for path, mode in found.items() if mode}

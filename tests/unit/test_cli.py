@@ -10,7 +10,7 @@ from swiftahead.cli import main
 from swiftahead.conf.names import ObjectName
 from swiftahead.metrics import Counters, counters_folder
 from swiftahead.queues import SqliteQueue, Warm
-from swiftahead.sidecar.status.app.report import mover_report, write
+from swiftahead.sidecar.status.report import mover_report, write
 
 SECONDS_AGO = 3600
 

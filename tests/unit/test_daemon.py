@@ -14,7 +14,7 @@ from swiftahead.sidecar.daemon import Sidecar, Worker
 from swiftahead.sidecar.main import main
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.start import prepare
-from swiftahead.sidecar.status.app.report import write_report
+from swiftahead.sidecar.status.report import write_report
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 # Swift's get_logger drops, and does not close, the handler of an earlier logger of the same name

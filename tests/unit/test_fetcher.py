@@ -10,7 +10,7 @@ from timing import is_quick
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
 from swiftahead.freshness import Token
-from swiftahead.sidecar.prefetcher.consumer.backend_client import (
+from swiftahead.sidecar.prefetcher.backend_client import (
     CONTAINER_SECONDS,
     BackendClient,
     BackendFailed,
@@ -18,7 +18,7 @@ from swiftahead.sidecar.prefetcher.consumer.backend_client import (
     FetchLimits,
     NotFetched,
 )
-from swiftahead.sidecar.prefetcher.consumer.congestion import Congestion
+from swiftahead.sidecar.prefetcher.congestion import Congestion
 
 BODY = os.urandom(150_000)
 CONTAINER = '/v1/AUTH_test/c'

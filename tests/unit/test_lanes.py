@@ -2,7 +2,7 @@
 import pytest
 from swift.common.concurrency import Event, Timeout, sleep
 
-from swiftahead.sidecar.prefetcher.consumer.keyed_pool import KeyedPool
+from swiftahead.sidecar.prefetcher.keyed_pool import KeyedPool
 
 
 @pytest.fixture

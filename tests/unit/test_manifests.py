@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendClient, FetchLimits, NotFetched
-from swiftahead.sidecar.prefetcher.consumer.congestion import Congestion
-from swiftahead.sidecar.prefetcher.consumer.manifests import (
+from swiftahead.sidecar.prefetcher.backend_client import BackendClient, FetchLimits, NotFetched
+from swiftahead.sidecar.prefetcher.congestion import Congestion
+from swiftahead.sidecar.prefetcher.manifests import (
     MANIFEST_BYTES,
     MANIFEST_SEGMENTS,
     NAME_BYTES,

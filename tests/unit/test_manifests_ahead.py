@@ -9,9 +9,9 @@ from swift.common.concurrency import sleep
 
 from swiftahead.predict import SEGMENT, WHOLE, Read
 from swiftahead.queues import Access
-from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendFailed, NotFetched
-from swiftahead.sidecar.prefetcher.consumer.fetch_scheduler import LATE_SECONDS
-from swiftahead.sidecar.prefetcher.consumer.manifests import (
+from swiftahead.sidecar.prefetcher.backend_client import BackendFailed, NotFetched
+from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
+from swiftahead.sidecar.prefetcher.manifests import (
     AT_A_TIME,
     KNOWN_SECONDS,
     WAITING_READS,

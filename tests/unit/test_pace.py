@@ -1,7 +1,7 @@
 """The pace of fetching ahead, by a clock of our own."""
 import pytest
 
-from swiftahead.sidecar.prefetcher.consumer.congestion import FIRST_ANSWERS, PAUSE_MOST, Congestion
+from swiftahead.sidecar.prefetcher.congestion import FIRST_ANSWERS, PAUSE_MOST, Congestion
 
 USUAL = 0.1
 

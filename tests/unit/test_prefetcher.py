@@ -10,9 +10,9 @@ from swift.common.exceptions import ChunkReadTimeout
 
 from swiftahead.predict.usefulness import GUESS
 from swiftahead.queues import Fill, Forget, Warm
-from swiftahead.sidecar.prefetcher.consumer.consumer import LEASE_SECONDS, POSTPONE_SECONDS, STALE_SECONDS
-from swiftahead.sidecar.prefetcher.consumer.fetch_scheduler import LATE_SECONDS
-from swiftahead.sidecar.prefetcher.consumer.warmer import WARM_AT_A_TIME, WARM_TRIES
+from swiftahead.sidecar.prefetcher.consumer import LEASE_SECONDS, POSTPONE_SECONDS, STALE_SECONDS
+from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
+from swiftahead.sidecar.prefetcher.warmer import WARM_AT_A_TIME, WARM_TRIES
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from helpers import ListLogger, spool
 
 from swiftahead.cache import Store
 from swiftahead.eviction.spool_sweep import SpoolSweep
-from swiftahead.sidecar.status.app.report import SPOOL_LEAST, spool_size
+from swiftahead.sidecar.status.report import SPOOL_LEAST, spool_size
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ from swiftahead.metrics import Counters, counters_folder
 from swiftahead.metrics.table import COUNTERS, METRICS
 from swiftahead.queues import Access, SqliteQueue, Warm
 from swiftahead.sidecar.settings import read_settings
-from swiftahead.sidecar.status.app import app as status_module
-from swiftahead.sidecar.status.app.app import Latest, StatusApp, StatusServer
-from swiftahead.sidecar.status.app.page import as_text
-from swiftahead.sidecar.status.app.report import mover_report, write
-from swiftahead.sidecar.status.app.snapshot import REPORT_SECONDS, Figures, gather
+from swiftahead.sidecar.status import app as status_module
+from swiftahead.sidecar.status.app import Latest, StatusApp, StatusServer
+from swiftahead.sidecar.status.page import as_text
+from swiftahead.sidecar.status.report import mover_report, write
+from swiftahead.sidecar.status.snapshot import REPORT_SECONDS, Figures, gather
 
 SECRET = '/AUTH_test/c/<b>secret</b>'
 

@@ -12,7 +12,7 @@ from swift.proxy.controllers.base import get_cache_key
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.sidecar.prefetcher.consumer.backend_client import BackendClient, FetchLimits
+from swiftahead.sidecar.prefetcher.backend_client import BackendClient, FetchLimits
 
 pytestmark = LEFT_OPEN
 CONTAINER = 'cü %2F'

@@ -12,7 +12,7 @@ from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.replay import Replay, ReplaySettings, Request
 from swiftahead.predict import WHOLE
 from swiftahead.queues import Access, Fill, Forget, decode, encode
-from swiftahead.sidecar.prefetcher.consumer.fetch_scheduler import LATE_SECONDS
+from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
 
 # bytes on disk that may be fetched in vain
 TRUST = 128 * 2**20
