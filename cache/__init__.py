@@ -1,6 +1,5 @@
 """The disk cache: entry files, the folder they lie in, and their accounting."""
-from .entry import EntryMeta, Stamp
-from .errors import CacheError, Damaged, NoRoom, Unavailable
+from .entry import CacheError, Damaged, EntryMeta, NoRoom, Stamp, Unavailable
 from .reader import Entry
 from .store import Store, read_report
 from .writer import EntryWriter

@@ -27,9 +27,25 @@ from functools import cached_property, lru_cache
 from xxhash import xxh3_64_intdigest as checksum
 
 from ..conf.names import ObjectName
-from .errors import Damaged, NoRoom
 from .headers import find, lifetime
 from .lifetime import Lifetime
+
+
+class CacheError(Exception):
+    """Root of this package's errors."""
+
+
+class Unavailable(CacheError):
+    """The cache folder is not there, not ours or cannot be used."""
+
+
+class Damaged(CacheError):
+    """A file, or one of its blocks, is not what was written."""
+
+
+class NoRoom(CacheError):
+    """The header or the body does not fit."""
+
 
 MAGIC = b'swahead1'
 PAGE = 4096

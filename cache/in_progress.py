@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..conf.files import FLAGS, try_lock
+
 
 def sweep(folder: Path) -> None:
     """Remove what a process left that was killed. :raises OSError:"""
@@ -26,11 +28,11 @@ def fetching(path: str, until: float | None = None) -> Iterator[None]:
     """
     descriptor = -1
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | FLAGS, 0o600)
         if until is not None:
             os.utime(descriptor, (until, until))
         # who looks at this very moment has it locked, and finds nothing
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try_lock(descriptor)
     except OSError:
         pass
     try:
@@ -44,13 +46,13 @@ def fetching(path: str, until: float | None = None) -> Iterator[None]:
 
 def is_fetching(path: str) -> bool:
     """Whether a process that lives has said so. :raises OSError: where the disk fails"""
-    return fetched_at(path) is not None
+    return expected_at(path) is not None
 
 
-def fetched_at(path: str) -> float | None:
+def expected_at(path: str) -> float | None:
     """When a process that lives expects to be done; None: there is none. :raises OSError: where the disk fails"""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | FLAGS)
     except FileNotFoundError:
         return None
     try:

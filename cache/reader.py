@@ -7,12 +7,11 @@ from contextlib import suppress
 
 from xxhash import xxh3_64_intdigest as checksum
 
+from ..conf.files import FLAGS
 from ..conf.names import ObjectName
-from .entry import BLOCK, PAGE, STAMP_OFFSET, EntryMeta, Frame, Stamp, parse_frame, parse_meta
-from .errors import Damaged
+from .entry import BLOCK, PAGE, STAMP_OFFSET, Damaged, EntryMeta, Frame, Stamp, parse_frame, parse_meta
 
 # a FIFO or a link that somebody planted must neither hang nor lead elsewhere
-FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 # header and body of an object of one block in one system call
 FIRST_READ = PAGE + BLOCK + 8
 # larger pieces cost less for each byte, and hold up the other requests of a worker for longer

@@ -5,7 +5,6 @@ the only one to do so; proxy workers add spool files (`writer`). Who reads: ever
 After a crash: an entry is linked or not, since a rename is one step; a spool file without a record
 is removed when it is old (`sweep_spool`). No index is kept on disk: the folder is the index.
 """
-import fcntl
 import json
 import os
 import time
@@ -15,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..conf.names import FOLDERS, KEY_BYTES, Layout, Naming, ObjectName
-from .candidate import Candidate, remove, verify
-from .closing import close_to_others
-from .entry import EntryMeta, Stamp
-from .errors import Damaged, Unavailable
-from .in_progress import fetched_at, fetching, sweep
-from .own import identity, make_key, read_own, refuse_others
-from .reader import FLAGS, Entry, disk_bytes
+from ..conf.files import FLAGS, read_own, try_lock
+from ..conf.names import FOLDERS, KEY_BYTES, Naming, ObjectName
+from .entry import Damaged, EntryMeta, Stamp, Unavailable
+from .folder import CacheLayout, close_to_others, identity, make_key, refuse_others
+from .in_progress import expected_at, fetching, sweep
+from .reader import Entry, disk_bytes
+from .spool import Candidate, remove, verify
 from .writer import EntryWriter, write_small
 
 # seconds by which a file may be ahead of the clock for other reasons, such as a file server's own clock
@@ -42,7 +40,7 @@ class Linked:
 class Store:
     """An open cache folder. Holds no file open between calls, so that it may be used after fork."""
 
-    def __init__(self, layout: Layout, key: bytes, key_identity: tuple[int, int]):
+    def __init__(self, layout: CacheLayout, key: bytes, key_identity: tuple[int, int]):
         self.layout = layout
         self.naming = Naming(key)
         self._key_identity = key_identity
@@ -50,7 +48,7 @@ class Store:
     @classmethod
     def open(cls, cache_dir: str | os.PathLike) -> 'Store':
         """:raises Unavailable: where the folder is not there or not one of ours"""
-        layout = Layout(Path(cache_dir))
+        layout = CacheLayout(Path(cache_dir))
         try:
             refuse_others(layout)
             key_identity = identity(layout.key)
@@ -72,11 +70,9 @@ class Store:
             lock = open(os.open(path, os.O_RDWR | os.O_CREAT | FLAGS, 0o600), 'rb')  # noqa: SIM115 - held
         except OSError as error:
             raise Unavailable(f'{path}: {error.strerror}') from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(lock.fileno()):
             lock.close()
-            raise Unavailable(f'another sidecar has {self.layout.cache_dir}: stop it first') from error
+            raise Unavailable(f'another sidecar has {self.layout.cache_dir}: stop it first')
         with suppress(OSError):
             sweep(self.layout.fetching)
         return lock
@@ -96,7 +92,7 @@ class Store:
         :param beside: with it begin the names of the files that the owner has in the folder beside the cache's
         :raises Unavailable: where it cannot be made or belongs to somebody else
         """
-        layout = Layout(Path(cache_dir))
+        layout = CacheLayout(Path(cache_dir))
         try:
             layout.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             close_to_others(layout, beside)
@@ -131,12 +127,12 @@ class Store:
         """
         return fetching(f'{self.layout.fetching}/{self.naming.entry(name)}', until)
 
-    def fetched_at(self, name: ObjectName) -> float | None:
+    def expected_at(self, name: ObjectName) -> float | None:
         """When the sidecar, which is about to bring the object in, expects to have done so; None: it is not."""
-        return fetched_at(f'{self.layout.fetching}/{self.naming.entry(name)}')
+        return expected_at(f'{self.layout.fetching}/{self.naming.entry(name)}')
 
     def is_fetching(self, name: ObjectName) -> bool:
-        return self.fetched_at(name) is not None
+        return self.expected_at(name) is not None
 
     def writer(self, meta: EntryMeta) -> EntryWriter:
         return EntryWriter(self.layout.spool, meta)

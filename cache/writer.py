@@ -6,8 +6,7 @@ from pathlib import Path
 
 from xxhash import xxh3_64, xxh3_64_intdigest
 
-from .entry import BLOCK, EntryMeta, Stamp, block_count, encode_meta, header_length, pack_header
-from .errors import NoRoom
+from .entry import BLOCK, EntryMeta, NoRoom, Stamp, block_count, encode_meta, header_length, pack_header
 
 CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -10,10 +10,10 @@ import json
 import os
 import sys
 
-from ..conf.told import told
+from ..conf.process import told
 from ..lab.command import add_parser as add_lab
 from ..lab.errors import LabError, NoLab
-from . import local, misplaced, plan, queue, remote
+from . import container, misplaced, node, plan, queue
 from .errors import Absent, CommandError
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog='swiftahead', description='Read-ahead for OpenStack Swift.')
     commands = top.add_subparsers(metavar='COMMAND', required=True)
     add_lab(commands)
-    local.add_parsers(commands)
-    remote.add_parsers(commands)
+    node.add_parsers(commands)
+    container.add_parsers(commands)
     queue.add_parsers(commands)
     misplaced.add_parsers(commands)
     plan.add_parser(commands)

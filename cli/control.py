@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from swift.common.constraints import MAX_ACCOUNT_NAME_LENGTH, MAX_CONTAINER_NAME_LENGTH, check_utf8
 from swiftclient import Connection
 
-from ..conf.control import GUARD, NODE_HEADER
+from ..conf.names import GUARD, NODE_HEADER
 from .errors import RemoteError, one_line
 
 SERVER = r'(?i:https?)://[^\s/?#@\\]+'
@@ -24,7 +24,7 @@ LONGEST_ANSWER = 1000
 
 
 @dataclass(frozen=True)
-class Answer:
+class NodeAnswer:
     """
     :param node: which took or refused it; '' where the answer is not the filter's
     :param said: by the filter, or of what answered instead, in one line
@@ -97,7 +97,7 @@ def path_of(account: str, container: str, params: dict[str, str]) -> str:
     return f'/v1/{quote(account, safe="")}/{quote(container, safe="")}?{urlencode(params)}'
 
 
-def send(connection: Connection, proxy: str, path: str) -> Answer:
+def send(connection: Connection, proxy: str, path: str) -> NodeAnswer:
     """Send a control request to a proxy. No redirect is followed: the token is for none but who was named.
 
     :param connection: with the token, and with all that concerns TLS and waiting
@@ -109,9 +109,9 @@ def send(connection: Connection, proxy: str, path: str) -> Answer:
         response = client.request('POST', path, '', {'X-Auth-Token': connection.token, **GUARD})
         node = one_line(response.headers.get(NODE_HEADER, ''))
         if not node:
-            return Answer(response.status_code, '', _explain(response.status_code))
+            return NodeAnswer(response.status_code, '', _explain(response.status_code))
         body = next(response.iter_content(LONGEST_ANSWER), b'')
-        return Answer(response.status_code, node, one_line(body.decode('utf-8', 'replace')))
+        return NodeAnswer(response.status_code, node, one_line(body.decode('utf-8', 'replace')))
 
 
 def _explain(status) -> str:

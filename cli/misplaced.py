@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 
 from ..conf.arguments import argument, container_path, real, whole
 from ..conf.names import ObjectName
-from ..conf.told import told
+from ..conf.process import told
 from ..queues import Misplaced
 from ..queues.wake import Waker
 from ..sidecar.settings import check_client
 from .errors import Absent, CommandError
-from .local import CONF, settings_of
+from .node import CONF, settings_of
 from .queue import opened
 
 TOLD_SECONDS = 2.0

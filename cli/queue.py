@@ -14,7 +14,7 @@ from ..queues import Letter, Misplaced, QueueError, SqliteQueue
 from ..queues.file import is_missing
 from ..queues.wake import Waker
 from .errors import Absent, CommandError
-from .local import CONF, settings_of
+from .node import CONF, settings_of
 
 KIND = Misplaced.__name__
 MISPLACED, DEAD = 'misplaced', 'dead'

@@ -1,11 +1,61 @@
-"""Locks that the kernel frees when their holder dies."""
+"""Files that several processes share: locked, read as nobody else's, and written whole or not at all."""
+import errno
 import fcntl
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+# links are not followed, FIFOs not waited for, and children get no copy
+FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def try_lock(file: int) -> bool:
-    """Have the file for ourselves until it is closed; False where another has it. :raises OSError:"""
+    """Have the file for ourselves until it is closed or we die; False where another has it. :raises OSError:"""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def read_own(path: str | os.PathLike, most: int) -> bytes:
+    """The first `most` bytes of a file that is nobody else's; links are not followed, FIFOs not waited for.
+
+    :raises OSError: also for what is no such file
+    """
+    descriptor = os.open(path, os.O_RDONLY | FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & WRITABLE:
+            raise OSError(errno.EPERM, f'must be a file that uid {os.geteuid()} alone can write', str(path))
+        return os.read(descriptor, most)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, parts: Iterable[bytes], suffix: str = '', durable: bool = False) -> None:
+    """Write a file of ours: its readers find the old one or the new one, and after a crash so do we.
+
+    :param parts: written one after the other, as they come
+    :param suffix: of the name that it has meanwhile; by default one of this process's own, as several may write
+    :param durable: also after a power cut
+    :raises OSError: the old file is as it was
+    """
+    temporary = path.with_name(path.name + (suffix or f'.{os.getpid()}'))
+    # left by an earlier process
+    temporary.unlink(missing_ok=True)
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600), 'wb') as file:
+            for part in parts:
+                file.write(part)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise

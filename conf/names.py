@@ -4,9 +4,8 @@ Names are keyed hashes: a folder listing tells nobody which objects are read, an
 choose an object name that collides with another's. The key lies in the cache folder.
 """
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
 from urllib.parse import quote
 
 FORMAT = 'v1'
@@ -73,40 +72,12 @@ class Naming:
         return blake2b(data, key=self._key, person=person[:16], digest_size=size).hexdigest()
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where things lie in a cache folder. The format version is in the path, so that two
-    generations of workers can use the folder at once."""
-    cache_dir: Path
 
-    @property
-    def key(self) -> Path:
-        return self.cache_dir / 'key'
-
-    @property
-    def report(self) -> Path:
-        return self.cache_dir / 'sidecar.json'
-
-    @cached_property
-    def objects(self) -> Path:
-        return self.cache_dir / FORMAT / 'objects'
-
-    @cached_property
-    def spool(self) -> Path:
-        return self.cache_dir / FORMAT / 'spool'
-
-    @cached_property
-    def fetching(self) -> Path:
-        return self.cache_dir / FORMAT / 'fetching'
-
-    def entry(self, entry_name: str) -> Path:
-        return Path(self.entry_path(entry_name))
-
-    def entry_path(self, entry_name: str) -> str:
-        """The same as a text, which takes a tenth of the time: hits need one each."""
-        # the object's digits spread evenly, the container's do not
-        return f'{self._objects}/{entry_name[CONTAINER_DIGITS:CONTAINER_DIGITS + 2]}/{entry_name}'
-
-    @cached_property
-    def _objects(self):
-        return str(self.objects)
+PARAMETER = 'prefetch'
+# what each takes besides
+TAKES = {'warm': ('prefix', 'limit'), 'forget': ('prefix', 'name')}
+LARGEST_LIMIT = 10**9
+# in each answer of the filter to who may write to the container: Swift itself sends no such header
+NODE_HEADER = 'X-Prefetch-Node'
+# sent along: Swift refuses a POST to an object that is to be deleted in the past, and a container takes no notice
+GUARD = {'X-Delete-At': '1'}

@@ -46,3 +46,10 @@ def ending_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def told(error: BaseException) -> str:
+    """In one line, without an errno's number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f'{error.filename}: {error.strerror}' if error.filename is not None else error.strerror
+    return ' '.join(str(error).split()) or type(error).__name__

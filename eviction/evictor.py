@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from ..cache import Store
 from ..cache.store import CLOCK_SLACK
 from .inventory import Inventory, Item
-from .last_reads import LastReads
-from .unread import Unread
+from .last_reads import LastReads, Unread
 
 EVICT_AT_A_TIME = 64
 # bytes, after which it is looked whether eviction makes the file system any freer

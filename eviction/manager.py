@@ -20,10 +20,10 @@ from ..conf.names import PREFETCH, SEGMENT, WHOLE
 from .admission import Admission
 from .evictor import IDLE_SECONDS, CacheLimits, Evictor, Tools
 from .inventory import Inventory
+from .last_reads import Fetched
 from .loader import Loader, read_folder
 from .purge import Purge
 from .size_bound import SizeBound
-from .unread import Fetched
 
 # entries that go into the index without a pause: some milliseconds
 MERGE_AT_A_TIME = 1000

@@ -8,13 +8,10 @@ name, synced and renamed before the entry that needs it is linked. It is lowered
 unlinked; that a file system brings renames and unlinks to the disk in the order in which they were made, as
 those with a journal do, is relied upon after a power cut, and by nothing else.
 """
-import os
-from contextlib import suppress
 from pathlib import Path
 
-from ..cache.own import read_own
+from ..conf.files import read_own, write_whole
 
-CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 # of cache_size, in which the bound is raised: a write for each percent that the cache grows
 STEPS = 100
 MOST_BYTES = 32
@@ -57,15 +54,5 @@ class SizeBound:
             self._write(total + self._step)
 
     def _write(self, bound):
-        temporary = self._path.with_suffix('.new')
-        try:
-            with open(os.open(temporary, CREATE, 0o600), 'wb') as file:
-                file.write(b'%d' % bound)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        write_whole(self._path, [b'%d' % bound], '.new', durable=True)
         self.bound = bound

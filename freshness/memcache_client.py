@@ -25,7 +25,7 @@ from .memcache_connection import (
 LONGEST_WAIT = 0.1
 
 
-class Answer:
+class MemcacheAnswer:
     """The value of a key that was asked for and has not been taken yet."""
 
     def __init__(self, client: 'MemcacheClient', key: bytes, asked: PendingAnswer | None):
@@ -84,7 +84,7 @@ class MemcacheClient:
         """Whether that is a ring of Swift's of the very same servers."""
         return sorted(self._connections) == sorted(getattr(swifts_ring, 'memcache_servers', ()))
 
-    def ask(self, *keys: str) -> list[Answer]:
+    def ask(self, *keys: str) -> list[MemcacheAnswer]:
         """Send the questions now, to take the answers when they are needed; they are as of now at the earliest."""
         hashed = [md5hash(key) for key in keys]
         by_connection: dict[MemcacheConnection, list[bytes]] = {}
@@ -95,7 +95,7 @@ class MemcacheClient:
             # where that fails it is asked again, and told, when it is taken
             with suppress(MemcacheError):
                 asked.update(zip(own, connection.ask(*map(_get, own)), strict=True))
-        return [Answer(self, key, asked.get(key)) for key in hashed]
+        return [MemcacheAnswer(self, key, asked.get(key)) for key in hashed]
 
     def get(self, key: str) -> tuple[Any, bytes]:
         """A key's value, or None, and what tells it from all others that were ever set, for `replace`.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from swift.common.memcached import MemcacheRing
 
 from ..conf.names import ObjectName
-from .memcache_client import Announced, Answer, MemcacheClient
+from .memcache_client import Announced, MemcacheAnswer, MemcacheClient
 from .memcache_connection import MemcacheError
 
 TOKEN_SECONDS = 24 * 3600
@@ -58,7 +58,7 @@ UNKNOWN = TokenReading(None, reachable=False)
 class PendingToken:
     """A token that was asked for and has not been taken yet."""
 
-    def __init__(self, answer: Answer):
+    def __init__(self, answer: MemcacheAnswer):
         self._answer = answer
 
     def take(self) -> Token | None:
@@ -80,7 +80,7 @@ class TokenRing:
         """Send the question now, to take the token when it is needed; it is as of now at the earliest."""
         return PendingToken(*self.client.ask(_key(name)))
 
-    def ask_with(self, name: ObjectName, key: str) -> tuple[PendingToken, Answer]:
+    def ask_with(self, name: ObjectName, key: str) -> tuple[PendingToken, MemcacheAnswer]:
         """The same, and the value of another key along with it."""
         token, value = self.client.ask(_key(name), key)
         return PendingToken(token), value

@@ -13,9 +13,9 @@ from swift.common.utils import quorum_size
 
 from .cluster import KEY, USER, Lab
 from .errors import LabError
-from .inside import Answer, Inside
-from .places import Places, Replica
-from .plan import SERVERS, Plan
+from .inside import Answer, InternalRequests
+from .placement import Placement, Replica
+from .spec import SERVERS, LabSpec
 
 PASSES = 6
 
@@ -30,16 +30,16 @@ class Brain:
     """
 
     def __init__(self, lab: Lab, container: str, account: str = 'AUTH_test', inside: bool = False):
-        plan = Plan.read(lab.layout.plan)
+        plan = LabSpec.read(lab.layout.plan)
         if not plan or not plan.ports:
             raise LabError(f'the lab in {lab.folder} has not been put up yet')
         self.lab = lab
         self.account = account
         self.container = container
         self.is_inside = inside
-        self.places = Places(lab.layout)
+        self.places = Placement(lab.layout)
         self._plan = plan
-        self._inside = Inside(lab.swift_dir)
+        self._inside = InternalRequests(lab.swift_dir)
         self._login: str | None = None
         self._has_account = False
 
@@ -247,7 +247,7 @@ class Brain:
         return len({(one.status, one.policy, one.names) for one in replicas}) == 1
 
 
-def halves(primaries: list[int], plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def halves(primaries: list[int], plan: LabSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(left, right) for a container with these primaries.
 
     Left gets nodes until it has a quorum of the primaries; right gets the others. What a side lacks in primaries

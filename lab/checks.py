@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .confs import Layout
+from .confs import LabLayout
 from .errors import LabError
 
 SOCKET_PATH_BYTES = 107
@@ -21,7 +21,7 @@ PATH = re.compile(r'[\w./+@=,~-]+')
 OWN = re.compile(r'lock|etc|bin|run|logs|cache|node\d+|lab\.json(\.new)?|lost\+found')
 
 
-def check_folder(layout: Layout) -> None:
+def check_folder(layout: LabLayout) -> None:
     """Make the folder, and see that Swift can work in it. :raises LabError: if not"""
     folder = layout.folder
     if not PATH.fullmatch(str(folder)):

@@ -1,17 +1,17 @@
 """A lab: a whole Swift cluster in one folder."""
-import fcntl
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..conf.files import try_lock
 from .checks import check_folder, tool
-from .confs import Layout, memcached, write_confs
+from .confs import LabLayout, memcached, write_confs
 from .errors import LabError, NoLab
-from .plan import Plan
 from .ports import HOST, Reservation
 from .programs import Program, programs, write_scripts
 from .runner import Runner, Started
+from .spec import LabSpec
 
 USER, KEY = 'test:tester', 'testing'
 
@@ -35,19 +35,19 @@ class Lab:
     def __init__(self, folder, nodes=4, replicas=3, policies=('gold', 'silver'), proxies=1, latency_ms=0,
                  filter=True, sidecar=True, filter_conf=None, sidecar_conf=None, workers=1, user=''):
         names = (policies,) if isinstance(policies, str) else tuple(policies)
-        self._set(folder, Plan(nodes, replicas, names, proxies, latency_ms, bool(filter), bool(sidecar),
+        self._set(folder, LabSpec(nodes, replicas, names, proxies, latency_ms, bool(filter), bool(sidecar),
                                dict(filter_conf or {}), dict(sidecar_conf or {}), workers, user))
 
     def _set(self, folder, plan):
-        self.layout = Layout(Path(folder).expanduser().resolve())
+        self.layout = LabLayout(Path(folder).expanduser().resolve())
         self._plan = plan
         self._runner = Runner(self.layout)
 
     @classmethod
     def load(cls, folder) -> 'Lab':
         """The lab that was put up in `folder`, whether it still runs or not."""
-        layout = Layout(Path(folder).expanduser().resolve())
-        plan = Plan.read(layout.plan)
+        layout = LabLayout(Path(folder).expanduser().resolve())
+        plan = LabSpec.read(layout.plan)
         if not plan:
             raise NoLab(f'there is no lab in {folder}; put one up with: swiftahead lab up --dir {folder}')
         lab = cls.__new__(cls)
@@ -83,7 +83,7 @@ class Lab:
                 raise
 
     def _start_all(self):
-        before = Plan.read(self.layout.plan)
+        before = LabSpec.read(self.layout.plan)
         if before and not self._plan.holds_data_of(before):
             raise LabError(f'{self.folder} holds a lab with {before.nodes} nodes, {before.replicas} replicas '
                            f'and policies {",".join(before.policies)}; give the same ones, or another folder')
@@ -118,10 +118,8 @@ class Lab:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         with open(self.layout.folder / 'lock', 'w') as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LabError(f'the lab in {self.folder} is just being put up by another process') from None
+            if not try_lock(lock.fileno()):
+                raise LabError(f'the lab in {self.folder} is just being put up by another process')
             yield
 
     def status(self) -> list[dict]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .plan import SERVERS, Plan
 from .ports import HOST
+from .spec import SERVERS, LabSpec
 
 Sections = dict[str, dict]
 
@@ -41,7 +41,7 @@ CLUSTER_DAEMONS = ('container-reconciler', 'object-expirer')
 
 
 @dataclass(frozen=True)
-class Layout:
+class LabLayout:
     """Where things lie in a lab's folder."""
     folder: Path
 
@@ -92,7 +92,7 @@ def user() -> str:
                        '/etc/passwd, or run the lab as another user') from None
 
 
-def write_confs(plan: Plan, layout: Layout) -> None:
+def write_confs(plan: LabSpec, layout: LabLayout) -> None:
     etc = layout.etc
     _write(etc / 'swift.conf', _swift(plan))
     _write(etc / 'memcache.conf', {'memcache': {'memcache_servers': memcached(plan)}})
@@ -112,7 +112,7 @@ def write_confs(plan: Plan, layout: Layout) -> None:
     (etc / 'rsyncd.conf').write_text(_rsync(plan, layout))
 
 
-def memcached(plan: Plan) -> str:
+def memcached(plan: LabSpec) -> str:
     return f'{HOST}:{plan.ports["memcached"]}'
 
 

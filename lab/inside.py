@@ -24,7 +24,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Inside:
+class InternalRequests:
     """The other process; begins with the first request."""
 
     def __init__(self, swift_dir: Path):

@@ -25,7 +25,7 @@ from typing import Any
 
 from .confs import CLUSTER_DAEMONS, DAEMONS, PIPELINE
 from .errors import LabError
-from .plan import SERVERS
+from .spec import SERVERS
 
 STOP_SECONDS = 20.0
 # all that says of a process which lab it belongs to begins so

@@ -8,9 +8,9 @@ from pathlib import Path
 from swift.common.utils import config_true_value, readconf
 
 from .checks import tool
-from .confs import CLUSTER_DAEMONS, DAEMONS, Layout, user
-from .plan import SERVERS, Plan
+from .confs import CLUSTER_DAEMONS, DAEMONS, LabLayout, user
 from .ports import HOST, is_open
+from .spec import SERVERS, LabSpec
 
 SCRIPT = """\
 #!{python}
@@ -33,7 +33,7 @@ class Program:
     port: int | None = None
     always: bool = True
 
-    def arguments(self, layout: Layout, *more: str) -> list[str]:
+    def arguments(self, layout: LabLayout, *more: str) -> list[str]:
         """The command line."""
         if self.name == 'memcached':
             run_as = ['-u', user()] if os.geteuid() == 0 else []
@@ -59,7 +59,7 @@ class Program:
         return not enabled or os.path.isdir(conf['sidecar']['cache_dir'])
 
 
-def programs(plan: Plan, layout: Layout) -> dict[str, Program]:
+def programs(plan: LabSpec, layout: LabLayout) -> dict[str, Program]:
     """All that a lab can run, by name, in the order of their start."""
     found = [Program('memcached', '', None, plan.ports['memcached']),
              Program('rsync', '', layout.etc / 'rsyncd.conf', plan.ports['rsync'])]
@@ -79,7 +79,7 @@ def programs(plan: Plan, layout: Layout) -> dict[str, Program]:
     return {program.name: program for program in found}
 
 
-def write_scripts(layout: Layout, names: set[str]) -> None:
+def write_scripts(layout: LabLayout, names: set[str]) -> None:
     """The lab's copies of console scripts; `lab.launch` says what for."""
     layout.bin.mkdir(exist_ok=True)
     for name in names:

@@ -3,14 +3,14 @@ from pathlib import Path
 
 from swift.common.ring import RingBuilder
 
-from .plan import EC_FRAGMENTS, Plan
+from .spec import EC_FRAGMENTS, LabSpec
 
 PART_POWER = 6
 # the same lab gets the same rings again, even on other ports, so that its data is found
 SEED = 'swiftahead'
 
 
-def write_rings(plan: Plan, etc: Path) -> None:
+def write_rings(plan: LabSpec, etc: Path) -> None:
     for server in ('account', 'container'):
         _write(plan, etc / f'{server}.ring.gz', server, plan.replicas)
     for index, policy in enumerate(plan.policies):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import process
-from .confs import Layout
+from .confs import LabLayout
 from .errors import LabError
 from .ports import is_open
 from .programs import Program
@@ -24,7 +24,7 @@ class Started:
 
 
 class Runner:
-    def __init__(self, layout: Layout):
+    def __init__(self, layout: LabLayout):
         self.layout = layout
         # this process's own, which it has to collect when they end
         self._children: set[int] = set()

@@ -7,7 +7,7 @@ from ..conf.arguments import account_name, argument, container_name
 from .brain import Brain
 from .cluster import Lab
 from .errors import LabError
-from .plan import SERVERS
+from .spec import SERVERS
 
 # what each step takes after its colon
 TAKES = {'stop': 'HALF[,SERVER...]', 'start': 'HALF[,SERVER...]', 'put-container': '[POLICY]',

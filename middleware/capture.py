@@ -11,10 +11,10 @@ from ..cache.entry import BLOCK, expected_disk_bytes
 from ..cache.headers import Headers, is_older, length_of, objects_headers, uncacheable_reason, version_of
 from ..freshness import TokenReading
 from ..queues import Fill as FillRecord
-from .collapsing import Flight, Small
+from .collapsing import CollapsedRead, Small
 from .exchange import Exchange
 from .subrequests import rest_of_body
-from .tee import Fill
+from .tee import Tee
 
 
 def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[bytes]:
@@ -31,7 +31,7 @@ def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[by
             flights.end(flight)
 
 
-def ask(exchange: Exchange, flight: Flight, status: str) -> tuple[Iterable[bytes], Fill | None]:
+def ask(exchange: Exchange, flight: CollapsedRead, status: str) -> tuple[Iterable[bytes], Tee | None]:
     """The client's body, and the fill that it reads along with, where there is one."""
     begun = []
 
@@ -61,13 +61,13 @@ def ask(exchange: Exchange, flight: Flight, status: str) -> tuple[Iterable[bytes
     return fill.follow(partial(rest_of_fill, exchange, fill), first=True), fill
 
 
-def run(logger, fill: Fill, thread_locals) -> None:
+def run(logger, fill: Tee, thread_locals) -> None:
     # Swift's loggers share these: what proxy-server logs of this answer keeps its transaction id
     logger.thread_locals = thread_locals
     fill.run()
 
 
-def keepable(exchange: Exchange, flight: Flight, status_line: str, headers: list):
+def keepable(exchange: Exchange, flight: CollapsedRead, status_line: str, headers: list):
     """What an entry of this answer would know of it; None where it is not to be kept, or cannot be."""
     try:
         if (not status_line.startswith('200 ') or exchange.is_misplaced
@@ -92,7 +92,7 @@ def keepable(exchange: Exchange, flight: Flight, status_line: str, headers: list
         return None
 
 
-def waits_for_admission(exchange: Exchange, flight: Flight, headers: Headers) -> bool:
+def waits_for_admission(exchange: Exchange, flight: CollapsedRead, headers: Headers) -> bool:
     """Whether this version was captured just now, or the object is by a flight that began while this one asked:
     who reads it over and over, or many at once, would fill the spool with it."""
     if exchange.runtime.flights.get(exchange.name) is not flight:
@@ -150,17 +150,17 @@ def broken_off(chunks: list[bytes], error: BaseException) -> Iterator[bytes]:
     raise error
 
 
-def try_fill(exchange: Exchange, flight: Flight, meta: EntryMeta, status_line: str, headers: list, body):
+def try_fill(exchange: Exchange, flight: CollapsedRead, meta: EntryMeta, status_line: str, headers: list, body):
     """A fill of this answer; None where there can be none."""
     try:
-        return Fill(exchange.store.writer(meta), status_line, headers, body,
+        return Tee(exchange.store.writer(meta), status_line, headers, body,
                     stamp_of(exchange, flight.known, meta), partial(filled, exchange, flight))
     except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
         cannot_capture(exchange, error)
         return None
 
 
-def filled(exchange: Exchange, flight: Flight, fill: Fill) -> None:
+def filled(exchange: Exchange, flight: CollapsedRead, fill: Tee) -> None:
     """The fill has ended: what is whole is the sidecar's to admit."""
     waits = partial(exchange.store.is_in_spool, fill.writer.name) if fill.complete else None
     exchange.runtime.flights.end(flight, waits)
@@ -189,7 +189,7 @@ def cannot_capture(exchange: Exchange, error: Exception) -> None:
     exchange.runtime.rest_from_capture()
 
 
-def rest_of_fill(exchange: Exchange, fill: Fill, start: int, stop: int) -> Iterator[bytes]:
+def rest_of_fill(exchange: Exchange, fill: Tee, start: int, stop: int) -> Iterator[bytes]:
     """What the spool file cannot give, from the backend. Of a file that cannot be written `filled` tells."""
     if fill.read_error is not None:
         exchange.runtime.failed('capture', f'spool file of {exchange.name.quoted} cannot be read', fill.read_error)

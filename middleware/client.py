@@ -10,7 +10,7 @@ INFOCACHE_KEY = 'swiftahead.client'
 
 
 @dataclass(frozen=True)
-class Client:
+class ReadingClient:
     """
     :param name: opaque
     :param no_prefetch: X-No-Prefetch: a hit may answer, but nothing is captured, learned or triggered
@@ -20,10 +20,10 @@ class Client:
 
 
 # before anybody was identified: nothing may be captured or learned
-NOBODY = Client('', no_prefetch=True)
+NOBODY = ReadingClient('', no_prefetch=True)
 
 
-def identify(req: Request, naming: Naming) -> Client:
+def identify(req: Request, naming: Naming) -> ReadingClient:
     """The client of this request's transaction.
 
     Requests that SLO, DLO and symlink make on behalf of a client carry neither its address nor its
@@ -35,5 +35,5 @@ def identify(req: Request, naming: Naming) -> Client:
         address = get_remote_client(req) or req.environ.get('swift.trans_id', '')
         user = req.environ.get('REMOTE_USER') or req.environ.get('HTTP_X_USER_ID') or ''
         no_prefetch = config_true_value(req.environ.get('HTTP_X_NO_PREFETCH'))
-        known = infocache[INFOCACHE_KEY] = Client(naming.client(user, address), no_prefetch)
+        known = infocache[INFOCACHE_KEY] = ReadingClient(naming.client(user, address), no_prefetch)
     return known

@@ -67,7 +67,7 @@ class Small:
     release = hold
 
 
-class Flight:
+class CollapsedRead:
     """One request to the app for an object whole.
 
     :param known: the object's token, read before the app was asked
@@ -104,26 +104,26 @@ class Flight:
 @dataclass
 class _Lingering:
     """One that has ended and can be joined still. Times are the clock's."""
-    flight: Flight
+    flight: CollapsedRead
     waits: Callable[[], bool]
     look_at: float
     until: float
 
 
-class Flights:
+class CollapsedReads:
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._flights: dict[ObjectName, Flight] = {}
+        self._flights: dict[ObjectName, CollapsedRead] = {}
         self._lingering: deque[_Lingering] = deque()
         self._alone: TTLCache = TTLCache(ALONE, ALONE_SECONDS, clock)
         self.running = 0
 
-    def get(self, name: ObjectName) -> Flight | None:
+    def get(self, name: ObjectName) -> CollapsedRead | None:
         return self._flights.get(name)
 
-    def begin(self, name: ObjectName, known: TokenReading, policy_index: int, asked_at: float) -> Flight:
+    def begin(self, name: ObjectName, known: TokenReading, policy_index: int, asked_at: float) -> CollapsedRead:
         """A flight that those who come from now on may join, in the place of an older one."""
-        flight = Flight(name, known, policy_index, asked_at, joinable=self._alone.get(name) != known)
+        flight = CollapsedRead(name, known, policy_index, asked_at, joinable=self._alone.get(name) != known)
         self._flights[name] = flight
         self.running += 1
         return flight
@@ -132,7 +132,7 @@ class Flights:
         """The object is being written here: who comes from now on does not read along with what came before."""
         self._flights.pop(name, None)
 
-    def end(self, flight: Flight, waits: Callable[[], bool] | None = None) -> None:
+    def end(self, flight: CollapsedRead, waits: Callable[[], bool] | None = None) -> None:
         """The request to the app is over.
 
         :param waits: whether what it gave, which can still be read, waits to be admitted yet

@@ -8,7 +8,7 @@ from swift.common.utils import cache_from_env
 from swift.proxy.controllers.base import get_cache_key, get_container_info
 
 from ..conf.names import ObjectName
-from ..freshness.memcache_client import Answer, MemcacheClient
+from ..freshness.memcache_client import MemcacheAnswer, MemcacheClient
 from ..freshness.memcache_connection import MemcacheError
 from .subrequests import SOURCE
 
@@ -23,7 +23,7 @@ def key_to_ask(env: dict, app, client: MemcacheClient | None, name: ObjectName) 
     return key if client is not None and client.has_servers_of(cache_from_env(env, True)) else None
 
 
-def container_info(env: dict, app, name: ObjectName, answer: Answer | None = None) -> dict:
+def container_info(env: dict, app, name: ObjectName, answer: MemcacheAnswer | None = None) -> dict:
     """As `get_container_info` has it, but for numbers, which may still be texts.
 
     :param answer: of memcached, to the question for `key_to_ask`

@@ -12,8 +12,7 @@ from swift.common.swob import HTTPAccepted, HTTPBadRequest, HTTPServiceUnavailab
 from swift.proxy.controllers.base import get_container_info
 from swift.proxy.controllers.container import ContainerController
 
-from ..conf.control import LARGEST_LIMIT, NODE_HEADER, PARAMETER, TAKES
-from ..conf.names import ObjectName, to_bytes
+from ..conf.names import LARGEST_LIMIT, NODE_HEADER, PARAMETER, TAKES, ObjectName, to_bytes
 from ..queues import Forget, QueueError, Warm
 from .authorize import is_allowed
 from .subrequests import SOURCE

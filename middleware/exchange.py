@@ -13,9 +13,9 @@ from ..freshness import PendingToken, TokenReading
 from ..queues import Access
 from .client import NOBODY
 from .container_info import container_info, key_to_ask, look_up
+from .decide import is_manifest, is_worth_fetching, part_of
 from .detector import serve
 from .outdated import end_outdated
-from .part import is_manifest, is_worth_fetching, part_of
 
 # what is to be done is decided before anything is answered
 Answer = Callable[[], Iterable[bytes]]

@@ -74,9 +74,9 @@ def find_later(exchange: Exchange) -> Entry | None:
     """
     if exchange.req.method != 'GET':
         return None
-    fetched_at = exchange.store.fetched_at(exchange.name)
-    if fetched_at is not None and exchange.name not in exchange.runtime.waited_in_vain:
-        return find_fetched(exchange, exchange.runtime.patience.seconds(fetched_at - exchange.runtime.clock()))
+    expected_at = exchange.store.expected_at(exchange.name)
+    if expected_at is not None and exchange.name not in exchange.runtime.waited_in_vain:
+        return find_fetched(exchange, exchange.runtime.patience.seconds(expected_at - exchange.runtime.clock()))
     if may_capture(exchange):
         # a flight may have landed, and its capture have been admitted: that is found here, or else the flight
         exchange.known()

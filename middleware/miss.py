@@ -5,7 +5,7 @@ from functools import partial
 from ..cache.headers import version_of
 from ..freshness import TokenReading
 from .capture import capture
-from .collapsing import Flight
+from .collapsing import CollapsedRead
 from .decide import CONDITIONAL, is_expired
 from .exchange import Answer, Exchange
 from .subrequests import rest_of_body
@@ -30,12 +30,12 @@ def may_capture(exchange: Exchange) -> bool:
             and not any(key in exchange.env for key in CONDITIONAL))
 
 
-def is_outdated(flight: Flight, known: TokenReading) -> bool:
+def is_outdated(flight: CollapsedRead, known: TokenReading) -> bool:
     """Whether the object was written since that flight began: this one is for all who come from now on."""
     return known.settled is not None and known.token != flight.known.token
 
 
-def may_join(exchange: Exchange, flight: Flight, known: TokenReading) -> bool:
+def may_join(exchange: Exchange, flight: CollapsedRead, known: TokenReading) -> bool:
     """Only what was asked for after the last acknowledged write may be handed on.
 
     This request's token was read after it arrived, the flight's before it asked. Where both are the same, or
@@ -52,7 +52,7 @@ def may_join(exchange: Exchange, flight: Flight, known: TokenReading) -> bool:
             and (known.token is None or not known.token.pending))
 
 
-def join(exchange: Exchange, flight: Flight, status: str) -> Iterable[bytes]:
+def join(exchange: Exchange, flight: CollapsedRead, status: str) -> Iterable[bytes]:
     landed = flight.wait()
     now = exchange.runtime.clock()
     if (landed is None or is_expired(landed.meta, now) or is_superseded(exchange, landed)

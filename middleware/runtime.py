@@ -15,9 +15,9 @@ from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, T
 from ..metrics.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, SqliteQueue
-from .collapsing import Flights
+from .collapsing import CollapsedReads
 from .detector import Detector
-from .patience import Patience
+from .fetch_wait import Patience
 from .recorder import Recorder
 from .token_servers import Servers, find_servers, has_servers
 
@@ -67,7 +67,7 @@ class Runtime:
         self.logger = logger
         self.clock = clock
         self.node = node_name(conf)
-        self.flights = Flights()
+        self.flights = CollapsedReads()
         # HEADs that others may wait for: what is known of which file of which object -> when it is told
         self.validations: dict[tuple[ObjectName, str, TokenReading], Event] = {}
         self.captured: LRUCache = LRUCache(CAPTURED)

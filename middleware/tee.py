@@ -19,7 +19,7 @@ class BackendBroke(Exception):
     """The backend's answer ended before its length; what its iterator raised is the cause."""
 
 
-class Fill:
+class Tee:
     """One captured miss. `start_response`'s arguments are kept for those who join.
 
     :param body: the backend's body
@@ -27,7 +27,7 @@ class Fill:
     """
 
     def __init__(self, writer: EntryWriter, status: str, headers: list, body, stamp: Stamp | None,
-                 on_done: Callable[['Fill'], None]):
+                 on_done: Callable[['Tee'], None]):
         self.writer = writer
         self.status = status
         self.headers = headers
@@ -135,7 +135,7 @@ class _DiskFailed(OSError):
 class Follower:
     """One client's reading along of a fill; an iterator of bytes that must be closed."""
 
-    def __init__(self, fill: Fill, rest: Rest, first: bool):
+    def __init__(self, fill: Tee, rest: Rest, first: bool):
         self._fill = fill
         self._first = first
         self._pieces = self._read(rest)

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from cachetools import LRUCache
 
-from .calibration import Calibration
-from .evidence import guesses
+from .evidence import Calibration, guesses
 from .learner import ObjectKey
 from .neighbours import Names, Neighbours
 from .transitions import Followers

@@ -14,7 +14,7 @@ DISORDER = 5.0
 Guess = tuple[ObjectKey, int]
 
 
-class Client:
+class ClientSequence:
     """
     :param at: of its last read
     """
@@ -52,12 +52,12 @@ class Clients:
         self._window = window
         self._most = most
         # who read least lately first
-        self._clients: OrderedDict[tuple[str, str], Client] = OrderedDict()
+        self._clients: OrderedDict[tuple[str, str], ClientSequence] = OrderedDict()
 
     def __len__(self):
         return len(self._clients)
 
-    def of(self, account: Account, read: Read) -> Client:
+    def of(self, account: Account, read: Read) -> ClientSequence:
         """Who is reading; anew, where its last read is too long ago."""
         clients, place = self._clients, (read.account, read.client)
         client = clients.get(place)
@@ -66,7 +66,7 @@ class Clients:
             client.settle(0)
             client = None
         if client is None:
-            client = clients[place] = Client(account, read.at)
+            client = clients[place] = ClientSequence(account, read.at)
         clients.move_to_end(place)
         # who went away made nothing come true any more
         while (oldest := next(iter(clients.values()))) is not client and (

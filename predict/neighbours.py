@@ -6,7 +6,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 
-from .calibration import Calibration
+from .evidence import Calibration
 from .learner import ObjectKey, Read
 
 # names on each side

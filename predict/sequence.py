@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from .accounts import Account, Accounts
-from .clients import Client, Clients, Guess
+from .clients import Clients, ClientSequence, Guess
 from .evidence import path_kind, soon_kind, sureness
 from .learner import ObjectKey, Prediction, Read
 from .neighbours import Names
@@ -78,7 +78,7 @@ class SequenceLearner:
         """Learn what a snapshot tells; tells how many contexts there are. :raises Damaged:"""
         return restore(self.accounts, snapshot)
 
-    def _learn(self, client: Client, read: Read):
+    def _learn(self, client: ClientSequence, read: Read):
         followers = self.accounts.followers(client.account, read.key)
         key, reads = followers.key, client.reads
         if reads:

@@ -11,7 +11,7 @@ from swift.common.storage_policy import reload_storage_policies
 from swift.common.utils import config_true_value, monkey_patch, readconf, set_swift_dir, validate_configuration
 
 from ..conf import ConfError
-from ..conf.told import told
+from ..conf.process import told
 from .settings import SECTION, SidecarSettings, check_client, read_settings
 
 

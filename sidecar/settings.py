@@ -6,7 +6,7 @@ import pwd
 from dataclasses import dataclass, field
 
 from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings, pipelines
-from ..conf.told import told
+from ..conf.process import told
 
 SECTION = 'sidecar'
 PIPELINE = 'catch_errors proxy-logging cache proxy-server'

@@ -20,7 +20,7 @@ from swift.common.utils import config_fallocate_value, drop_privileges, get_logg
 
 from ..cache import Store, Unavailable
 from ..conf import ConfError
-from ..conf.told import told
+from ..conf.process import told
 from ..queues import QueueError, SqliteQueue
 from .memcached import token_ring, with_proxys_servers
 from .settings import SidecarSettings

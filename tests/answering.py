@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from swiftahead.cli import main
-from swiftahead.conf.control import NODE_HEADER
+from swiftahead.conf.names import NODE_HEADER
 
 TOKEN = 'AUTH_tk-a-secret'
 USER, KEY, PROJECT = 'test:tester', 'testing-is-secret', 'the project'

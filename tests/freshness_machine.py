@@ -18,7 +18,7 @@ from versions import REPLICAS, Content, Swift, state_told, timestamp_of
 
 from swiftahead.cache import CacheError
 from swiftahead.cache import entry as entry_module
-from swiftahead.middleware.collapsing import Flights
+from swiftahead.middleware.collapsing import CollapsedReads
 from swiftahead.queues import Fill, Forget
 
 # turns of the event loop after which all have done what they can
@@ -88,7 +88,7 @@ class Machine:
         runtime.clock = lambda: self.now
         runtime.tokens = Link(self, number) if mode == 'coherent' else None
         # by a clock that stands: what lingers does so until a rule ends it
-        runtime.flights = Flights(lambda: 0.0)
+        runtime.flights = CollapsedReads(lambda: 0.0)
         runtime.recorder.add = lambda record: self._record(NODES[number], record)
 
     def _record(self, node, record):

@@ -15,7 +15,7 @@ import pytest
 from swift.common.utils import Timestamp
 
 from swiftahead.lab.brain import Answer, Brain, Lab
-from swiftahead.lab.places import ring_name
+from swiftahead.lab.placement import ring_name
 
 # what makes one pass over the queue
 DAEMONS = {'mover': 'sidecar', 'upstream': 'container-reconciler'}

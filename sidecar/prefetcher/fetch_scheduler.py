@@ -8,8 +8,8 @@ from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 
 from ...cache.entry import expected_disk_bytes
 from ...conf.names import PREFETCH, SEGMENT, WHOLE, ObjectName
+from ...eviction.last_reads import Fetched
 from ...eviction.manager import CacheManager, Stopped
-from ...eviction.unread import Fetched
 from ...predict import Prediction, Schedule, Usefulness, UsefulnessInBytes
 from ...predict.learner import idle_for
 from .backend_client import BackendClient, BackendFailed, NotFetched, Uncacheable

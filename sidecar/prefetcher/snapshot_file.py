@@ -10,16 +10,12 @@ from pathlib import Path
 
 from swift.common.concurrency import sleep
 
-from ...cache.own import read_own
-from ...cache.reader import FLAGS
+from ...conf.files import read_own, write_whole
 from ...predict import DamagedSnapshot, SequenceLearner
 
 FILE = 'learned'
 ASIDE = 'learned.damaged'
 EVERY_SECONDS = 600.0
-# names of objects are in it
-MODE = 0o600
-CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FLAGS
 
 
 class SnapshotFile:
@@ -62,16 +58,15 @@ class SnapshotFile:
     def write(self) -> bool:
         """Other green threads run between two parts. Tells whether it was written."""
         self._written_at = self._clock()
-        temporary = self._path.with_name(f'{FILE}.tmp')
         try:
-            with open(os.open(temporary, CREATE, MODE), 'wb') as file:
-                for part in self._learner.snapshot():
-                    file.write(part)
-                    sleep(0)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
+            # one process writes it, and what a crash leaves may be large
+            write_whole(self._path, self._parts(), '.tmp', durable=True)
         except OSError as error:
             self._logger.error('%s cannot be written: %s', self._path, error)
             return False
         return True
+
+    def _parts(self):
+        for part in self._learner.snapshot():
+            yield part
+            sleep(0)

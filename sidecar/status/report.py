@@ -9,9 +9,9 @@ import os
 import time
 from pathlib import Path
 
+from ...conf.files import write_whole
 from ...eviction.manager import CacheManager
 
-CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 SPOOL_PERCENT = 5
 SPOOL_LEAST = 2**30
 
@@ -47,9 +47,4 @@ def mover_report(queue_path: Path) -> Path:
 
 def write(path: Path, report: dict) -> None:
     """:raises OSError: where the disk fails"""
-    temporary = path.with_name(f'{path.name}.{os.getpid()}')
-    # what an earlier process of this number left
-    temporary.unlink(missing_ok=True)
-    with open(os.open(temporary, CREATE, 0o600), 'w') as file:
-        file.write(json.dumps(report))
-    os.replace(temporary, path)
+    write_whole(path, [json.dumps(report).encode()])

@@ -26,7 +26,7 @@ from swiftahead.plan.grid import fetch_seconds
 from swiftahead.plan.listing import sizes
 from swiftahead.plan.replay import Counts, Listed, Replay, ReplaySettings, Request
 from swiftahead.plan.traces import LogError, read_all
-from swiftahead.predict import LogRead as Seen
+from swiftahead.predict import Read as Seen
 from swiftahead.predict import SequenceLearner
 
 DECISION_MICROSECONDS, TRANSITION_BYTES = 50.0, 200.0

@@ -7,7 +7,7 @@ import splits
 from swiftahead.cli import main
 from swiftahead.lab import Lab, LabError
 from swiftahead.lab.brain import Brain, halves
-from swiftahead.lab.plan import Plan
+from swiftahead.lab.spec import LabSpec
 
 GOLD, SILVER = range(2)
 SERVERS = [f'{server}{node}' for server in ('account', 'container', 'object') for node in (1, 2, 3, 4)]
@@ -39,17 +39,17 @@ def swiftahead(capsys, *argv):
 @pytest.mark.parametrize('primaries, left, right', [
     ([2, 4, 1], (2, 4), (1, 3)), ([1, 2, 3], (1, 2), (3, 4)), ([4, 3, 2], (3, 4), (1, 2))])
 def test_left_has_most_primaries_and_right_the_rest(primaries, left, right):
-    assert halves(primaries, Plan()) == (left, right)
+    assert halves(primaries, LabSpec()) == (left, right)
 
 
 def test_two_nodes_with_two_devices_each_can_be_split():
-    assert halves([1, 2, 1], Plan(nodes=2)) == ((1,), (2,))
+    assert halves([1, 2, 1], LabSpec(nodes=2)) == ((1,), (2,))
 
 
 @pytest.mark.parametrize('nodes, replicas, wanted', [(3, 3, 4), (1, 1, 2), (5, 5, 6)])
 def test_too_few_nodes_cannot_be_split(nodes, replicas, wanted):
     with pytest.raises(LabError, match=f'--nodes {wanted}$'):
-        halves([1, 2, 3, 4, 5][:replicas], Plan(nodes=nodes, replicas=replicas))
+        halves([1, 2, 3, 4, 5][:replicas], LabSpec(nodes=nodes, replicas=replicas))
 
 
 def test_a_split_brain_ends_with_the_elder_policy_and_a_row_in_the_queue(lab, brain):

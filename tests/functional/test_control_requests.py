@@ -9,7 +9,7 @@ from answering import forget_logins
 from matrix import half_filtered
 
 from swiftahead.cli import main
-from swiftahead.conf.control import GUARD, NODE_HEADER
+from swiftahead.conf.names import GUARD, NODE_HEADER
 
 META = {'X-Object-Meta-Color': 'blue', 'X-Delete-At': '4000000000', 'Content-Disposition': 'attachment',
         'Content-Encoding': 'gzip', 'Cache-Control': 'no-store', 'Content-Type': 'text/x'}

@@ -7,7 +7,7 @@ import clients
 import pytest
 from processes import resident
 
-from swiftahead.conf.names import Layout
+from swiftahead.cache.folder import CacheLayout
 from swiftahead.lab import Lab
 from swiftahead.queues import Access, SqliteQueue
 
@@ -45,7 +45,7 @@ def status(lab):
 def report(lab):
     """What the sidecar tells of itself, counted after this was called."""
     asked_at = time.time()
-    path = Layout(lab.cache_dir).report
+    path = CacheLayout(lab.cache_dir).report
     clients.until(lambda: path.exists() and json.loads(path.read_text())['at'] > asked_at, 'the sidecar reports')
     return status(lab)
 

@@ -12,8 +12,7 @@ from swift.common.swob import Response
 
 from swiftahead.cache import Stamp, Store
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
-from swiftahead.middleware.decide import asks_for_fresh
-from swiftahead.middleware.part import part_of
+from swiftahead.middleware.decide import asks_for_fresh, part_of
 from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
 from swiftahead.sidecar.status.prometheus import choose_encoder
 

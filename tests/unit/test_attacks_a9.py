@@ -12,7 +12,8 @@ from faults import TooLong
 from helpers import ListLogger, link, meta_for, spool
 from queue_contract import ACCESS
 
-from swiftahead.cache import Store, Unavailable, closing, writer
+from swiftahead.cache import Store, Unavailable, writer
+from swiftahead.cache import folder as cache_folder
 from swiftahead.conf.names import KEY_BYTES
 from swiftahead.eviction.manager import CacheLimits, CacheManager
 from swiftahead.metrics.counters import Counters
@@ -147,7 +148,7 @@ def test_a9_what_comes_while_the_folder_is_closed_is_found(folder, monkeypatch):
 
     fchmod = os.fchmod
     folder.chmod(0o777)
-    monkeypatch.setattr(closing.os, 'fchmod', close)
+    monkeypatch.setattr(cache_folder.os, 'fchmod', close)
     with pytest.raises(Unavailable, match="'theirs' in it"):
         Store.create(folder)
     assert mode_of(folder) == 0o777

@@ -17,7 +17,7 @@ from swift.common import storage_policy, utils
 from swiftahead.cli import main
 from swiftahead.cli.commands import parser
 from swiftahead.lab.checks import check_folder
-from swiftahead.lab.confs import Layout
+from swiftahead.lab.confs import LabLayout
 from swiftahead.lab.errors import LabError
 from swiftahead.queues import Misplaced, SqliteQueue
 
@@ -170,7 +170,7 @@ def test_a_lab_without_a_name_is_refused(given, capfd):
                                    '/etc/hosts'])
 def test_a_lab_is_put_up_in_no_odd_place(place):
     with pytest.raises(LabError):
-        check_folder(Layout(Path(place)))
+        check_folder(LabLayout(Path(place)))
 
 
 @pytest.mark.parametrize('name', ['other', 'swift.conf', 'node', '.profile'])
@@ -178,14 +178,14 @@ def test_a_lab_is_put_up_in_no_folder_that_holds_other_things(tmp_path, name):
     (tmp_path / 'lab').mkdir()
     (tmp_path / 'lab' / name).touch()
     with pytest.raises(LabError, match='holds other things than a lab, such as .*; choose an empty folder'):
-        check_folder(Layout(tmp_path / 'lab'))
+        check_folder(LabLayout(tmp_path / 'lab'))
 
 
 def test_a_lab_that_was_killed_at_its_beginning_can_be_put_up_again(tmp_path):
     for name in ('etc', 'run', 'logs', 'node1'):
         (tmp_path / 'lab' / name).mkdir(parents=True)
     (tmp_path / 'lab' / 'lock').touch()
-    check_folder(Layout(tmp_path / 'lab'))
+    check_folder(LabLayout(tmp_path / 'lab'))
 
 
 @pytest.mark.parametrize('path', ['a/c/o', 'a//o', 'x' * 257, 'a/' + 'x' * 257, 'a/\udcff'])

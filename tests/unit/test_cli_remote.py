@@ -6,7 +6,7 @@ import pytest
 from answering import KEY, NOWHERE, TAKEN, TOKEN, USER, answering, ask, forget_logins, one_sentence
 
 from swiftahead.cli import main
-from swiftahead.conf.control import NODE_HEADER
+from swiftahead.conf.names import NODE_HEADER
 
 WARM, PURGE = 'warm', 'purge'
 

@@ -6,7 +6,7 @@ import pytest
 from answering import KEY, USER, answering, ask, certificate, forget_logins, one_sentence
 
 from swiftahead.cli import main
-from swiftahead.conf.control import NODE_HEADER
+from swiftahead.conf.names import NODE_HEADER
 
 WARM = 'warm'
 

@@ -8,7 +8,7 @@ from helpers import NOW, FakeTokens, container_info
 from swift.common.swob import Response
 
 from swiftahead.cache import Store
-from swiftahead.conf.control import NODE_HEADER
+from swiftahead.conf.names import NODE_HEADER
 from swiftahead.freshness import Token
 from swiftahead.middleware.runtime import node_name
 from swiftahead.queues import Forget, QueueError, Warm

@@ -8,7 +8,7 @@ from swift.common.concurrency import GreenPool, Queue, Timeout, sleep, spawn
 
 from swiftahead.cache import Damaged, Store
 from swiftahead.middleware.body import EntryBody
-from swiftahead.middleware.tee import BackendBroke, Fill
+from swiftahead.middleware.tee import BackendBroke, Tee
 
 BODY = os.urandom(300_000)
 
@@ -46,7 +46,7 @@ def no_rest(start, stop):
 
 
 def make(store, backend, body=BODY, ended=None):
-    return Fill(store.writer(meta_for(body)), '200 OK', [], backend, None,
+    return Tee(store.writer(meta_for(body)), '200 OK', [], backend, None,
                 ended if ended is not None else Ended())
 
 

@@ -13,7 +13,7 @@ from swiftahead.cache import EntryMeta, Stamp, Store
 from swiftahead.freshness import UNKNOWN, Token, TokenReading
 from swiftahead.middleware import collapsing as flights_module
 from swiftahead.middleware import get
-from swiftahead.middleware.collapsing import LINGERING, Flights, Small
+from swiftahead.middleware.collapsing import LINGERING, CollapsedReads, Small
 
 BODY = os.urandom(300_000)
 TOKEN = Token('a' * 32, timestamp='1799999999.00000')
@@ -169,7 +169,7 @@ def test_after_a_write_it_is_waited_for_again(proxy):
 
 
 def test_a_backend_that_hangs_is_not_waited_for_by_the_others_for_ever(proxy, monkeypatch):
-    monkeypatch.setattr(flights_module.Flight.wait, '__defaults__', (0.01,))
+    monkeypatch.setattr(flights_module.CollapsedRead.wait, '__defaults__', (0.01,))
     readers = crowd(proxy, 3)
     with Timeout(20):
         while proxy.swift.open < 3:
@@ -292,7 +292,7 @@ def test_until_it_is_admitted_what_was_captured_is_read_along(proxy):
 def test_what_lingers_is_let_go(monkeypatch, why):
     monkeypatch.setattr(flights_module, 'LOOK_SECONDS', 0.001)
     monkeypatch.setattr(flights_module, 'LINGER_SECONDS', 20 if why == 'admitted' else 0.01)
-    flights, left = Flights(), [True] * 5
+    flights, left = CollapsedReads(), [True] * 5
     flight = flights.begin(NAME, KNOWN, 0, NOW)
     flight.land(SMALL)
     flights.end(flight, lambda: why == 'too long' or bool(left and left.pop()))
@@ -304,7 +304,7 @@ def test_what_lingers_is_let_go(monkeypatch, why):
 
 
 def test_not_many_linger_at_once():
-    flights = Flights()
+    flights = CollapsedReads()
     for number in range(LINGERING + 10):
         flight = flights.begin(NAME.__class__('a', 'c', str(number)), KNOWN, 0, NOW)
         flight.land(SMALL)
@@ -315,7 +315,7 @@ def test_not_many_linger_at_once():
 
 
 def test_an_older_flight_that_ends_leaves_the_newer_one():
-    flights = Flights()
+    flights = CollapsedReads()
     older, newer = flights.begin(NAME, KNOWN, 0, NOW), flights.begin(NAME, UNKNOWN, 0, NOW)
     flights.end(older)
     assert flights.get(NAME) is newer and flights.running == 1
@@ -410,8 +410,8 @@ def test_a_folder_of_an_older_version_means_nothing(store):
 
 def test_when_a_fetch_will_end_is_told_as_long_as_it_lasts(store):
     with store.fetching(NAME, 1234.5):
-        assert store.fetched_at(NAME) == 1234.5
-    assert store.fetched_at(NAME) is None
+        assert store.expected_at(NAME) == 1234.5
+    assert store.expected_at(NAME) is None
 
 
 def test_a_stop_of_the_fetch_is_seen_from_other_processes(store):

@@ -7,7 +7,8 @@ from helpers import ListLogger
 from prefetching import eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 from swift.common.concurrency import sleep
 
-from swiftahead.predict import SEGMENT, WHOLE, Read
+from swiftahead.conf.names import SEGMENT, WHOLE
+from swiftahead.predict import Read
 from swiftahead.queues import Access
 from swiftahead.sidecar.prefetcher.backend_client import BackendFailed, NotFetched
 from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS

@@ -8,8 +8,8 @@ from swift.common.concurrency import Timeout, sleep
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
 from swiftahead.predict import Read, SequenceLearner
+from swiftahead.sidecar.prefetcher import listings as tested
 from swiftahead.sidecar.prefetcher.backend_client import BackendClient, FetchLimits
-from swiftahead.sidecar.prefetcher.consumer import listings as tested
 from swiftahead.sidecar.prefetcher.listings import (
     AFTER,
     BEFORE,

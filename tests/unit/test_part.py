@@ -8,7 +8,7 @@ from filtered import Proxy
 from helpers import NOW, container_info, headers_for
 
 from swiftahead.cache import Store
-from swiftahead.middleware.part import Part, is_manifest, is_worth_fetching, part_of
+from swiftahead.middleware.decide import AnsweredPart, is_manifest, is_worth_fetching, part_of
 from swiftahead.queues import Access
 
 BODY = random.Random(1).randbytes(1000)
@@ -18,19 +18,19 @@ RANGE = 'bytes=100-199'
 # answers
 
 @pytest.mark.parametrize('status, content_range, part', [
-    ('200 OK', None, Part(1000, True)),
-    ('206 Partial Content', 'bytes 0-999/1000', Part(1000, True)),
-    ('206 Partial Content', 'bytes 900-999/1000', Part(1000, True)),
-    ('206 Partial Content', 'bytes 0-998/1000', Part(1000, False)),
-    ('206 Partial Content', 'bytes 0-0/1', Part(1, True)),
+    ('200 OK', None, AnsweredPart(1000, True)),
+    ('206 Partial Content', 'bytes 0-999/1000', AnsweredPart(1000, True)),
+    ('206 Partial Content', 'bytes 900-999/1000', AnsweredPart(1000, True)),
+    ('206 Partial Content', 'bytes 0-998/1000', AnsweredPart(1000, False)),
+    ('206 Partial Content', 'bytes 0-0/1', AnsweredPart(1, True)),
     # multipart/byteranges has it in its parts alone
-    ('206 Partial Content', None, Part(0, False)),
-    ('206 Partial Content', 'bytes 0-998/*', Part(0, False)),
-    ('206 Partial Content', 'bytes */1000', Part(0, False)),
-    ('206 Partial Content', 'bytes 0-1/1' + '0' * 5000, Part(0, False)),
-    ('206 Partial Content', 'bytes 0-1/\N{ARABIC-INDIC DIGIT THREE}', Part(0, False)),
-    ('304 Not Modified', None, Part(0, False)),
-    ('404 Not Found', 'bytes 0-999/1000', Part(0, False))])
+    ('206 Partial Content', None, AnsweredPart(0, False)),
+    ('206 Partial Content', 'bytes 0-998/*', AnsweredPart(0, False)),
+    ('206 Partial Content', 'bytes */1000', AnsweredPart(0, False)),
+    ('206 Partial Content', 'bytes 0-1/1' + '0' * 5000, AnsweredPart(0, False)),
+    ('206 Partial Content', 'bytes 0-1/\N{ARABIC-INDIC DIGIT THREE}', AnsweredPart(0, False)),
+    ('304 Not Modified', None, AnsweredPart(0, False)),
+    ('404 Not Found', 'bytes 0-999/1000', AnsweredPart(0, False))])
 def test_what_an_answer_holds(status, content_range, part):
     headers = [('Content-Length', '1000'), *([('Content-Range', content_range)] if content_range else [])]
     assert part_of(status, headers) == part
@@ -45,7 +45,7 @@ def test_a_manifest_is_known_by_its_header(headers, expected):
 
 def worth(length=1000, key='HTTP_RANGE', headers=None, **options):
     settings = SimpleNamespace(**{'fetch_whole': 1000, 'max_object_size': 1000, 'capture': True, **options})
-    return is_worth_fetching(Part(length, False), headers or headers_for(BODY), {key: 'x'}, settings, NOW)
+    return is_worth_fetching(AnsweredPart(length, False), headers or headers_for(BODY), {key: 'x'}, settings, NOW)
 
 
 @pytest.mark.parametrize('key', ['HTTP_RANGE', 'HTTP_IF_RANGE', 'HTTP_IF_MATCH', 'HTTP_IF_NONE_MATCH',
@@ -159,4 +159,4 @@ def test_what_cannot_be_recorded_is_answered(make):
 def test_how_small_an_object_is_its_own_length_tells_and_not_that_of_the_part(length, is_worth):
     settings = SimpleNamespace(capture=True, fetch_whole=2**20, max_object_size=2**20)
     headers = headers_for(b'the part', Cache_Control='no-cache')
-    assert is_worth_fetching(Part(length, False), headers, {'HTTP_RANGE': 'x'}, settings, NOW) is is_worth
+    assert is_worth_fetching(AnsweredPart(length, False), headers, {'HTTP_RANGE': 'x'}, settings, NOW) is is_worth

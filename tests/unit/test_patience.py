@@ -1,7 +1,7 @@
 """How long readers wait for the sidecar."""
 import pytest
 
-from swiftahead.middleware.patience import GRACE, Patience
+from swiftahead.middleware.fetch_wait import GRACE, Patience
 
 
 def waits(most, *answers, left=0.0):

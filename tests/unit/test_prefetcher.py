@@ -148,7 +148,7 @@ def test_readers_are_told_when_a_fetch_will_end(learning, make):
     learning.put('b', chunks=[gate.wait, BODY])
     learning.step(read('a', 20), at=29.5)
     eventually(lambda: learning.fetched() == ['b'])
-    assert learning.store.fetched_at(name_of('b')) == pytest.approx(NOW + 29.5 + seconds)
+    assert learning.store.expected_at(name_of('b')) == pytest.approx(NOW + 29.5 + seconds)
 
 
 def test_what_is_expected_and_there_is_kept(learning):

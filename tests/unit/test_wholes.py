@@ -7,10 +7,10 @@ from chain import Chain
 from helpers import NOW, spool
 from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
 
+from swiftahead.conf.names import WHOLE
 from swiftahead.eviction.evictor import IDLE_SECONDS
 from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.replay import Replay, ReplaySettings, Request
-from swiftahead.predict import WHOLE
 from swiftahead.queues import Access, Fill, Forget, decode, encode
 from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from swift.common.ring.ring import RingData
 from swift.common.utils import readconf
 
-from .confs import Layout
+from .confs import LabLayout
 from .ports import HOST
 
 
@@ -36,10 +36,10 @@ class Replica:
     names: tuple[str, ...] = ()
 
 
-class Places:
+class Placement:
     """`path` is account, container and object, or the first of these."""
 
-    def __init__(self, layout: Layout):
+    def __init__(self, layout: LabLayout):
         self._layout = layout
         salt = readconf(str(layout.etc / 'swift.conf'), 'swift-hash')
         self._salt = tuple(salt[f'swift_hash_path_{end}'] for end in ('prefix', 'suffix'))

@@ -4,7 +4,7 @@ import time
 
 from ..cache import Store, Unavailable, read_report
 from ..conf import ConfError
-from ..conf.told import told
+from ..conf.process import told
 from ..metrics import counters_folder
 from ..metrics.totals import read_all
 from ..queues import QueueError, SqliteQueue

@@ -12,7 +12,7 @@ POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
 
 
 @dataclass(frozen=True)
-class Plan:
+class LabSpec:
     """The arguments of a `Lab`, and the ports that its programs have been given."""
     nodes: int = 4
     replicas: int = 3
@@ -65,12 +65,12 @@ class Plan:
     def proxy_names(self) -> list[str]:
         return [f'proxy{number + 1}' for number in range(self.proxies)]
 
-    def holds_data_of(self, other: 'Plan') -> bool:
+    def holds_data_of(self, other: 'LabSpec') -> bool:
         """Whether what was stored under `other` can be found under this plan."""
         return ((self.nodes, self.replicas, self.policies)
                 == (other.nodes, other.replicas, other.policies))
 
-    def on_ports(self, ports: dict[str, int]) -> 'Plan':
+    def on_ports(self, ports: dict[str, int]) -> 'LabSpec':
         return replace(self, ports=ports)
 
     def write(self, path: Path) -> None:
@@ -80,7 +80,7 @@ class Plan:
         new.replace(path)
 
     @classmethod
-    def read(cls, path: Path) -> 'Plan | None':
+    def read(cls, path: Path) -> 'LabSpec | None':
         """None where there is no file."""
         try:
             fields = json.loads(path.read_text())

@@ -8,9 +8,9 @@ from urllib3.exceptions import HTTPError
 
 from ..conf.arguments import argument
 from ..conf.casts import number
-from ..conf.control import LARGEST_LIMIT, PARAMETER
+from ..conf.names import LARGEST_LIMIT, PARAMETER
 from . import credentials
-from .control import Answer, check_container, check_proxy, check_text, path_of, send, split_storage_url
+from .control import NodeAnswer, check_container, check_proxy, check_text, path_of, send, split_storage_url
 from .errors import RemoteError, reason
 
 
@@ -18,7 +18,7 @@ from .errors import RemoteError, reason
 class Asked:
     """:param answer: None where the proxy did not give any, and `why` tells what came instead"""
     proxy: str
-    answer: Answer | None
+    answer: NodeAnswer | None
     why: str = ''
 
     @property

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from swift.common.utils import Timestamp
 
-from ..conf.names import Layout, Naming
-from .entry import EntryMeta
-from .errors import CacheError, Damaged
+from ..conf.names import Naming
+from .entry import CacheError, Damaged, EntryMeta
+from .folder import CacheLayout
 from .headers import etag_of
 from .reader import Entry, disk_bytes
 
@@ -20,7 +20,7 @@ from .reader import Entry, disk_bytes
 class Candidate:
     """Checked whole, and open. One that is closed without having been linked is removed."""
 
-    def __init__(self, path: Path, layout: Layout, naming: Naming):
+    def __init__(self, path: Path, layout: CacheLayout, naming: Naming):
         """:raises Damaged: where it is not exactly the object's bytes; the file is removed"""
         self._path = path
         self._entry = _verified(path)

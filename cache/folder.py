@@ -1,0 +1,182 @@
+"""The cache folder: where things lie in it, and that it is nobody else's.
+
+Whoever may write to the folder can do as the cache does, so it is closed to all but one user. The checks keep
+mistakes, and what another user planted before, from leading elsewhere or from making a worker wait. A folder that
+`mkdir` left open to others is closed where nothing in it can be somebody else's: entries are served as what they
+say they are. A folder that holds anything but a cache, such as a home or `/`, stays as it is.
+"""
+import os
+import pwd
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..conf.files import FLAGS, WRITABLE
+from ..conf.names import CONTAINER_DIGITS, FORMAT, KEY_BYTES
+from .entry import Unavailable
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# what lies in a cache folder, of whatever version
+OWN = re.compile(r'key(\.[0-9a-f]+)?|lock|sidecar\.json(\.\d+)?|v\d+')
+# a folder that is a file system of its own has it, and it is root's
+LOST = 'lost+found'
+
+
+@dataclass(frozen=True)
+class CacheLayout:
+    """Where things lie in a cache folder. The format version is in the path, so that two
+    generations of workers can use the folder at once."""
+    cache_dir: Path
+
+    @property
+    def key(self) -> Path:
+        return self.cache_dir / 'key'
+
+    @property
+    def report(self) -> Path:
+        return self.cache_dir / 'sidecar.json'
+
+    @cached_property
+    def objects(self) -> Path:
+        return self.cache_dir / FORMAT / 'objects'
+
+    @cached_property
+    def spool(self) -> Path:
+        return self.cache_dir / FORMAT / 'spool'
+
+    @cached_property
+    def fetching(self) -> Path:
+        return self.cache_dir / FORMAT / 'fetching'
+
+    def entry(self, entry_name: str) -> Path:
+        return Path(self.entry_path(entry_name))
+
+    def entry_path(self, entry_name: str) -> str:
+        """The same as a text, which takes a tenth of the time: hits need one each."""
+        # the object's digits spread evenly, the container's do not
+        return f'{self._objects}/{entry_name[CONTAINER_DIGITS:CONTAINER_DIGITS + 2]}/{entry_name}'
+
+    @cached_property
+    def _objects(self):
+        return str(self.objects)
+
+
+def refuse_others(layout: CacheLayout) -> None:
+    """To be called before anything in the folder is touched.
+
+    :raises Unavailable: where others may look into it, or a link or a file is where a folder of ours should be
+    :raises OSError: where it is not there; a folder in it that is not there is made anew
+    """
+    folder, status = layout.cache_dir, os.stat(layout.cache_dir)
+    if not stat.S_ISDIR(status.st_mode):
+        raise Unavailable(f'{folder} must be a folder; move away what is in its place')
+    if status.st_uid != os.geteuid():
+        raise Unavailable(f'{folder} must belong to {_user(os.geteuid())}, and belongs to {_user(status.st_uid)}')
+    if status.st_mode & OTHERS:
+        raise Unavailable(f'{folder} must have mode 0700; set it with: chmod 0700 {folder}')
+    for path in (layout.objects.parent, layout.objects, layout.spool, layout.fetching):
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                raise Unavailable(f'{path} must be a folder, not a link or anything else; move it away')
+
+
+def _user(uid):
+    """The user's name, for whoever has to mend it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f'uid {uid}'
+
+
+def make_key(path: Path) -> None:
+    """The key, written whole or not at all, and never over another."""
+    if path.exists():
+        return
+    # what a crash left may be the key itself under a second name: nothing that is there is opened again
+    temporary = path.with_name(f'key.{secrets.token_hex(8)}')
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600)
+    try:
+        try:
+            os.write(descriptor, secrets.token_bytes(KEY_BYTES))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+
+
+def identity(path: os.PathLike) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns
+
+
+
+def close_to_others(layout: CacheLayout, beside: str = '') -> None:
+    """Set the mode of a folder of ours to 0700. Links are not followed: `refuse_others` looks where they lead.
+
+    :param beside: with it begin the names of other files of ours in it
+    :raises Unavailable: where something in it may be somebody else's; the mode is as before then
+    :raises OSError:
+    """
+    try:
+        folder = os.open(layout.cache_dir, os.O_RDONLY | os.O_DIRECTORY | FLAGS)
+    except (NotADirectoryError, PermissionError):
+        return
+    try:
+        status = os.fstat(folder)
+        if status.st_uid == os.geteuid() and status.st_mode & OTHERS:
+            _refuse_foreign(layout, folder, beside)
+            os.fchmod(folder, 0o700)
+            _look_again(layout, folder, beside, stat.S_IMODE(status.st_mode))
+    finally:
+        os.close(folder)
+
+
+def _look_again(layout, folder, beside, mode):
+    """Now that nobody else can come in any more: what came in meanwhile is to be found the next time, too."""
+    try:
+        _refuse_foreign(layout, folder, beside)
+    except Unavailable:
+        os.fchmod(folder, mode)
+        raise
+
+
+def _refuse_foreign(layout, folder, beside):
+    for name in _foreign(layout, folder, beside):
+        raise Unavailable(f'{layout.cache_dir} is open to others, and {name!r} in it is no part of a cache or may '
+                          'be somebody else\'s; remove it, or choose another folder')
+
+
+def _foreign(layout, folder, beside) -> Iterator[str]:
+    for name in sorted(os.listdir(folder)):
+        # what is gone meanwhile cannot do harm
+        with suppress(FileNotFoundError):
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            is_known = OWN.fullmatch(name) or beside and name.startswith(beside)
+            if not (is_known and _is_ours(status) or name == LOST and status.st_uid == 0):
+                yield name
+    for path in _folders(layout):
+        with suppress(FileNotFoundError):
+            if not _is_ours(os.lstat(path)):
+                yield str(path.relative_to(layout.cache_dir))
+
+
+def _folders(layout) -> Iterator[Path]:
+    """Those that files lie in."""
+    yield from (layout.objects, layout.spool, layout.fetching)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        yield from sorted(layout.objects.iterdir())
+
+
+def _is_ours(status):
+    """Whether nobody else can have made it, or put anything into it."""
+    is_single = status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
+    return (status.st_uid == os.geteuid() and not status.st_mode & WRITABLE and is_single
+            and not stat.S_ISLNK(status.st_mode))
