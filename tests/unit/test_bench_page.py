@@ -31,6 +31,16 @@ def test_each_figure_is_in_the_results(title):
     assert results_of(title) and numbers(told) <= numbers(json.dumps(results_of(title)), r'\d*\.?\d+')
 
 
+def test_figures_of_other_pages_are_in_the_results():
+    told = [part for page in (ROOT / 'doc').glob('*.rst') if page.name != 'benchmarks.rst'
+            for part in re.split(r'\n\n+', page.read_text()) if 'tests/bench/results/' in part]
+    for part in told:
+        names = re.findall(r'tests/bench/results/[\w-]+\.json', part)
+        found = ''.join((ROOT / name).read_text() for name in names)
+        assert numbers(part) <= numbers(found, r'\d*\.?\d+')
+    assert len(told) > 3
+
+
 @pytest.mark.parametrize('title', QUESTIONS)
 def test_each_spread_is_in_the_results(title):
     found = json.dumps(results_of(title))
