@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether the sidecar's cache hits as often as `swiftahead plan` says: one trace through both.
 
-    python tests/bench/agreement.py TRACE [--cache-size 10] [--passes 10] [--json FILE] [--rst]
+    python tests/bench/agreement.py TRACE [--cache-size 10] [--passes 10] [--json FILE]
 
 The one side is the replay of `plan`; the other a cache folder with the sidecar's own keeper, into which each miss
 is written, checked and linked, and out of which files are evicted. Bodies are as large as the trace says, divided

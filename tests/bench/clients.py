@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Clients: requests per second with 1, 8 and 64 clients on hits, misses and a mix, against plain Swift.
 
-    python tests/bench/clients.py [--rounds 5] [--seconds 4] [--clients 1,8,64] [--json FILE] [--rst]
+    python tests/bench/clients.py [--rounds 5] [--seconds 4] [--clients 1,8,64] [--json FILE]
 """
 import os
 import sys

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Coalescing: many simultaneous readers of one object that is not cached, with and without the filter.
 
-    python tests/bench/coalesce.py [--rounds 5] [--readers 200] [--size 10000000] [--json FILE] [--rst]
+    python tests/bench/coalesce.py [--rounds 5] [--readers 200] [--size 10000000] [--json FILE]
 """
 import hashlib
 import re

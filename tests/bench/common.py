@@ -3,12 +3,14 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -151,8 +153,7 @@ def parser(text: str | None, rounds: int = 0, seconds: float = 0) -> argparse.Ar
     made.add_argument('--nodes', type=int, default=1,
                       help='storage nodes; up to three hold a copy each (%(default)s)')
     made.add_argument('--dir', type=Path, help='where to make the folder of the lab')
-    made.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
-    made.add_argument('--rst', action='store_true', help='print the tables as doc/benchmarks.rst has them')
+    made.add_argument('--json', type=Path, metavar='FILE', help='write all figures there, as JSON')
     return made
 
 
@@ -180,13 +181,6 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = ['  '.join(one.ljust(width) for one, width in zip(row, widths, strict=True)).rstrip()
              for row in cells]
     return '\n'.join([lines[0], '  '.join('-' * width for width in widths), *lines[1:]])
-
-
-def rst_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = ['.. list-table::', '   :header-rows: 1', '']
-    for row in [header, *rows]:
-        lines += [('   * - ' if not number else '     - ') + cell(one) for number, one in enumerate(row)]
-    return '\n'.join(lines)
 
 
 def cell(value: object) -> str:
@@ -228,12 +222,30 @@ def show(args: argparse.Namespace, facts: dict, tables: Sequence[Table], samples
          notes: Sequence[str] = ()) -> None:
     """Print the tables, and write the JSON file where one is asked for."""
     options = {key: value for key, value in vars(args).items()
-               if key not in ('json', 'rst') and value not in (None, [], False)}
-    told = ', '.join(f'{key} {value}' for key, value in {**facts, **options}.items())
-    form, colon = (rst_table, ':\n') if args.rst else (text_table, '')
-    shown = [f'{table.title}{colon}\n{form(table.header, table.rows)}' for table in tables]
+               if key not in ('json', 'dir', 'rounds') and value not in (None, [], False)}
+    rounds = getattr(args, 'rounds', 1)
+    told = ', '.join(f'{key} {value}' for key, value in {**facts, 'rounds': rounds, **options}.items())
+    shown = [f'{table.title}\n{text_table(table.header, table.rows)}' for table in tables]
     print('\n\n'.join([f'Measured with {told}.', *shown, *notes]))
     if args.json:
-        document = {'machine': facts, 'options': options, 'tables': [asdict(table) for table in tables],
-                    'samples': [asdict(one) for one in samples], 'notes': list(notes)}
-        args.json.write_text(json.dumps(document, indent=1, default=str) + '\n')
+        document = {'machine': facts, 'date': date.today().isoformat(), 'command': command(), 'rounds': rounds,
+                    'options': options, 'tables': [asdict(table) for table in tables], 'notes': list(notes),
+                    'samples': [asdict(one) for one in samples]}
+        args.json.write_text(compact(document) + '\n')
+
+
+def command() -> str:
+    """The command line, as somebody in a checkout repeats it."""
+    return shlex.join(['python', f'tests/bench/{Path(sys.argv[0]).name}', *sys.argv[1:]])
+
+
+def compact(value: object, margin: str = '') -> str:
+    """JSON in which what fits into a line is one, so that a row of a table is."""
+    line = json.dumps(value, default=str)
+    if len(line) < 200 or not isinstance(value, dict | list | tuple):
+        return line
+    inner = margin + ' '
+    parts = ([f'{json.dumps(key)}: {compact(part, inner)}' for key, part in value.items()]
+             if isinstance(value, dict) else [compact(part, inner) for part in value])
+    begin, end = '{}' if isinstance(value, dict) else '[]'
+    return f'{begin}\n' + ',\n'.join(inner + part for part in parts) + f'\n{margin}{end}'

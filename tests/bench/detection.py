@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Detection of misplaced objects: what it adds to a 404, and how soon an object that was read in vain is at home.
 
-    python tests/bench/detection.py [--rounds 5] [--requests 800] [--homes 50] [--json FILE] [--rst]
+    python tests/bench/detection.py [--rounds 5] [--requests 800] [--homes 50] [--json FILE]
 """
 import sys
 import time

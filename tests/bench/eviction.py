@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What each order of eviction costs with a million entries: time for a decision and for a hit, memory.
 
-    python tests/bench/eviction.py [--entries 1000000] [--steps 500000] [--rounds 3] [--json FILE] [--rst]
+    python tests/bench/eviction.py [--entries 1000000] [--steps 500000] [--rounds 3] [--json FILE]
 
 The index alone, without files. Each order is measured in a process of its own; the entries have sizes between
 4 KiB and 1 MiB, and some are read far more often than others.

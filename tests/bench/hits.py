@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Hits: requests per second of plain Swift, the filter, the floor, and nginx with and without authorisation.
 
-    python tests/bench/hits.py [--rounds 5] [--seconds 4] [--json FILE] [--rst]
+    python tests/bench/hits.py [--rounds 5] [--seconds 4] [--json FILE]
 """
 import sys
 from contextlib import ExitStack

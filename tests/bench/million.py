@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A cache folder of a million entries: memory, restart, first hit, and eviction while the index is made anew.
 
-    python tests/bench/million.py [--entries 1000000] [--json FILE] [--rst]
+    python tests/bench/million.py [--entries 1000000] [--json FILE]
 
 Needs 4 KiB on disk for each entry.
 """

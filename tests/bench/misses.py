@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Misses and writes: what the filter costs where it cannot help, against plain Swift.
 
-    python tests/bench/misses.py [--rounds 5] [--requests 800] [--json FILE] [--rst]
+    python tests/bench/misses.py [--rounds 5] [--requests 800] [--json FILE]
 """
 import os
 import sys

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What prediction reaches on two traces, by the replay of `swiftahead plan`: one table, as in doc/prediction.rst.
+"""What prediction reaches on two traces, by the replay of `swiftahead plan`.
 
-    python tests/bench/prediction.py --sequence FILE --crowd FILE [--rst] [--json FILE]
+    python tests/bench/prediction.py --sequence FILE --crowd FILE [--json FILE]
 
 --sequence: one client that reads the same sequence again and again; --crowd: many clients of a web server. Both
 are traces as `swiftahead plan` reads them (`offset_ms[,client],object,bytes`). The cache is 10 % of the footprint

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where a worker's time goes while it answers 10 kB hits: shares by middleware and by module.
 
-    python tests/bench/profile.py [--seconds 8] [--json FILE] [--rst]
+    python tests/bench/profile.py [--seconds 8] [--json FILE]
 
 Needs py-spy, which may look into another process: as root, or where kernel.yama.ptrace_scope is 0.
 """

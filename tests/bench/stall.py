@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Hub stall: how long an unrelated request waits while others read large objects from the same worker.
 
-    python tests/bench/stall.py [--rounds 3] [--seconds 8] [--json FILE] [--rst]
+    python tests/bench/stall.py [--rounds 3] [--seconds 8] [--json FILE]
         [--variant 'cache.reader.BLOCKS_AT_A_TIME=16'] [--variant 'cache.reader.BLOCKS_AT_A_TIME=16 tpool']
 """
 import http.client

@@ -128,18 +128,18 @@ def test_text_table_has_columns():
         'a      bb\n-----  -----\n1      -\n1,234  0.500')
 
 
-def test_rst_table_is_one_for_sphinx():
-    assert common.rst_table(('a', 'b'), [(1, 2.0)]) == (
-        '.. list-table::\n   :header-rows: 1\n\n   * - a\n     - b\n   * - 1\n     - 2.00')
-
-
 def test_json_has_tables_and_samples(tmp_path, capsys):
     args = common.parser('Something.', rounds=3).parse_args(['--json', str(tmp_path / 'found')])
     common.show(args, {'cores': '2'}, [Table('Title', ('a',), [(1,)])], SAMPLES)
     found = json.loads((tmp_path / 'found').read_text())
-    assert (found['tables'][0]['rows'], found['samples'][0]['values'], found['options']['rounds']) == (
+    assert (found['tables'][0]['rows'], found['samples'][0]['values'], found['rounds']) == (
         [[1]], {'rate': 100}, 3)
     assert 'Title\na\n-\n1' in capsys.readouterr().out
+
+
+def test_a_row_of_a_table_is_a_line():
+    text = common.compact({'rows': [['a' * 40, 1, None]] * 9, 'rounds': 3})
+    assert json.loads(text)['rows'][8] == ['a' * 40, 1, None] and text.count('"a') == len(text.splitlines()) - 5
 
 
 def test_missing_programs_are_named_with_their_packages(monkeypatch, tmp_path):

@@ -50,6 +50,11 @@ def test_every_room_is_type_checked():
 
 
 @pytest.mark.parametrize('room', sorted(ROOMS))
+def test_every_room_is_told_to_newcomers(room):
+    assert f'\n``{room}``  ' in (ROOT / 'doc' / 'architecture.rst').read_text()
+
+
+@pytest.mark.parametrize('room', sorted(ROOMS))
 def test_room_has_no_bare_name(room):
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module(room)
