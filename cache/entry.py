@@ -39,6 +39,10 @@ class Unavailable(CacheError):
     """The cache folder is not there, not ours or cannot be used."""
 
 
+class InUse(Unavailable):
+    """Another process has the cache folder."""
+
+
 class Damaged(CacheError):
     """A file, or one of its blocks, is not what was written."""
 

@@ -16,7 +16,7 @@ from typing import IO
 
 from ..conf.files import FLAGS, read_own, try_lock
 from ..conf.names import FOLDERS, KEY_BYTES, Naming, ObjectName
-from .entry import Damaged, EntryMeta, Stamp, Unavailable
+from .entry import Damaged, EntryMeta, InUse, Stamp, Unavailable
 from .folder import CacheLayout, close_to_others, identity, make_key, refuse_others
 from .in_progress import expected_at, fetching, sweep
 from .reader import Entry, disk_bytes
@@ -72,7 +72,7 @@ class Store:
             raise Unavailable(f'{path}: {error.strerror}') from error
         if not try_lock(lock.fileno()):
             lock.close()
-            raise Unavailable(f'another sidecar has {self.layout.cache_dir}: stop it first')
+            raise InUse(f'another sidecar has {self.layout.cache_dir}: stop it first')
         with suppress(OSError):
             sweep(self.layout.fetching)
         return lock

@@ -99,7 +99,8 @@ SIDECAR = Table('sidecar', (
 
 PREFETCHER = Table('prefetcher', (
     Option('enabled', boolean, 'on', 'whether records are consumed and the cache is filled'),
-    Option('learn', boolean, 'on', 'whether reads are learned from and objects are fetched ahead'),
+    Option('learner', choice('sequence', 'off'), 'sequence',
+           'how reads are learned from, so that objects are fetched ahead; off: they are not'),
     Option('concurrency', number(int, 1, 1000), '16', 'fetches at the same time'),
     Option('bytes_per_second', size, '0', 'bytes that are fetched in a second, by all fetches; 0: no limit'),
     Option('slow_factor', number(float, 1.1, 100), '3',

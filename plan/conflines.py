@@ -34,12 +34,12 @@ def lines(advice: Advice, question: GridSpec) -> Iterator[str]:
     if cell is None:
         yield 'recommended: no cache'
         return
-    learn = 'on' if cell.prefetch else 'off'
-    yield (f'recommended: {in_units(cell.cache_bytes)}, {cell.eviction}, prefetch {learn}; '
+    learner, prefetch = ('sequence', 'on') if cell.prefetch else ('off', 'off')
+    yield (f'recommended: {in_units(cell.cache_bytes)}, {cell.eviction}, prefetch {prefetch}; '
            'in swiftahead-sidecar.conf:')
     yield from ('', '    [sidecar]', f'    cache_size = {written(cell.cache_bytes)}')
     yield from (f'    eviction = {cell.eviction}', f'    admit = {cell.admit}', '')
-    yield from ('    [prefetcher]', f'    learn = {learn}')
+    yield from ('    [prefetcher]', f'    learner = {learner}')
     if cell.prefetch and question.listing is None:
         yield '    # neighbours were not tried, since no --listing tells their names; the figures are without'
     elif cell.prefetch:

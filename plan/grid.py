@@ -5,7 +5,8 @@ from functools import partial
 
 from ..eviction.admission import ADMISSIONS
 from ..eviction.policy_cache import EVICTIONS
-from ..predict import Learner, SequenceLearner
+from ..predict import SequenceLearner
+from ..predict.learner import Predictor
 from .accesslog import LogRead
 from .listing import Key
 from .replay import ANY, Counts, Replay, ReplaySettings, Request
@@ -160,7 +161,7 @@ class Run:
         self._admission = ADMISSIONS[question.admit] if question.admit != 'all' else None
         self._tell = tell
 
-    def __call__(self, learner: Callable[..., Learner] | None, what: str = ', prefetching') -> list[Counts]:
+    def __call__(self, learner: Callable[..., Predictor] | None, what: str = ', prefetching') -> list[Counts]:
         """The counts of each pass."""
         question = self._question
         settings = ReplaySettings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..eviction.evictor import IDLE_SECONDS
-from ..predict.learner import Learner, ObjectKey, Prediction, Read, idle_for
+from ..predict.learner import ObjectKey, Prediction, Predictor, Read, idle_for
 from ..predict.schedule import Schedule
 from ..predict.usefulness import Usefulness, UsefulnessInBytes
 from .room import ANY, Room, RoomLimits
@@ -40,7 +40,7 @@ class ReplaySettings:
     """
     cache_bytes: int
     eviction: Callable[..., Any]
-    learner: Callable[..., Learner] | None
+    learner: Callable[..., Predictor] | None
     fetch_seconds: Callable[[int], float]
     concurrency: int = 16
     admission: Callable[[], Callable[[object], bool]] | None = None

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest as hashed
 
-from ..predict import Learner, Prediction
+from ..predict import Prediction
 from ..predict import Read as Observed
+from ..predict.learner import Predictor
 from .accesslog import LogRead
 from .replay import Counts
 
@@ -56,7 +57,7 @@ def parts_of(reads: Sequence[LogRead], most: int, run: int | None = None) -> lis
 class PartLearner:
     """Learns and predicts at the reads of a part alone; is told all of them, in passes."""
 
-    def __init__(self, learner: Learner, part: TracePart):
+    def __init__(self, learner: Predictor, part: TracePart):
         self._learner = learner
         self._flags = part.flags
         self._number = -1

@@ -1,4 +1,6 @@
 """Prediction: what is read next, and when to fetch it. Pure: the clock is passed in, there is no I/O."""
+from collections.abc import Callable
+
 from .learner import Learner, ObjectKey, Prediction, Read
 from .manifest_order import ManifestOrder
 from .schedule import Due, Schedule
@@ -6,5 +8,8 @@ from .sequence import SequenceLearner
 from .snapshot import DamagedSnapshot
 from .usefulness import Usefulness, UsefulnessInBytes
 
-__all__ = ['ManifestOrder', 'DamagedSnapshot', 'Due', 'Learner', 'ObjectKey', 'Prediction', 'Read',
+# by their names in the conf; to add one: write its module, and add a line here
+LEARNERS: dict[str, Callable[..., Learner]] = {'sequence': SequenceLearner}
+
+__all__ = ['LEARNERS', 'ManifestOrder', 'DamagedSnapshot', 'Due', 'Learner', 'ObjectKey', 'Prediction', 'Read',
            'Schedule', 'SequenceLearner', 'Usefulness', 'UsefulnessInBytes']

@@ -1,4 +1,5 @@
 """The interface of learners."""
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from ..conf.names import PREFETCH
@@ -55,7 +56,19 @@ def idle_for(prediction: Prediction, now: float) -> float | None:
     return max(FACTOR * (prediction.at + prediction.wait - now) / prediction.probability, IDLE_LEAST)
 
 
-class Learner(Protocol):
+class Predictor(Protocol):
     def observe(self, read: Read) -> list[Prediction]:
         """Learn from a read; what is expected next, the soonest first."""
+        ...
+
+
+class Learner(Predictor, Protocol):
+    """Made with threshold, window, look_ahead and max_contexts of the conf, and names of neighbours or None."""
+
+    def snapshot(self) -> Iterator[bytes]:
+        """What was learned, in parts, each as it is at the moment at which it is asked for."""
+        ...
+
+    def restore(self, snapshot: bytes) -> int:
+        """Learn what a snapshot tells; tells how many contexts there are. :raises DamagedSnapshot:"""
         ...

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from swift.common.utils import config_fallocate_value, drop_privileges, get_logger
 
-from ..cache import Store, Unavailable
+from ..cache import InUse, Store, Unavailable
 from ..conf import ConfError
 from ..conf.process import told
 from ..queues import QueueError, SqliteQueue
@@ -189,11 +189,11 @@ def _of_cache(settings):
             Store.create(place, queue_path(settings).name).lock().close()
             return
         except Unavailable as error:
-            why, cause = str(error), error.__cause__
-        if not isinstance(cause, BlockingIOError) or time.monotonic() > until:
+            why, number = str(error), getattr(error.__cause__, 'errno', None)
+            may_pass = isinstance(error, InUse)
+        if not may_pass or time.monotonic() > until:
             break
         time.sleep(0.1)
-    number = getattr(cause, 'errno', None)
     yield Trouble(f'[sidecar] cache_dir = {place}: {why}{_hint(number, settings.user)}', number in PASSING)
 
 

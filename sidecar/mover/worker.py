@@ -185,13 +185,16 @@ class MoverPart:
                 self._tell_stats()
             sleep(REPORT_SECONDS)
 
-    def _report(self):
+    def report(self) -> dict:
         under_way = self._local.under_way + len(self._rows_under_way)
         report = {'pid': os.getpid(), 'at': time.time(), 'under_way': under_way}
         if self._settings.swift_queue and self._rows.seen is not None:
             report |= {'rows': self._rows.seen.rows, 'rows_age': self._rows.seen.age}
+        return report
+
+    def _report(self):
         try:
-            tpool.execute(write, mover_report(self._path), report)
+            tpool.execute(write, mover_report(self._path), self.report())
         except OSError as error:
             self._logger.error('report of the mover: %s', error)
 

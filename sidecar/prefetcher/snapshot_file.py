@@ -11,7 +11,7 @@ from pathlib import Path
 from swift.common.concurrency import sleep
 
 from ...conf.files import read_own, write_whole
-from ...predict import DamagedSnapshot, SequenceLearner
+from ...predict import DamagedSnapshot, Learner
 
 FILE = 'learned'
 ASIDE = 'learned.damaged'
@@ -23,7 +23,7 @@ class SnapshotFile:
     :param folder: of the cache
     """
 
-    def __init__(self, folder: Path, learner: SequenceLearner, logger,
+    def __init__(self, folder: Path, learner: Learner, logger,
                  clock: Callable[[], float] = time.monotonic):
         self._path = Path(folder) / FILE
         self._learner = learner

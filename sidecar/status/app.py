@@ -105,22 +105,19 @@ def _as_json(told, status=200):
                     charset='utf-8')
 
 
-class StatusServer:
-    """
-    :param is_over: whether to stop
-    """
+class StatusPart:
+    """:param logger: one of Swift's"""
 
-    def __init__(self, settings: SidecarSettings, logger, is_over: Callable[[], bool]):
+    def __init__(self, settings: SidecarSettings, logger):
         self._status = settings.status
         self._folder = counters_folder(queue_path(settings))
         self._app = StatusApp(Latest(lambda: gather(settings)).figures)
         self._logger = logger
-        self._is_over = is_over
         self._failing = False
 
-    def run(self) -> None:
+    def run(self, is_over: Callable[[], bool]) -> None:
         """Serve until it is over."""
-        listening = self._listen()
+        listening = self._listen(is_over)
         if listening is None:
             return
         host, port = listening.getsockname()[:2]
@@ -128,18 +125,18 @@ class StatusServer:
         server = spawn(wsgi.server, listening, self._app, log_output=False, debug=False, keepalive=False,
                        custom_pool=GreenPool(CONNECTIONS), socket_timeout=SOCKET_SECONDS)
         try:
-            while not self._is_over() and not server.dead:
+            while not is_over() and not server.dead:
                 self._fold()
-                self._pause(FOLD_SECONDS)
+                _pause(FOLD_SECONDS, is_over)
         finally:
             server.kill()
             listening.close()
 
-    def _listen(self):
+    def _listen(self, is_over):
         """A socket as soon as there can be one; None when stopped before."""
         address, said = (self._status.bind_ip, self._status.bind_port), ''
         family = socket.AF_INET6 if ':' in address[0] else socket.AF_INET
-        while not self._is_over():
+        while not is_over():
             try:
                 # without reuse_port, with which another program's port could be had, and its requests
                 return listen(address, family, reuse_port=False)
@@ -148,13 +145,14 @@ class StatusServer:
                     self._logger.error('no status on %s port %d, tried again each %g s: %s', *address,
                                        RETRY_SECONDS, error)
                 said = str(error)
-                self._pause(RETRY_SECONDS)
+                _pause(RETRY_SECONDS, is_over)
         return None
 
-    def _pause(self, seconds):
-        until = time.monotonic() + seconds
-        while not self._is_over() and time.monotonic() < until:
-            sleep(min(0.2, seconds))
+    def once(self) -> None:
+        """Nobody can ask within a pass."""
+
+    def report(self) -> dict:
+        return {}
 
     def _fold(self):
         try:
@@ -164,3 +162,9 @@ class StatusServer:
             if not self._failing:
                 self._logger.error('counters of ended processes are not added up: %s', error)
             self._failing = True
+
+
+def _pause(seconds, is_over):
+    until = time.monotonic() + seconds
+    while not is_over() and time.monotonic() < until:
+        sleep(min(0.2, seconds))

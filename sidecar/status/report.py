@@ -21,12 +21,10 @@ def spool_size(cache_size: int) -> int:
     return max(cache_size * SPOOL_PERCENT // 100, SPOOL_LEAST)
 
 
-def write_report(keeper: CacheManager, **more) -> None:
-    """:param more: what else is to be told
-    :raises OSError: where the disk fails
-    """
+def cache_report(keeper: CacheManager, **more) -> dict:
+    """:param more: what else is to be told"""
     done = keeper.rebuilt()
-    report = {
+    return {
         'pid': os.getpid(),
         'at': time.time(),
         'entries': keeper.holdings.entries,
@@ -38,7 +36,6 @@ def write_report(keeper: CacheManager, **more) -> None:
         'stuck_entries': len(keeper.holdings.stuck),
         **more,
     }
-    write(keeper.store.layout.report, report)
 
 
 def mover_report(queue_path: Path) -> Path:

@@ -128,7 +128,7 @@ def main(argv=None) -> None:
         args.kinds.split(','), args.clients.split(','))]
     common.need_programs('wrk')
     facts = common.machine()
-    with sides.running(args, sidecar_conf={'prefetcher': {'learn': 'off'}}) as bench:
+    with sides.running(args, sidecar_conf={'prefetcher': {'learner': 'off'}}) as bench:
         found = {PLAIN: bench.add(PLAIN), FILTER: bench.add(FILTER, 'prefetch')}
         measure = Measure(bench, found, args, args.seconds)
         measure.prepare()

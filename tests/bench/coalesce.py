@@ -101,7 +101,7 @@ def main(argv=None) -> None:
     args = arguments(argv)
     workers = args.workers.split(',')
     facts = common.machine()
-    with sides.running(args, sidecar_conf={'prefetcher': {'learn': 'off'}}) as bench:
+    with sides.running(args, sidecar_conf={'prefetcher': {'learner': 'off'}}) as bench:
         found = {}
         for number in workers:
             for name, filter_name in ((PLAIN, ''), (FILTER, 'prefetch')):

@@ -60,7 +60,8 @@ class System:
                 'proxies': 2 if self.balance else 1,
                 'sidecar_conf': {'sidecar': {'cache_size': str(cache_bytes), 'eviction': self.eviction,
                                              'admit': self.admit},
-                                 'prefetcher': {'learn': 'on' if self.learns else 'off'}} if self.eviction else {}}
+                                 'prefetcher': {'learner': 'sequence' if self.learns else 'off'}}
+                if self.eviction else {}}
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def tables(samples) -> list[Table]:
 def main(argv=None) -> None:
     args = arguments(argv)
     facts = common.machine()
-    learn = {'prefetcher': {'learn': 'on' if args.learn else 'off'}}
+    learn = {'prefetcher': {'learner': 'sequence' if args.learn else 'off'}}
     with sides.running(args, sidecar_conf=learn) as bench:
         found = {PLAIN: bench.add(PLAIN), OFF: bench.add('off', 'prefetch', {'capture': 'off'}),
                  CAPTURE: bench.add('on', 'prefetch')}

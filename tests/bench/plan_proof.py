@@ -33,7 +33,7 @@ AT_ONCE = 3
 FIGURES = ('hits', 'mean', 'p95')
 # whatever the indent
 RECOMMENDED = re.compile(r'^recommended: (?:.|\n)*?cache_size = (.+)\s+eviction = (\w+)\s+admit = (\w+)\s+'
-                         r'\[prefetcher\]\s+learn = (on|off)$', re.MULTILINE)
+                         r'\[prefetcher\]\s+learner = (sequence|off)$', re.MULTILINE)
 NOTES = (
     'Foretold: by swiftahead plan, from the log of the lab without the filter. Hits are of objects, from an empty '
     'cache; milliseconds until the last byte, at the client.',
@@ -89,7 +89,8 @@ def understood(rows: Sequence[dict], told: str) -> Plan:
     cache_size, eviction, admit, learn = found.groups()
     hits = {(row['eviction'], row['prefetch']): row['object_hit_ratio'] for row in rows
             if row['cache_bytes'] == size(cache_size)}
-    return Plan(cache_size, size(cache_size), System('recommended', eviction, learn == 'on', admit=admit), hits)
+    system = System('recommended', eviction, learn == 'sequence', admit=admit)
+    return Plan(cache_size, size(cache_size), system, hits)
 
 
 # -- the proof ---------------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def main(argv=None) -> None:
     args = arguments(argv)
     common.need_programs('wrk')
     facts = common.machine()
-    conf = {'prefetcher': {'learn': 'off'}, 'sidecar': {'cache_size': CACHE_SIZE}}
+    conf = {'prefetcher': {'learner': 'off'}, 'sidecar': {'cache_size': CACHE_SIZE}}
     with sides.running(args, sidecar_conf=conf) as bench:
         found = {PLAIN: bench.add(PLAIN), FILTER: bench.add(FILTER, 'prefetch')}
         for number, variant in enumerate(args.variant):

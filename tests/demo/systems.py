@@ -53,7 +53,7 @@ def made_up(name: str, size: int) -> bytes:
 def running(system: System, folder: Path, cache_size: int) -> Iterator[Lab]:
     """A lab of this system; down when the block is left, however it is left."""
     sidecar_conf = {'sidecar': {'cache_size': str(cache_size)},
-                    'prefetcher': {'learn': 'on' if system.learn else 'off'}}
+                    'prefetcher': {'learner': 'sequence' if system.learn else 'off'}}
     with Lab(folder, latency_ms=LATENCY_MS, filter=system.filter, sidecar=system.filter,
              sidecar_conf=sidecar_conf) as lab:
         yield lab

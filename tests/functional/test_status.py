@@ -12,7 +12,7 @@ from processes import all_workers, children, listening, sockets, workers
 
 from swiftahead.lab import Lab
 from swiftahead.metrics import counters_folder
-from swiftahead.sidecar.daemon import PARTS
+from swiftahead.sidecar.parts import PARTS
 
 OBJECTS, READS = 6, 4
 
@@ -21,7 +21,7 @@ OBJECTS, READS = 6, 4
 def lab(tmp_path_factory):
     """Two workers, which count apart; nothing is fetched ahead, so that each object has one miss."""
     with Lab(tmp_path_factory.mktemp('lab'), nodes=1, replicas=1, policies=('gold',), workers=2,
-             sidecar_conf={'prefetcher': {'learn': 'off'}}) as lab:
+             sidecar_conf={'prefetcher': {'learner': 'off'}}) as lab:
         yield lab
 
 

@@ -19,7 +19,7 @@ from swiftahead.eviction.manager import CacheLimits, CacheManager
 from swiftahead.metrics.counters import Counters
 from swiftahead.metrics.totals import fold, read_all
 from swiftahead.queues import QueueError, SqliteQueue
-from swiftahead.sidecar.status.report import write_report
+from swiftahead.sidecar.status.report import cache_report, write
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason='only root may make this')
 
@@ -280,7 +280,7 @@ def keeper(folder):
 @pytest.mark.parametrize('plant', [a_link, a_dangling_link, a_fifo])
 def test_a9_the_report_is_written_to_no_planted_file(keeper, folder, secret, plant, name):
     plant(folder / name, secret)
-    write_report(keeper)
+    write(keeper.store.layout.report, cache_report(keeper))
     assert Store.open(folder).report()['pid'] == os.getpid()
     assert not (folder.parent / 'nothing').exists()
 
@@ -334,7 +334,7 @@ def test_a9_whatever_the_umask_nothing_is_open_to_others(wide_open, tmp_path):
     counters = Counters(tmp_path / 'cache' / 'counters')
     counters.count('hits', 1)
     counters.flush()
-    write_report(CacheManager(store, CacheLimits(2**30, 95, 90, 0), ListLogger()))
+    write(store.layout.report, cache_report(CacheManager(store, CacheLimits(2**30, 95, 90, 0), ListLogger())))
     store.lock().close()
     found = {path: path.stat().st_mode & 0o077 for path in (tmp_path / 'cache').rglob('*')}
     assert len(found) > 260 and set(found.values()) == {0}, {path for path, mode in found.items() if mode}
@@ -343,5 +343,5 @@ def test_a9_whatever_the_umask_nothing_is_open_to_others(wide_open, tmp_path):
 
 
 def test_a9_a_report_is_json_alone(keeper, folder):
-    write_report(keeper)
+    write(keeper.store.layout.report, cache_report(keeper))
     assert isinstance(json.loads((folder / 'sidecar.json').read_text()), dict)

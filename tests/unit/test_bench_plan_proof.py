@@ -10,7 +10,7 @@ pytestmark = pytest.mark.tools
 
 TOLD = ('a line\nrecommended: 2 MiB, gdsf, prefetch on; in swiftahead-sidecar.conf:\n\n'
         '    [sidecar]\n    cache_size = 2 MiB\n'
-        '    eviction = gdsf\n    admit = {}\n\n    [prefetcher]\n    learn = on\n\nbecause\n')
+        '    eviction = gdsf\n    admit = {}\n\n    [prefetcher]\n    learner = sequence\n\nbecause\n')
 ROWS = [{'cache_bytes': bytes_, 'eviction': eviction, 'prefetch': learns, 'object_hit_ratio': ratio}
         for bytes_ in (1_000_000, 2 * 2**20, 5_000_000)
         for eviction, learns, ratio in (('gdsf', True, bytes_ / 1e7), ('lru', False, 0.1))]

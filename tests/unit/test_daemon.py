@@ -10,11 +10,12 @@ from swift.common.concurrency import Timeout
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
-from swiftahead.sidecar.daemon import Sidecar, Worker
+from swiftahead.sidecar.daemon import Sidecar
 from swiftahead.sidecar.main import main
+from swiftahead.sidecar.prefetcher.part import Worker
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.start import prepare
-from swiftahead.sidecar.status.report import write_report
+from swiftahead.sidecar.status.report import write
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 # Swift's get_logger drops, and does not close, the handler of an earlier logger of the same name
@@ -80,7 +81,7 @@ def counted(worker, *slot):
 # what the daemon is given and makes
 
 @pytest.mark.parametrize('prefetcher, status, parts', [
-    ('', '', ['prefetcher', 'mover', 'status']), ('', 'enabled = off', ['prefetcher', 'mover']),
+    ('', '', ['mover', 'prefetcher', 'status']), ('', 'enabled = off', ['mover', 'prefetcher']),
     ('enabled = off', '', ['mover', 'status'])])
 def test_there_is_a_worker_for_each_part(make, prefetcher, status, parts):
     assert make(f'{prefetcher}\n[status]\n{status}').get_worker_args() == [{'part': part} for part in parts]
@@ -214,7 +215,7 @@ def test_a_wake_up_socket_is_left_to_nobody_else(worker, queue):
 
 
 def test_the_report_is_written_whole_and_alone(worker):
-    write_report(worker.keeper)
+    write(worker.keeper.store.layout.report, worker.report())
     layout = worker.keeper.store.layout
     assert [path.name for path in layout.cache_dir.glob('sidecar.json*')] == ['sidecar.json']
 
@@ -237,7 +238,7 @@ def test_one_pass_admits_and_warms_and_reports(sidecar, queue):
 def test_one_pass_without_a_folder_ends_with_why(make, folder):
     sidecar = make()
     open_to_others(folder)
-    with pytest.raises(SystemExit, match='no cache folder: .* is open to others') as ended:
+    with pytest.raises(SystemExit, match='no whole pass of the prefetcher: .* is open to others') as ended:
         sidecar.run_once()
     assert sidecar.logger.said[-1] == ended.value.code
 

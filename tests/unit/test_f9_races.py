@@ -6,6 +6,7 @@ it is run and before its result is told. What Hypothesis finds it can play again
 import os
 import tempfile
 from contextlib import suppress
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from swiftahead.conf.names import KEY_BYTES
 from swiftahead.eviction.loader import FOLDERS, read_folder
 from swiftahead.eviction.manager import Stopped
 from swiftahead.eviction.size_bound import SizeBound
-from swiftahead.queues import Forget
 
 SIZE = 12 * UNIT
 COUNT = 3
@@ -160,11 +160,11 @@ class Races(RuleBasedStateMachine):
     @rule(number=numbers)
     def begin_to_forget(self, number):
         name = self.names[number]
-        self.process.begin(self.process.keeper.forget, Forget(name.account, name.container, object=name.object))
+        self.process.begin(partial(self.process.keeper.purge, object=name.object), name.account, name.container)
 
     @rule(container=st.sampled_from(CONTAINERS), prefix=st.sampled_from(['', 'o1']))
     def begin_to_purge(self, container, prefix):
-        self.process.begin(self.process.keeper.forget, Forget('AUTH_test', container, prefix))
+        self.process.begin(self.process.keeper.purge, 'AUTH_test', container, prefix)
 
     @rule()
     def upkeep_of_a_whole_index(self):

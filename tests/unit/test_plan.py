@@ -324,4 +324,4 @@ def test_a_client_that_reads_one_pair_forever(plan, write):
     rows, told = plan(write(reads), '--cache-size', '100%')
     assert all(row['object_hit_ratio'] > 0.99 for row in rows)
     assert {row['wasted_bytes_ratio'] for row in rows} == {0}
-    assert ' learn = off' in told
+    assert ' learner = off' in told

@@ -68,7 +68,7 @@ def test_the_table_shows_the_bound_beside_what_was_reached(capsys, write):
 def test_one_setting_is_recommended_with_the_reason(capsys, write):
     said = run(capsys, write(LOOP), '--cache-size', '50%', '--eviction', 'lru')
     assert said.count('recommended: 42.14 KiB, lru, prefetch on; ') == said.count('recommended: ') == 1
-    assert '    cache_size = 42.14 KiB\n' in said and '    learn = on\n' in said and '\nbecause ' in said
+    assert '    cache_size = 42.14 KiB\n' in said and '    learner = sequence\n' in said and '\nbecause ' in said
 
 
 def test_how_much_room_all_objects_take_is_told(capsys, write):
@@ -83,13 +83,13 @@ def test_what_is_recommended_is_a_conf_of_the_sidecar(capsys, write, share):
     conf.read_string(dedent(said.partition('sidecar.conf:')[2].partition('because')[0]))
     required = {'cache_dir': '/x', 'queue': 'sqlite:/x/q'}
     assert SIDECAR.read({**conf['sidecar'], **required}).eviction == 'gdsf'
-    assert PREFETCHER.read(conf['prefetcher']).learn in (True, False)
+    assert PREFETCHER.read(conf['prefetcher']).learner in ('sequence', 'off')
 
 
 def replayed(path, conf):
     """Hits of a replay of just what the conf says, in percent."""
     sidecar = SIDECAR.read({**conf['sidecar'], 'cache_dir': '/x', 'queue': 'sqlite:/x/q'})
-    learner = SequenceLearner if PREFETCHER.read(conf['prefetcher']).learn else None
+    learner = SequenceLearner if PREFETCHER.read(conf['prefetcher']).learner != 'off' else None
     reads = read_one(path).reads
     found = replay(requests(reads, 0), ReplaySettings(
         sidecar.cache_size, EVICTIONS[sidecar.eviction], learner, fetch_seconds, disk_bytes=expected_disk_bytes,
@@ -126,12 +126,12 @@ def test_admission_is_recommended_where_most_is_read_once(capsys, write):
 
 
 def test_where_all_fits_the_simplest_is_recommended(capsys, write):
-    assert ' learn = off\n' in run(capsys, write(LOOP), '--cache-size', '100%')
+    assert ' learner = off\n' in run(capsys, write(LOOP), '--cache-size', '100%')
 
 
 def test_what_is_not_worth_its_bytes_is_not_recommended(capsys, write):
     said = run(capsys, write(LOOP), '--cache-size', '100%', '--cache-size', '1GiB', '--eviction', 'lru')
-    assert f'cache_size = {ROOM} eviction = lru admit = all [prefetcher] learn = off ' in in_one_line(said)
+    assert f'cache_size = {ROOM} eviction = lru admit = all [prefetcher] learner = off ' in in_one_line(said)
     assert '12,440 times the cache has 96.7 % with lru at best, 0.0 points more' in in_one_line(said)
 
 
@@ -158,7 +158,7 @@ def test_where_too_many_neighbours_are_fetched_in_vain_the_rest_of_prefetching_i
     listing.write_text(''.join(f'{name}{more}\n' for name in {read[2] for read in reads} for more in '_bcdefghi'))
     listing.write_text(listing.read_text().replace('_', ''))
     said = run(capsys, write(reads), '--cache-size', '20%', '--eviction', 'lru', '--listing', str(listing))
-    assert 'learn = on\n    neighbours = off\n' in said
+    assert 'learner = sequence\n    neighbours = off\n' in said
     assert '; with neighbours it has ' in in_one_line(said)
 
 
@@ -167,12 +167,12 @@ def test_neighbours_are_recommended_where_their_names_were_told(capsys, write, t
     reads = [(second, '', f'n{second:04}', 100) for second in range(300)]
     listing.write_text(''.join(f'{name}\n' for _, _, name, _ in reads))
     said = run(capsys, write(reads), '--cache-size', '20%', '--eviction', 'lru', '--listing', str(listing))
-    assert 'learn = on\n    neighbours = on\n' in said
+    assert 'learner = sequence\n    neighbours = on\n' in said
 
 
 def test_of_neighbours_nothing_is_recommended_where_no_names_were_told(capsys, write):
     said = run(capsys, write(LOOP), '--cache-size', '50%', '--eviction', 'lru')
-    assert 'learn = on\n    # neighbours were not tried, since no --listing tells their names; ' in said
+    assert 'learner = sequence\n    # neighbours were not tried, since no --listing tells their names; ' in said
     assert 'neighbours =' not in said
 
 

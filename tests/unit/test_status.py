@@ -22,7 +22,7 @@ from swiftahead.metrics.table import COUNTERS, METRICS
 from swiftahead.queues import Access, SqliteQueue, Warm
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.status import app as status_module
-from swiftahead.sidecar.status.app import Latest, StatusApp, StatusServer
+from swiftahead.sidecar.status.app import Latest, StatusApp, StatusPart
 from swiftahead.sidecar.status.page import as_text
 from swiftahead.sidecar.status.report import mover_report, write
 from swiftahead.sidecar.status.snapshot import REPORT_SECONDS, Figures, gather
@@ -388,7 +388,7 @@ class Running:
     def __init__(self, settings):
         self.logger = ListLogger()
         self.over = False
-        self._thread = spawn(StatusServer(settings, self.logger, lambda: self.over).run)
+        self._thread = spawn(StatusPart(settings, self.logger).run, lambda: self.over)
 
     def port(self):
         until(lambda: self.said('status on http://127.0.0.1:'))
@@ -485,7 +485,7 @@ def test_counts_that_cannot_be_added_up_are_said_once(settings, node):
     folder = counters_folder(status_module.queue_path(settings))
     folder.touch()
     logger = ListLogger()
-    server = StatusServer(settings, logger, lambda: True)
+    server = StatusPart(settings, logger)
     server._fold()
     server._fold()
     assert len(logger.said) == 1 and 'not added up' in logger.said[0]

@@ -1,0 +1,164 @@
+"""The prefetcher's process: its loop, what it has open, and its upkeep."""
+import time
+from collections.abc import Callable
+
+from swift.common.concurrency import sleep, spawn, tpool
+
+from ...cache import Store, Unavailable
+from ...eviction.evictor import CacheLimits, Tools
+from ...eviction.manager import CacheManager
+from ...eviction.spool_sweep import SpoolSweep
+from ...metrics import Counters, Metrics, counters_folder
+from ...metrics.totals import fold
+from ...predict import LEARNERS, Schedule
+from ...queues import QueueError, SqliteQueue
+from ...queues.wake import PREFETCH
+from ..listening import listen
+from ..memcached import token_ring
+from ..settings import SidecarSettings
+from ..status.report import cache_report, spool_size, write
+from ..swift_client import make_client
+from .backend_client import BackendClient, FetchLimits
+from .congestion import Congestion
+from .consumer import Consumer, Parts
+from .listings import Listings
+from .snapshot_file import SnapshotFile
+
+UPKEEP_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+
+class PrefetcherPart:
+    """:param logger: one of Swift's"""
+
+    def __init__(self, settings: SidecarSettings, logger):
+        self._settings = settings
+        self._logger = logger
+        self._worker: Worker | None = None
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        self._worker = self._make(is_over)
+        if self._worker is not None:
+            while not is_over() and self._worker.turn():
+                pass
+            self._worker.close()
+
+    def _make(self, is_over):
+        """A worker as soon as there can be one; None when stopped before."""
+        said = ''
+        while not is_over():
+            try:
+                return Worker(self._settings, self._logger)
+            except Unavailable as error:
+                if str(error) != said:
+                    self._logger.error('no cache folder, tried again each second: %s', error)
+                said = str(error)
+                sleep(RETRY_SECONDS)
+        return None
+
+    def once(self) -> None:
+        worker = self._worker = Worker(self._settings, self._logger)
+        worker.finish_index()
+        while worker.prefetcher.step() or worker.prefetcher.waiting_to_warm:
+            worker.prefetcher.drain()
+        worker.prefetcher.drain()
+        worker.upkeep()
+        worker.close()
+
+    def report(self) -> dict:
+        return self._worker.report() if self._worker is not None else {}
+
+
+class Worker:
+    """What the process has open, and one turn of its loop."""
+
+    def __init__(self, settings, logger):
+        own, prefetcher = settings.sidecar, settings.prefetcher
+        self._settings = settings
+        self._logger = logger
+        self._upkeep_at = 0.0
+        self._failing = False
+        queue = SqliteQueue(own.queue, logger=logger)
+        store = Store.create(own.cache_dir, queue.path.name)
+        self._lock = store.lock()
+        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        count = self.metrics.count
+        limits = CacheLimits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction,
+                             own.admit)
+        self.keeper = CacheManager(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
+        self._spool = SpoolSweep(store, spool_size(own.cache_size), own.spool_age, logger)
+        fetcher = BackendClient(make_client(settings), store, token_ring(settings, logger),
+                          FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
+        self.pace = Congestion(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
+                         lambda: count('backoffs'))
+        names = Listings(fetcher, prefetcher.max_contexts, lambda: not self.pace.is_stopped, count, logger)
+        learner = LEARNERS[prefetcher.learner](
+            prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
+            names if prefetcher.neighbours else None) if prefetcher.learner != 'off' else None
+        self._learned = SnapshotFile(store.layout.objects.parent, learner, logger) if learner else None
+        parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
+                      look_ahead=prefetcher.look_ahead)
+        self.prefetcher = Consumer(parts, prefetcher.concurrency, logger)
+        if self._learned:
+            self._learned.read()
+        # records are handled from the first moment on
+        self.rebuilding = spawn(self.keeper.rebuild)
+        self._listener = listen(queue.path, PREFETCH, logger)
+
+    def finish_index(self) -> None:
+        """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""
+        self.rebuilding.kill()
+        self.keeper.load()
+
+    def turn(self) -> bool:
+        """Wait for a wake-up or for what is due, then do it.
+
+        False where the cache folder is another by now: the daemon then starts a worker anew.
+        """
+        wait = self.prefetcher.seconds_to_next(self._settings.prefetcher.poll_interval)
+        self._listener.wait(wait)
+        try:
+            self.prefetcher.step()
+        except QueueError as error:
+            if not self._failing:
+                self._logger.error('queue cannot be read, tried again each second: %s', error)
+            self._failing = True
+            self.metrics.count('queue_errors')
+            sleep(RETRY_SECONDS)
+        else:
+            self._failing = False
+        self.metrics.flush()
+        if time.monotonic() >= self._upkeep_at:
+            self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
+            if not self.keeper.store.is_current():
+                self._logger.error('the cache folder is gone or another: starting anew')
+                return False
+            self.upkeep()
+        return True
+
+    def upkeep(self) -> None:
+        """What need not be done for every record."""
+        try:
+            self.keeper.upkeep()
+            tpool.execute(self._spool.look)
+            write(self.keeper.store.layout.report, self.report())
+            tpool.execute(fold, self.metrics.counters.folder)
+            if self._learned:
+                self._learned.write_if_due()
+        except OSError as error:
+            self._logger.error('cache folder: %s', error)
+
+    def report(self) -> dict:
+        return cache_report(self.keeper, backing_off=self.pace.is_stopped)
+
+    def close(self) -> None:
+        try:
+            self.prefetcher.stop()
+        except QueueError as error:
+            self._logger.error('leases are left to run out: %s', error)
+        if self._learned:
+            self._learned.write()
+        self.metrics.close()
+        self.rebuilding.kill()
+        self._listener.close()
+        self._lock.close()
