@@ -11,7 +11,7 @@ from ..cache.entry import BLOCK, expected_disk_bytes
 from ..cache.headers import Headers, is_older, length_of, objects_headers, uncacheable_reason, version_of
 from ..freshness import TokenReading
 from ..queues import Fill as FillRecord
-from .collapsing import CollapsedRead, Small
+from .collapsing import CollapsedRead, SmallAnswer
 from .exchange import Exchange
 from .subrequests import rest_of_body
 from .tee import Tee
@@ -19,20 +19,20 @@ from .tee import Tee
 
 def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[bytes]:
     """Ask the app, keep what it answers if it may be kept, and let others read along."""
-    flights = exchange.runtime.flights
-    flight = flights.begin(exchange.name, known, exchange.policy_index, exchange.runtime.clock())
-    fill = None
+    collapsed_reads = exchange.runtime.collapsed_reads
+    collapsed = collapsed_reads.begin(exchange.name, known, exchange.policy_index, exchange.runtime.clock())
+    tee = None
     try:
-        body, fill = ask(exchange, flight, status)
+        body, tee = ask(exchange, collapsed, status)
         return body
     finally:
-        # a fill goes on by itself, and ends its flight then
-        if fill is None:
-            flights.end(flight)
+        # a tee goes on by itself, and ends its collapsed then
+        if tee is None:
+            collapsed_reads.end(collapsed)
 
 
-def ask(exchange: Exchange, flight: CollapsedRead, status: str) -> tuple[Iterable[bytes], Tee | None]:
-    """The client's body, and the fill that it reads along with, where there is one."""
+def ask(exchange: Exchange, collapsed: CollapsedRead, status: str) -> tuple[Iterable[bytes], Tee | None]:
+    """The client's body, and the tee that it reads along with, where there is one."""
     begun = []
 
     def keep_start(status_line, headers, exc_info=None):
@@ -40,49 +40,49 @@ def ask(exchange: Exchange, flight: CollapsedRead, status: str) -> tuple[Iterabl
 
     asked_at = time.monotonic()
     body = exchange.send(keep_start)
-    exchange.runtime.patience.answered(time.monotonic() - asked_at)
+    exchange.runtime.fetch_wait.answered(time.monotonic() - asked_at)
     status_line, headers, exc_info = begun
-    meta = keepable(exchange, flight, status_line, headers)
+    meta = keepable(exchange, collapsed, status_line, headers)
     if meta is not None and meta.body_length <= BLOCK:
-        whole, body, spool_name = capture_small(exchange, flight.known, meta, body)
+        whole, body, spool_name = capture_small(exchange, collapsed.known, meta, body)
         if whole is not None:
-            flight.land(Small(status_line, headers, meta, whole))
+            collapsed.share(SmallAnswer(status_line, headers, meta, whole))
         if spool_name:
-            exchange.runtime.flights.end(flight, partial(exchange.store.is_in_spool, spool_name))
+            exchange.runtime.collapsed_reads.end(collapsed, partial(exchange.store.is_in_spool, spool_name))
         exchange.begin(f'{status}; stored' if spool_name else status, status_line, headers, exc_info)
         return body, None
-    fill = try_fill(exchange, flight, meta, status_line, headers, body) if meta is not None else None
-    if fill is None:
+    tee = try_tee(exchange, collapsed, meta, status_line, headers, body) if meta is not None else None
+    if tee is None:
         exchange.begin(status, status_line, headers, exc_info)
         return body, None
-    flight.land(fill)
-    spawn_n(run, exchange.runtime.logger, fill, exchange.runtime.logger.thread_locals)
+    collapsed.share(tee)
+    spawn_n(run, exchange.runtime.logger, tee, exchange.runtime.logger.thread_locals)
     exchange.begin(f'{status}; stored', status_line, headers)
-    return fill.follow(partial(rest_of_fill, exchange, fill), first=True), fill
+    return tee.follow(partial(rest_of_tee, exchange, tee), first=True), tee
 
 
-def run(logger, fill: Tee, thread_locals) -> None:
+def run(logger, tee: Tee, thread_locals) -> None:
     # Swift's loggers share these: what proxy-server logs of this answer keeps its transaction id
     logger.thread_locals = thread_locals
-    fill.run()
+    tee.run()
 
 
-def keepable(exchange: Exchange, flight: CollapsedRead, status_line: str, headers: list):
+def keepable(exchange: Exchange, collapsed: CollapsedRead, status_line: str, headers: list):
     """What an entry of this answer would know of it; None where it is not to be kept, or cannot be."""
     try:
         if (not status_line.startswith('200 ') or exchange.is_misplaced
-                or waits_for_admission(exchange, flight, headers)):
+                or waits_for_admission(exchange, collapsed, headers)):
             return None
-        reason = uncacheable_reason(headers, exchange.settings.max_object_size, flight.asked_at)
+        reason = uncacheable_reason(headers, exchange.settings.max_object_size, collapsed.asked_at)
         # from a replica that missed a write: Swift's answer, but not to be made to last
-        token = flight.known.token
+        token = collapsed.known.token
         if token is not None and is_older(headers, token.timestamp):
             reason = reason or 'older'
         if reason:
             exchange.runtime.count('not_captured', reason=reason)
             return None
         meta = EntryMeta(exchange.name, exchange.policy_index, objects_headers(headers),
-                         length_of(headers), 'read', flight.asked_at)
+                         length_of(headers), 'read', collapsed.asked_at)
         if exchange.runtime.reserve(exchange.store, expected_disk_bytes(meta.body_length)):
             return meta
         exchange.runtime.count('captures_failed', reason='no-room')
@@ -92,10 +92,10 @@ def keepable(exchange: Exchange, flight: CollapsedRead, status_line: str, header
         return None
 
 
-def waits_for_admission(exchange: Exchange, flight: CollapsedRead, headers: Headers) -> bool:
-    """Whether this version was captured just now, or the object is by a flight that began while this one asked:
+def waits_for_admission(exchange: Exchange, collapsed: CollapsedRead, headers: Headers) -> bool:
+    """Whether this version was captured just now, or the object is by a read that began while this one asked:
     who reads it over and over, or many at once, would fill the spool with it."""
-    if exchange.runtime.flights.get(exchange.name) is not flight:
+    if exchange.runtime.collapsed_reads.get(exchange.name) is not collapsed:
         return True
     before = exchange.runtime.captured.get(exchange.name)
     return before is not None and before[0] == version_of(headers) and exchange.store.is_in_spool(before[1])
@@ -112,7 +112,7 @@ def stamp_of(exchange: Exchange, known: TokenReading, meta: EntryMeta) -> Stamp 
 
 def capture_small(exchange: Exchange, known: TokenReading, meta: EntryMeta,
                   body) -> tuple[bytes | None, Iterable[bytes], str]:
-    """A body of one block is read and written in one go, which costs a third of a fill.
+    """A body of one block is read and written in one go, which costs a third of a tee.
 
     :returns: the body, None where it is not as announced; the client's; the spool file's name, '' for none
     """
@@ -150,24 +150,24 @@ def broken_off(chunks: list[bytes], error: BaseException) -> Iterator[bytes]:
     raise error
 
 
-def try_fill(exchange: Exchange, flight: CollapsedRead, meta: EntryMeta, status_line: str, headers: list, body):
-    """A fill of this answer; None where there can be none."""
+def try_tee(exchange: Exchange, collapsed: CollapsedRead, meta: EntryMeta, status_line: str, headers: list, body):
+    """A tee of this answer; None where there can be none."""
     try:
         return Tee(exchange.store.writer(meta), status_line, headers, body,
-                    stamp_of(exchange, flight.known, meta), partial(filled, exchange, flight))
+                    stamp_of(exchange, collapsed.known, meta), partial(tee_ended, exchange, collapsed))
     except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
         cannot_capture(exchange, error)
         return None
 
 
-def filled(exchange: Exchange, flight: CollapsedRead, fill: Tee) -> None:
-    """The fill has ended: what is whole is the sidecar's to admit."""
-    waits = partial(exchange.store.is_in_spool, fill.writer.name) if fill.complete else None
-    exchange.runtime.flights.end(flight, waits)
-    if fill.complete:
-        captured(exchange, fill.meta, fill.writer.name)
-    elif fill.disk_error is not None:
-        cannot_capture(exchange, fill.disk_error)
+def tee_ended(exchange: Exchange, collapsed: CollapsedRead, tee: Tee) -> None:
+    """The tee has ended: what is whole is the sidecar's to admit."""
+    waits = partial(exchange.store.is_in_spool, tee.writer.name) if tee.complete else None
+    exchange.runtime.collapsed_reads.end(collapsed, waits)
+    if tee.complete:
+        captured(exchange, tee.meta, tee.writer.name)
+    elif tee.disk_error is not None:
+        cannot_capture(exchange, tee.disk_error)
     else:
         exchange.runtime.count('captures_failed', reason='backend')
 
@@ -189,8 +189,8 @@ def cannot_capture(exchange: Exchange, error: Exception) -> None:
     exchange.runtime.rest_from_capture()
 
 
-def rest_of_fill(exchange: Exchange, fill: Tee, start: int, stop: int) -> Iterator[bytes]:
-    """What the spool file cannot give, from the backend. Of a file that cannot be written `filled` tells."""
-    if fill.read_error is not None:
-        exchange.runtime.failed('capture', f'spool file of {exchange.name.quoted} cannot be read', fill.read_error)
-    return rest_of_body(exchange.app, exchange.env, fill.meta, start, stop)
+def rest_of_tee(exchange: Exchange, tee: Tee, start: int, stop: int) -> Iterator[bytes]:
+    """What the spool file cannot give, from the backend. Of a file that cannot be written `tee_ended` tells."""
+    if tee.read_error is not None:
+        exchange.runtime.failed('capture', f'spool file of {exchange.name.quoted} cannot be read', tee.read_error)
+    return rest_of_body(exchange.app, exchange.env, tee.meta, start, stop)

@@ -1,6 +1,6 @@
 """Reads of objects that are not cached, while they are under way: who wants the same may read along.
 
-One process's own. A flight begins before the app is asked and lands when its answer is known; whoever comes
+One process's own. A collapsed begins before the app is asked and lands when its answer is known; whoever comes
 meanwhile waits for that, for a bounded time. It can be joined a little longer than it lasts, until the sidecar
 has linked what was captured.
 """
@@ -25,7 +25,7 @@ LOOK_SECONDS = 1.0
 LINGER_SECONDS = 30.0
 # the same, where no token tells whether it came from a replica that missed a write
 BRIEF_SECONDS = 3.0
-# flights that linger at the same time, each with a file descriptor or the bytes of a small body
+# collapsed_reads that linger at the same time, each with a file descriptor or the bytes of a small body
 LINGERING = 64
 # for how long nobody waits for an object whose last answer nobody could read along with, and for how many;
 # a write ends it
@@ -33,7 +33,7 @@ ALONE_SECONDS = 60.0
 ALONE = 10_000
 
 
-class Landed(Protocol):
+class SharedAnswer(Protocol):
     """An answer that others may read along with."""
     status: str
     headers: list
@@ -51,7 +51,7 @@ class Landed(Protocol):
 
 
 @dataclass
-class Small:
+class SmallAnswer:
     """The whole of a small answer."""
     status: str
     headers: list
@@ -81,30 +81,30 @@ class CollapsedRead:
         self.policy_index = policy_index
         self.asked_at = asked_at
         self.joinable = joinable
-        self.landed: Landed | None = None
+        self.shared: SharedAnswer | None = None
         # the request to the app is over; nobody joins any more
         self.has_ended = self.is_over = False
         self._answered = Event()
 
-    def land(self, answer: Landed | None) -> None:
+    def share(self, answer: SharedAnswer | None) -> None:
         """The answer is known; None where nobody can read along with it. Only the first call counts."""
         if not self._answered.ready():
-            self.landed = answer
+            self.shared = answer
             if answer is not None:
                 answer.hold()
             self._answered.send()
 
-    def wait(self, seconds: float = JOIN_SECONDS) -> Landed | None:
+    def wait(self, seconds: float = JOIN_SECONDS) -> SharedAnswer | None:
         """What to read along with; None where there is nothing, or not in time."""
         if not self._answered.ready():
             self._answered.wait(seconds)
-        return None if self.is_over else self.landed
+        return None if self.is_over else self.shared
 
 
 @dataclass
 class _Lingering:
     """One that has ended and can be joined still. Times are the clock's."""
-    flight: CollapsedRead
+    collapsed: CollapsedRead
     waits: Callable[[], bool]
     look_at: float
     until: float
@@ -113,46 +113,46 @@ class _Lingering:
 class CollapsedReads:
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._flights: dict[ObjectName, CollapsedRead] = {}
+        self._running: dict[ObjectName, CollapsedRead] = {}
         self._lingering: deque[_Lingering] = deque()
         self._alone: TTLCache = TTLCache(ALONE, ALONE_SECONDS, clock)
         self.running = 0
 
     def get(self, name: ObjectName) -> CollapsedRead | None:
-        return self._flights.get(name)
+        return self._running.get(name)
 
     def begin(self, name: ObjectName, known: TokenReading, policy_index: int, asked_at: float) -> CollapsedRead:
-        """A flight that those who come from now on may join, in the place of an older one."""
-        flight = CollapsedRead(name, known, policy_index, asked_at, joinable=self._alone.get(name) != known)
-        self._flights[name] = flight
+        """A collapsed that those who come from now on may join, in the place of an older one."""
+        collapsed = CollapsedRead(name, known, policy_index, asked_at, joinable=self._alone.get(name) != known)
+        self._running[name] = collapsed
         self.running += 1
-        return flight
+        return collapsed
 
     def part(self, name: ObjectName) -> None:
         """The object is being written here: who comes from now on does not read along with what came before."""
-        self._flights.pop(name, None)
+        self._running.pop(name, None)
 
-    def end(self, flight: CollapsedRead, waits: Callable[[], bool] | None = None) -> None:
+    def end(self, collapsed: CollapsedRead, waits: Callable[[], bool] | None = None) -> None:
         """The request to the app is over.
 
         :param waits: whether what it gave, which can still be read, waits to be admitted yet
         """
-        if flight.has_ended:
+        if collapsed.has_ended:
             return
-        flight.has_ended = True
+        collapsed.has_ended = True
         self.running -= 1
-        if flight.landed is None:
-            self._alone[flight.name] = flight.known
+        if collapsed.shared is None:
+            self._alone[collapsed.name] = collapsed.known
         else:
-            self._alone.pop(flight.name, None)
-        flight.land(None)
+            self._alone.pop(collapsed.name, None)
+        collapsed.share(None)
         if waits is None or len(self._lingering) >= LINGERING:
-            self._remove(flight)
+            self._remove(collapsed)
             return
         now = self._clock()
-        token = flight.known.token
+        token = collapsed.known.token
         seconds = LINGER_SECONDS if token is not None and token.timestamp else BRIEF_SECONDS
-        self._lingering.append(_Lingering(flight, waits, now + LOOK_SECONDS, now + seconds))
+        self._lingering.append(_Lingering(collapsed, waits, now + LOOK_SECONDS, now + seconds))
         if len(self._lingering) == 1:
             spawn_n(self._sweep)
 
@@ -168,16 +168,16 @@ class CollapsedReads:
                 first.look_at = now + LOOK_SECONDS
                 self._lingering.append(first)
             else:
-                self._remove(first.flight)
+                self._remove(first.collapsed)
 
-    def _remove(self, flight):
-        flight.is_over = True
-        if self._flights.get(flight.name) is flight:
-            del self._flights[flight.name]
-        if flight.landed is not None:
-            flight.landed.release()
+    def _remove(self, collapsed):
+        collapsed.is_over = True
+        if self._running.get(collapsed.name) is collapsed:
+            del self._running[collapsed.name]
+        if collapsed.shared is not None:
+            collapsed.shared.release()
 
     def close(self) -> None:
         """Let go what lingers."""
         while self._lingering:
-            self._remove(self._lingering.popleft().flight)
+            self._remove(self._lingering.popleft().collapsed)

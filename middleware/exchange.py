@@ -128,7 +128,7 @@ class Exchange:
     def _access(self, outcome, part, headers):
         name = self.name
         # what is captured meanwhile for another need not be fetched
-        fetch = (outcome == 'miss' and self.runtime.flights.get(name) is None
+        fetch = (outcome == 'miss' and self.runtime.collapsed_reads.get(name) is None
                  and is_worth_fetching(part, headers, self.env, self.settings, self.runtime.clock()))
         return Access(name.account, name.container, name.object, self.client.name, self.runtime.clock(),
                       part.length, outcome, is_manifest(headers), not part.to_end, fetch)

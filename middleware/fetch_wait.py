@@ -9,7 +9,7 @@ GRACE = 0.5
 WEIGHT = 0.1
 
 
-class Patience:
+class FetchWait:
     """One process's own.
 
     :param most: seconds

@@ -76,9 +76,9 @@ def find_later(exchange: Exchange) -> Entry | None:
         return None
     expected_at = exchange.store.expected_at(exchange.name)
     if expected_at is not None and exchange.name not in exchange.runtime.waited_in_vain:
-        return find_fetched(exchange, exchange.runtime.patience.seconds(expected_at - exchange.runtime.clock()))
+        return find_fetched(exchange, exchange.runtime.fetch_wait.seconds(expected_at - exchange.runtime.clock()))
     if may_capture(exchange):
-        # a flight may have landed, and its capture have been admitted: that is found here, or else the flight
+        # a collapsed read may have ended, and its capture have been admitted: one of them is found
         exchange.known()
         return find_entry(exchange)
     return None

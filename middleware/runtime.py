@@ -17,7 +17,7 @@ from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, SqliteQueue
 from .collapsing import CollapsedReads
 from .detector import Detector
-from .fetch_wait import Patience
+from .fetch_wait import FetchWait
 from .recorder import Recorder
 from .token_servers import Servers, find_servers, has_servers
 
@@ -67,11 +67,11 @@ class Runtime:
         self.logger = logger
         self.clock = clock
         self.node = node_name(conf)
-        self.flights = CollapsedReads()
+        self.collapsed_reads = CollapsedReads()
         # HEADs that others may wait for: what is known of which file of which object -> when it is told
         self.validations: dict[tuple[ObjectName, str, TokenReading], Event] = {}
         self.captured: LRUCache = LRUCache(CAPTURED)
-        self.patience = Patience(settings.fetch_wait)
+        self.fetch_wait = FetchWait(settings.fetch_wait)
         # objects whose fetch by the sidecar took longer than is waited for
         self.waited_in_vain: TTLCache = TTLCache(CAPTURED, VAIN_SECONDS)
         # what hits and misses rely on; where they may not, writes are told to `_doubted` all the same
@@ -133,7 +133,7 @@ class Runtime:
 
     def close(self) -> None:
         """What is open, closed; for who ends a runtime before its process ends."""
-        self.flights.close()
+        self.collapsed_reads.close()
         self.recorder.close()
         self.metrics.close()
         if self.told is not None:

@@ -1,6 +1,6 @@
-"""Captured misses: a fill reads the backend in a green thread of its own, clients read along.
+"""Captured misses: a tee reads the backend in a green thread of its own, clients read along.
 
-A client's slow socket does not slow the fill, and its hanging up harms no one. Where the disk
+A client's slow socket does not slow the tee, and its hanging up harms no one. Where the disk
 fails, each client goes on from the backend by itself; where the backend fails, each client fails as
 it would have without the filter.
 """
@@ -23,7 +23,7 @@ class Tee:
     """One captured miss. `start_response`'s arguments are kept for those who join.
 
     :param body: the backend's body
-    :param on_done: called with the fill when it has ended, well or not
+    :param on_done: called with the tee when it has ended, well or not
     """
 
     def __init__(self, writer: EntryWriter, status: str, headers: list, body, stamp: Stamp | None,
@@ -57,7 +57,7 @@ class Tee:
             self._finish()
 
     def _finish(self):
-        """Whatever fails here, nobody may be left waiting, and no fill may be left that never ends."""
+        """Whatever fails here, nobody may be left waiting, and no tee may be left that never ends."""
         try:
             if not self.complete:
                 self.writer.abort()
@@ -133,10 +133,10 @@ class _DiskFailed(OSError):
 
 
 class Follower:
-    """One client's reading along of a fill; an iterator of bytes that must be closed."""
+    """One client's reading along of a tee; an iterator of bytes that must be closed."""
 
-    def __init__(self, fill: Tee, rest: Rest, first: bool):
-        self._fill = fill
+    def __init__(self, tee: Tee, rest: Rest, first: bool):
+        self._tee = tee
         self._first = first
         self._pieces = self._read(rest)
         self._closed = False
@@ -145,9 +145,9 @@ class Follower:
         return self._pieces
 
     def _read(self, rest):
-        fill, length, position = self._fill, self._fill.meta.body_length, 0
+        tee, length, position = self._tee, self._tee.meta.body_length, 0
         while position < length:
-            if fill.writer.written > position:
+            if tee.writer.written > position:
                 piece = self._piece(position)
                 if not piece:
                     break
@@ -155,23 +155,23 @@ class Follower:
                 yield piece
                 # a quick client must not keep the others of this worker waiting
                 sleep()
-            elif fill.disk_error is not None or (fill.is_broken and not self._first):
+            elif tee.disk_error is not None or (tee.is_broken and not self._first):
                 break
             else:
-                fill.wait()
+                tee.wait()
         if position < length:
             yield from rest(position, length)
 
     def _piece(self, position):
         """Bytes of the spool file; none where the disk does not give them."""
         try:
-            return self._fill.writer.read(position, position + PIECE)
+            return self._tee.writer.read(position, position + PIECE)
         except OSError as error:
-            self._fill.read_error = error
+            self._tee.read_error = error
             return b''
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._pieces.close()
-            self._fill.release()
+            self._tee.release()

@@ -42,7 +42,7 @@ class Write:
     def _write(self, req, start_response, timestamp):
         self._runtime.count('writes')
         announced = self._runtime.announce(self._name)
-        self._runtime.flights.part(self._name)
+        self._runtime.collapsed_reads.part(self._name)
         final = Token.new()
 
         def note_status(status, headers, exc_info=None):
@@ -57,7 +57,7 @@ class Write:
         finally:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
             is_told = self._runtime.settle(self._name, announced, final)
-            self._runtime.flights.part(self._name)
+            self._runtime.collapsed_reads.part(self._name)
             if self._runtime.detector is not None:
                 self._runtime.detector.written(self._name)
             if final.timestamp and (req.method == 'DELETE' or not is_told):

@@ -201,9 +201,9 @@ class Proxy:
     def settle(self) -> None:
         """Wait until no request to the app is under way that others might join, nor one that lingers."""
         with Timeout(20):
-            while self.runtime.flights.running:
+            while self.runtime.collapsed_reads.running:
                 sleep()
-        self.runtime.flights.close()
+        self.runtime.collapsed_reads.close()
 
     def flush(self) -> None:
         """Wait until all records are written."""
@@ -267,5 +267,5 @@ def plain(proxy, **asked):
 def assert_nothing_kept(proxy):
     proxy.settle()
     assert (proxy.records(Fill), list(proxy.runtime.store().spool_files())) == ([], [])
-    assert proxy.runtime.flights.running == 0
+    assert proxy.runtime.collapsed_reads.running == 0
     assert proxy.swift.open == 0

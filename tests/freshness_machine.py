@@ -50,7 +50,7 @@ class Op:
     def stop(self):
         self.places += 1
         if self.places in self.stops and not self.machine.is_free:
-            # of its own: the request's thread and that of the flight it began may both wait
+            # of its own: the request's thread and that of the collapsed read it began may both wait
             gate = Event()
             self.machine.waiting.append(gate)
             gate.wait()
@@ -88,7 +88,7 @@ class Machine:
         runtime.clock = lambda: self.now
         runtime.tokens = Link(self, number) if mode == 'coherent' else None
         # by a clock that stands: what lingers does so until a rule ends it
-        runtime.flights = CollapsedReads(lambda: 0.0)
+        runtime.collapsed_reads = CollapsedReads(lambda: 0.0)
         runtime.recorder.add = lambda record: self._record(NODES[number], record)
 
     def _record(self, node, record):
@@ -173,7 +173,7 @@ class Machine:
     def land(self):
         """Nobody joins any more what has ended."""
         for proxy in self.pool.proxies:
-            proxy.runtime.flights.close()
+            proxy.runtime.collapsed_reads.close()
 
     def handle(self, number=0):
         """The sidecar does what one record asks of it."""

@@ -32,7 +32,7 @@ def stamped_without_timestamp(patch):
                   if known.settled else None)
 
 
-def old_flights_joined(patch):
+def old_reads_joined(patch):
     patch.setattr(miss, 'may_join', lambda *_: True)
     patch.setattr(miss, 'is_outdated', lambda *_: False)
 

@@ -23,7 +23,7 @@ class Probe:
         runtime = next((one._runtime for one in self._pipeline if hasattr(one, '_runtime')), None)
         if runtime is not None:
             found.update(waiting=len(runtime.recorder._buffer), dropped=runtime.recorder.dropped,
-                         fills=runtime.flights.running)
+                         fills=runtime.collapsed_reads.running)
         return found
 
 

@@ -21,7 +21,7 @@ def test_f11_no_request_passes_by_while_the_first_one_makes_the_runtime(tmp_path
 
     answers = list(GreenPool().imap(read, range(5)))
     with Timeout(20):
-        while app._runtime.flights.running or not app._runtime.recorder.idle:
+        while app._runtime.collapsed_reads.running or not app._runtime.recorder.idle:
             sleep(0.01)
     app._runtime.close()
     close_logs()

@@ -56,7 +56,7 @@ def assert_nothing_left(proxy):
     sleep()
     known = {record.spool_name for record in proxy.records(Fill)}
     assert {item.entry_name for item in proxy.runtime.store().spool_files()} <= known
-    assert (proxy.runtime.flights.running, proxy.swift.open) == (0, 0)
+    assert (proxy.runtime.collapsed_reads.running, proxy.swift.open) == (0, 0)
     return known
 
 
@@ -194,7 +194,7 @@ def test_f5_the_others_of_a_thousand_go_on_when_the_first_one_is_killed(proxy):
         first = spawn(proxy.request)
         sleep()
         others = spawn(crowd, proxy, CROWD - 1)
-        while not proxy.runtime.flights.running:
+        while not proxy.runtime.collapsed_reads.running:
             sleep()
         first.kill()
         assert others.wait() == [(BODY, 'whole')] * (CROWD - 1)

@@ -217,7 +217,7 @@ def test_no_prefetch_may_hit_but_leaves_nothing(proxy, store):
 def test_what_waits_for_admission_is_not_captured_again(proxy, store):
     assert [status(proxy.request()) for _ in range(3)] == [
         'swiftahead; fwd=miss; stored', 'swiftahead; fwd=miss; collapsed', 'swiftahead; fwd=miss; collapsed']
-    proxy.app._runtime.flights.close()
+    proxy.app._runtime.collapsed_reads.close()
     assert [status(proxy.request()) for _ in range(2)] == ['swiftahead; fwd=miss'] * 2
     proxy.swift.put(PATH, BODY, timestamp='1800000009.00000')
     assert status(proxy.request()) == 'swiftahead; fwd=miss; stored'
@@ -226,7 +226,7 @@ def test_what_waits_for_admission_is_not_captured_again(proxy, store):
 def test_what_was_not_admitted_is_captured_again(proxy, store):
     proxy.request()
     store.sweep_spool(time.time() + 10)
-    proxy.app._runtime.flights.close()
+    proxy.app._runtime.collapsed_reads.close()
     assert status(proxy.request()) == 'swiftahead; fwd=miss; stored'
 
 

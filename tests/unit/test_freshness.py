@@ -289,7 +289,7 @@ def test_no_hit_is_older_than_promised_on_this_schedule(pool, schedule):
 
 
 @pytest.mark.parametrize('mutant', [
-    mutants.no_final_token, mutants.stamped_without_check, mutants.old_flights_joined,
+    mutants.no_final_token, mutants.stamped_without_check, mutants.old_reads_joined,
     mutants.versions_not_compared])
 def test_the_machine_finds_the_mutant(pool, monkeypatch, mutant):
     mutant(monkeypatch)

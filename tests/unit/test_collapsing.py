@@ -11,14 +11,13 @@ from swift.common.swob import Response
 
 from swiftahead.cache import EntryMeta, Stamp, Store
 from swiftahead.freshness import UNKNOWN, Token, TokenReading
-from swiftahead.middleware import collapsing as flights_module
-from swiftahead.middleware import get
-from swiftahead.middleware.collapsing import LINGERING, CollapsedReads, Small
+from swiftahead.middleware import collapsing, get
+from swiftahead.middleware.collapsing import LINGERING, CollapsedReads, SmallAnswer
 
 BODY = os.urandom(300_000)
 TOKEN = Token('a' * 32, timestamp='1799999999.00000')
 KNOWN = TokenReading(TOKEN, reachable=True)
-SMALL = Small('200 OK', [], EntryMeta(NAME, 0, (), 3, 'read', NOW), b'abc')
+SMALL = SmallAnswer('200 OK', [], EntryMeta(NAME, 0, (), 3, 'read', NOW), b'abc')
 
 
 class Gated(Backend):
@@ -169,7 +168,7 @@ def test_after_a_write_it_is_waited_for_again(proxy):
 
 
 def test_a_backend_that_hangs_is_not_waited_for_by_the_others_for_ever(proxy, monkeypatch):
-    monkeypatch.setattr(flights_module.CollapsedRead.wait, '__defaults__', (0.01,))
+    monkeypatch.setattr(collapsing.CollapsedRead.wait, '__defaults__', (0.01,))
     readers = crowd(proxy, 3)
     with Timeout(20):
         while proxy.swift.open < 3:
@@ -196,7 +195,7 @@ def test_an_app_that_raises_leaves_nobody_waiting(proxy, error):
     sleep()
     proxy.swift.gate.send()
     first.wait()
-    assert second.wait().body == BODY and proxy.runtime.flights.running == 0
+    assert second.wait().body == BODY and proxy.runtime.collapsed_reads.running == 0
 
 
 # who meets an entry that has to be validated
@@ -277,7 +276,7 @@ def test_a_first_client_that_is_gone_before_the_answer_takes_nobody_with_it(prox
     first.kill()
     proxy.swift.gate.send()
     assert {reader.wait().body for reader in others} == {BODY}
-    assert proxy.runtime.flights.running == 0
+    assert proxy.runtime.collapsed_reads.running == 0
 
 
 # lingering
@@ -290,35 +289,36 @@ def test_until_it_is_admitted_what_was_captured_is_read_along(proxy):
 
 @pytest.mark.parametrize('why', ['admitted', 'too long'])
 def test_what_lingers_is_let_go(monkeypatch, why):
-    monkeypatch.setattr(flights_module, 'LOOK_SECONDS', 0.001)
-    monkeypatch.setattr(flights_module, 'LINGER_SECONDS', 20 if why == 'admitted' else 0.01)
-    flights, left = CollapsedReads(), [True] * 5
-    flight = flights.begin(NAME, KNOWN, 0, NOW)
-    flight.land(SMALL)
-    flights.end(flight, lambda: why == 'too long' or bool(left and left.pop()))
-    assert flights.get(NAME) is flight and flight.wait() is SMALL
+    monkeypatch.setattr(collapsing, 'LOOK_SECONDS', 0.001)
+    monkeypatch.setattr(collapsing, 'LINGER_SECONDS', 20 if why == 'admitted' else 0.01)
+    collapsed_reads, left = CollapsedReads(), [True] * 5
+    collapsed = collapsed_reads.begin(NAME, KNOWN, 0, NOW)
+    collapsed.share(SMALL)
+    collapsed_reads.end(collapsed, lambda: why == 'too long' or bool(left and left.pop()))
+    assert collapsed_reads.get(NAME) is collapsed and collapsed.wait() is SMALL
     with Timeout(20):
-        while flights.get(NAME) is not None:
+        while collapsed_reads.get(NAME) is not None:
             sleep(0.001)
-    assert flight.wait() is None and bool(left) is (why == 'too long')
+    assert collapsed.wait() is None and bool(left) is (why == 'too long')
 
 
 def test_not_many_linger_at_once():
-    flights = CollapsedReads()
+    collapsed_reads = CollapsedReads()
     for number in range(LINGERING + 10):
-        flight = flights.begin(NAME.__class__('a', 'c', str(number)), KNOWN, 0, NOW)
-        flight.land(SMALL)
-        flights.end(flight, lambda: True)
-    left = [number for number in range(LINGERING + 10) if flights.get(NAME.__class__('a', 'c', str(number)))]
+        collapsed = collapsed_reads.begin(NAME.__class__('a', 'c', str(number)), KNOWN, 0, NOW)
+        collapsed.share(SMALL)
+        collapsed_reads.end(collapsed, lambda: True)
+    left = [number for number in range(LINGERING + 10)
+            if collapsed_reads.get(NAME.__class__('a', 'c', str(number)))]
     assert left == list(range(LINGERING))
-    flights.close()
+    collapsed_reads.close()
 
 
 def test_an_older_flight_that_ends_leaves_the_newer_one():
-    flights = CollapsedReads()
-    older, newer = flights.begin(NAME, KNOWN, 0, NOW), flights.begin(NAME, UNKNOWN, 0, NOW)
-    flights.end(older)
-    assert flights.get(NAME) is newer and flights.running == 1
+    collapsed_reads = CollapsedReads()
+    older, newer = collapsed_reads.begin(NAME, KNOWN, 0, NOW), collapsed_reads.begin(NAME, UNKNOWN, 0, NOW)
+    collapsed_reads.end(older)
+    assert collapsed_reads.get(NAME) is newer and collapsed_reads.running == 1
 
 
 @pytest.mark.parametrize('method', ['PUT', 'POST', 'DELETE'])
@@ -366,13 +366,13 @@ def test_each_answer_of_swift_tells_how_long_to_wait(make, store):
     proxy = make(fetch_wait='60')
     proxy.swift.gate.send()
     proxy.request()
-    assert proxy.runtime.patience.seconds(0.0) < 60
+    assert proxy.runtime.fetch_wait.seconds(0.0) < 60
 
 
 def test_nobody_waits_much_longer_than_swift_takes_to_answer(make, store):
     proxy = make(fetch_wait='60')
     proxy.swift.gate.send()
-    proxy.runtime.patience.answered(0.01)
+    proxy.runtime.fetch_wait.answered(0.01)
     with store.fetching(NAME), Timeout(30):
         assert word(proxy.request()) == 'fwd=miss; stored'
 
@@ -380,7 +380,7 @@ def test_nobody_waits_much_longer_than_swift_takes_to_answer(make, store):
 def test_a_fetch_that_ends_later_than_swift_would_answer_is_not_waited_for(make, store):
     proxy = make(fetch_wait='60')
     proxy.swift.gate.send()
-    proxy.runtime.patience.answered(1.0)
+    proxy.runtime.fetch_wait.answered(1.0)
     with store.fetching(NAME, time.time() + 1000):
         assert word(proxy.request()) == 'fwd=miss; stored'
         assert NAME not in proxy.runtime.waited_in_vain

@@ -1,11 +1,11 @@
 """How long readers wait for the sidecar."""
 import pytest
 
-from swiftahead.middleware.fetch_wait import GRACE, Patience
+from swiftahead.middleware.fetch_wait import GRACE, FetchWait
 
 
 def waits(most, *answers, left=0.0):
-    patience = Patience(most)
+    patience = FetchWait(most)
     for seconds in answers:
         patience.answered(seconds)
     return patience.seconds(left)

@@ -36,8 +36,8 @@ class Backend:
 
 
 class Ended(list):
-    def __call__(self, fill):
-        self.append(fill)
+    def __call__(self, tee):
+        self.append(tee)
 
 
 def no_rest(start, stop):
@@ -56,9 +56,9 @@ def pieces(body=BODY, size=50_000):
 
 def test_a_follower_reads_along(store):
     backend, ended = Backend(), Ended()
-    fill = make(store, backend, ended=ended)
-    follower = fill.follow(no_rest, first=True)
-    thread = spawn(fill.run)
+    tee = make(store, backend, ended=ended)
+    follower = tee.follow(no_rest, first=True)
+    thread = spawn(tee.run)
     got, parts = b'', iter(follower)
     for piece in pieces():
         backend.queue.put(piece)
@@ -67,25 +67,25 @@ def test_a_follower_reads_along(store):
     assert got + b''.join(parts) == BODY
     follower.close()
     thread.wait()
-    assert ended == [fill] and fill.complete and backend.closed
-    store.admit(fill.writer.name)
+    assert ended == [tee] and tee.complete and backend.closed
+    store.admit(tee.writer.name)
 
 
 def test_an_empty_body_is_a_fill_too(store):
-    fill = make(store, [], b'')
-    follower = fill.follow(no_rest, first=True)
-    spawn(fill.run)
+    tee = make(store, [], b'')
+    follower = tee.follow(no_rest, first=True)
+    spawn(tee.run)
     assert b''.join(follower) == b''
     sleep(0)
-    assert fill.complete
+    assert tee.complete
     follower.close()
 
 
 def test_a_client_that_hangs_up_harms_no_one(store):
     backend = Backend()
-    fill = make(store, backend)
-    leaver, stayer = fill.follow(no_rest, first=True), fill.follow(no_rest, first=True)
-    spawn(fill.run)
+    tee = make(store, backend)
+    leaver, stayer = tee.follow(no_rest, first=True), tee.follow(no_rest, first=True)
+    spawn(tee.run)
     backend.queue.put(BODY[:1000])
     assert next(iter(leaver)) == BODY[:1000]
     leaver.close()
@@ -93,37 +93,37 @@ def test_a_client_that_hangs_up_harms_no_one(store):
         backend.queue.put(item)
     assert b''.join(stayer) == BODY
     stayer.close()
-    assert fill.complete
+    assert tee.complete
 
 
 def test_the_fill_goes_on_when_every_client_has_gone(store):
     backend, ended = Backend(), Ended()
-    fill = make(store, backend, ended=ended)
-    follower = fill.follow(no_rest, first=True)
-    thread = spawn(fill.run)
+    tee = make(store, backend, ended=ended)
+    follower = tee.follow(no_rest, first=True)
+    thread = spawn(tee.run)
     follower.close()
     for item in (BODY, None):
         backend.queue.put(item)
     thread.wait()
     assert ended[0].complete
-    store.admit(fill.writer.name)
+    store.admit(tee.writer.name)
 
 
 def test_a_slow_client_does_not_slow_the_fill(store):
-    fill = make(store, pieces())
-    follower = fill.follow(no_rest, first=True)
-    spawn(fill.run).wait()
-    assert fill.complete
+    tee = make(store, pieces())
+    follower = tee.follow(no_rest, first=True)
+    spawn(tee.run).wait()
+    assert tee.complete
     assert b''.join(follower) == BODY
     follower.close()
 
 
 def test_many_clients_read_one_fill(store):
     backend = Backend()
-    fill = make(store, backend)
+    tee = make(store, backend)
     pool = GreenPool()
-    readers = [pool.spawn(lambda: b''.join(fill.follow(no_rest, first=True))) for _ in range(50)]
-    spawn(fill.run)
+    readers = [pool.spawn(lambda: b''.join(tee.follow(no_rest, first=True))) for _ in range(50)]
+    spawn(tee.run)
     for item in [*pieces(), None]:
         backend.queue.put(item)
         sleep(0)
@@ -134,9 +134,9 @@ def test_many_clients_read_one_fill(store):
                          ids=['reset', 'error', 'short'])
 def test_when_the_backend_breaks_off_the_client_fails_as_without_us(store, last):
     backend, ended = Backend(), Ended()
-    fill = make(store, backend, ended=ended)
-    follower = fill.follow(no_rest, first=True)
-    spawn(fill.run)
+    tee = make(store, backend, ended=ended)
+    follower = tee.follow(no_rest, first=True)
+    spawn(tee.run)
     for item in (BODY[:70_000], last):
         backend.queue.put(item)
     got = []
@@ -148,79 +148,79 @@ def test_when_the_backend_breaks_off_the_client_fails_as_without_us(store, last)
 
 
 def test_a_backend_that_sends_too_much_is_not_kept(store):
-    fill = make(store, [BODY, b'x'])
-    follower = fill.follow(no_rest, first=True)
-    spawn(fill.run)
+    tee = make(store, [BODY, b'x'])
+    follower = tee.follow(no_rest, first=True)
+    spawn(tee.run)
     with pytest.raises(BackendBroke):
         b''.join(follower)
-        fill.wait()
+        tee.wait()
     follower.close()
-    assert not fill.complete and list(store.spool_files()) == []
+    assert not tee.complete and list(store.spool_files()) == []
 
 
 def test_when_the_disk_fails_each_client_goes_on_from_the_backend(store):
     backend, ended = Backend(), Ended()
-    fill = make(store, backend, ended=ended)
+    tee = make(store, backend, ended=ended)
 
     def rest(start, stop):
         yield BODY[start:stop]
 
-    follower = fill.follow(rest)
-    spawn(fill.run)
+    follower = tee.follow(rest)
+    spawn(tee.run)
     backend.queue.put(BODY[:70_000])
     parts = iter(follower)
     got = next(parts)
-    write = fill.writer.write
+    write = tee.writer.write
 
     def full(data):
         write(data[:10])
         raise OSError(errno.ENOSPC, 'full')
 
-    fill.writer.write = full
+    tee.writer.write = full
     backend.queue.put(BODY[70_000:])
     assert got + b''.join(parts) == BODY
     follower.close()
-    assert not fill.complete and fill.disk_error is not None
+    assert not tee.complete and tee.disk_error is not None
     assert backend.closed and list(store.spool_files()) == []
 
 
 def test_a_disk_that_is_read_only_by_now_leaves_nobody_waiting(store):
     backend, ended = Backend(), Ended()
-    fill = make(store, backend, ended=ended)
+    tee = make(store, backend, ended=ended)
 
     def rest(start, stop):
         yield BODY[start:stop]
 
-    follower = fill.follow(rest)
-    thread = spawn(fill.run)
+    follower = tee.follow(rest)
+    thread = spawn(tee.run)
 
     def read_only(*_):
         raise OSError(errno.EROFS, 'read-only')
 
-    fill.writer.write = read_only
-    path, fill.writer.path = fill.writer.path, store.layout.objects / '00'
+    tee.writer.write = read_only
+    path, tee.writer.path = tee.writer.path, store.layout.objects / '00'
     backend.queue.put(BODY)
     with Timeout(20):
         assert b''.join(follower) == BODY
         thread.wait()
     follower.close()
-    assert ended == [fill]
+    assert ended == [tee]
     path.unlink()
 
 
 def test_a_spool_that_cannot_be_read_is_replaced_by_the_backend(store):
-    fill = make(store, pieces())
+    tee = make(store, pieces())
 
     def rest(start, stop):
         yield BODY[start:stop]
 
-    follower = fill.follow(rest)
-    spawn(fill.run).wait()
+    follower = tee.follow(rest)
+    spawn(tee.run).wait()
 
     def broken(start, stop):
         raise OSError(errno.EIO, 'broken')
 
-    fill.writer.read = broken
+    tee.writer.read = broken
     assert b''.join(follower) == BODY
     follower.close()
 
