@@ -38,8 +38,8 @@ def is_outdated(collapsed: CollapsedRead, known: TokenReading) -> bool:
 def may_join(exchange: Exchange, collapsed: CollapsedRead, known: TokenReading) -> bool:
     """Only what was asked for after the last acknowledged write may be handed on.
 
-    This request's token was read after it arrived, that of the collapsed read before it asked. Where both are the same, or
-    memcached knows of none still, no write was acknowledged between the two.
+    This request's token was read after it arrived, that of the collapsed read before it asked. Where both are the
+    same, or memcached still knows of none, no write was acknowledged between the two.
     """
     settings = exchange.settings
     oldest = min(settings.max_age, exchange.wanted_age)
