@@ -60,7 +60,7 @@ class Forget:
 
 
 @dataclass(frozen=True)
-class Fill:
+class Admit:
     """A captured miss to admit.
 
     The file is an entry already, stamp and all; it only has to be checked and linked.
@@ -88,10 +88,10 @@ class Misplaced:
     at: float = 0.0
 
 
-Record = Access | Warm | Forget | Fill | Misplaced
-KINDS = {kind.__name__: kind for kind in (Access, Warm, Forget, Fill, Misplaced)}
+Record = Access | Warm | Forget | Admit | Misplaced
+KINDS = {kind.__name__: kind for kind in (Access, Warm, Forget, Admit, Misplaced)}
 FIELDS = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
-PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Fill')
+PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Admit')
 
 
 def encode(record: Record) -> tuple[str, str]:

@@ -11,7 +11,7 @@ Reads that were put together lie in one row (`packs.py`), and are single records
 A file that cannot be used is set aside and a new one begins, see `file.py`.
 
 How full: at most `limit` prefetch records. What is more goes, oldest first and counted: Access before
-Fill, Fill before Forget, Forget before Warm; Misplaced never. An account has at most 1 / SHARES of `limit`
+Admit, Admit before Forget, Forget before Warm; Misplaced never. An account has at most 1 / SHARES of `limit`
 as Warm and Forget records, of which its own oldest go: it cannot push another's out, nor all Access records.
 
 The clock: a lease or a wait for a retry holds while the clock is within its length of when it began,
@@ -33,7 +33,7 @@ from .packs import Row
 from .records import PREFETCH_KINDS, Forget, Misplaced, Record, Warm, decode, encode
 
 PREFETCH_LIMIT = 100_000
-DROP_ORDER = ('Access', 'Fill', 'Forget', 'Warm')
+DROP_ORDER = ('Access', 'Admit', 'Forget', 'Warm')
 SHARES = 20
 # of each kind of prefetch records
 DEAD_LIMIT = 1000

@@ -11,7 +11,7 @@ from swift.common.concurrency import Timeout, tpool
 
 from ..conf.names import ObjectName
 from ..predict import Learner, Read, Schedule
-from ..queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
+from ..queues import Access, Admit, Forget, Leased, QueueError, SqliteQueue, Warm
 from ..queues.records import PREFETCH_KINDS
 from .evictor import uncounted
 from .fetcher import Fetcher
@@ -86,7 +86,7 @@ class Prefetcher:
     def step(self) -> int:
         """Take a batch of records, handle it, begin what is due. Tells how many records there were.
 
-        Fills and Forgets are only begun with: `drain` waits for them.
+        Admits and Forgets are only begun with: `drain` waits for them.
 
         :raises QueueError: where the queue cannot be read; nothing is lost by that
         """
@@ -105,8 +105,8 @@ class Prefetcher:
         return len(batch)
 
     def _places(self, batch):
-        """The entry names that the Fills of a batch are about; what cannot be told is not there."""
-        spooled = [leased for leased in batch if isinstance(leased.record, Fill)]
+        """The entry names that the Admits of a batch are about; what cannot be told is not there."""
+        spooled = [leased for leased in batch if isinstance(leased.record, Admit)]
         if not spooled:
             return {}
         names = self._execute(lambda: [self._keeper.store.spooled_entry(leased.record.spool_name)
@@ -121,8 +121,8 @@ class Prefetcher:
                 case Access():
                     self._learn(record)
                     self._done.append(leased.id)
-                case Fill():
-                    self._begin(leased, places.get(leased.id, f'fill {leased.id}'), self._admit)
+                case Admit():
+                    self._begin(leased, places.get(leased.id, f'admit {leased.id}'), self._admit)
                 case Forget():
                     self._begin(leased, self._place_of(record), self._forget)
                 case Warm():

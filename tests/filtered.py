@@ -14,7 +14,7 @@ from swift.common.utils import close_if_possible
 from swiftahead.conf import FILTER
 from swiftahead.middleware import recorder
 from swiftahead.middleware.filter import PrefetchFilter
-from swiftahead.queues import Fill, SqliteQueue
+from swiftahead.queues import Admit, SqliteQueue
 
 
 class Log(ListLogger):
@@ -266,6 +266,6 @@ def plain(proxy, **asked):
 
 def assert_nothing_kept(proxy):
     proxy.settle()
-    assert (proxy.records(Fill), list(proxy.runtime.store().spool_files())) == ([], [])
+    assert (proxy.records(Admit), list(proxy.runtime.store().spool_files())) == ([], [])
     assert proxy.runtime.flights.running == 0
     assert proxy.swift.open == 0

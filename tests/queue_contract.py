@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from swiftahead.queues import Access, Fill, Forget, Misplaced, Record, Warm
+from swiftahead.queues import Access, Admit, Forget, Misplaced, Record, Warm
 
 ACCESS = Access('AUTH_a', 'c', 'o', 'client', 1.0, 10, 'miss')
 MISPLACED = Misplaced('AUTH_a', 'c', 'o', 1, '1700000000.00000')
 WARM = Warm('AUTH_a', 'c', 'p', 3)
 FORGET = Forget('AUTH_a', 'c', object='o')
-FILL = Fill('file', 2.0)
-ALL_KINDS = ('Access', 'Warm', 'Forget', 'Fill', 'Misplaced')
+ADMIT = Admit('file', 2.0)
+ALL_KINDS = ('Access', 'Warm', 'Forget', 'Admit', 'Misplaced')
 DAY = 86_400.0
 
 
@@ -27,12 +27,12 @@ class Clock:
 
 
 def unreadable() -> Record:
-    """It calls itself a Fill and has none of its fields."""
+    """It calls itself an Admit and has none of its fields."""
     @dataclass(frozen=True)
     class Strange:
         colour: str = 'red'
 
-    Strange.__name__ = 'Fill'
+    Strange.__name__ = 'Admit'
     return Strange()  # type: ignore[return-value]
 
 
@@ -71,7 +71,7 @@ class QueueContract:
         assert leased(queue) == records[4:]
 
     def test_kinds_leased_together_come_in_order_too(self, queue):
-        records = [FILL, ACCESS, WARM, MISPLACED, FORGET, FILL]
+        records = [ADMIT, ACCESS, WARM, MISPLACED, FORGET, ADMIT]
         queue.put(records)
         assert leased(queue, n=4) == records[:4]
 
@@ -100,10 +100,10 @@ class QueueContract:
         assert leased(queue) == []
 
     def test_what_is_done_does_not_come_back(self, queue, clock):
-        queue.put([ACCESS, FILL])
+        queue.put([ACCESS, ADMIT])
         queue.done([queue.lease(1, 60)[0].id])
         clock.now += 1000
-        assert leased(queue) == [FILL]
+        assert leased(queue) == [ADMIT]
 
     def test_what_is_done_twice_or_unknown_is_no_error(self, queue):
         queue.put([ACCESS])
@@ -171,15 +171,15 @@ class QueueContract:
         assert leased(queue) == [ACCESS]
 
     def test_what_is_given_back_for_now_comes_first(self, queue):
-        queue.put([ACCESS, FILL])
+        queue.put([ACCESS, ADMIT])
         queue.retry([queue.lease(1, 60)[0].id], 0)
-        assert leased(queue) == [ACCESS, FILL]
+        assert leased(queue) == [ACCESS, ADMIT]
 
     def test_records_that_wait_for_their_time_do_not_stand_in_the_way(self, queue, clock):
         queue.put(accesses(0, 20))
         queue.retry([item.id for item in queue.lease(20, 60)], clock.now + 3600)
-        queue.put([FILL])
-        assert leased(queue, n=1) == [FILL]
+        queue.put([ADMIT])
+        assert leased(queue, n=1) == [ADMIT]
 
     def test_a_dead_letter_is_kept_and_not_leased(self, queue, clock):
         bury(queue, [ACCESS])
@@ -191,8 +191,8 @@ class QueueContract:
         queue.put([ACCESS, unreadable(), MISPLACED])
         assert leased(queue) == [ACCESS, MISPLACED]
         letter, = queue.dead_letters(10)
-        assert (letter.kind, letter.body) == ('Fill', '{"colour":"red"}')
-        assert 'not a record of kind Fill' in letter.why
+        assert (letter.kind, letter.body) == ('Admit', '{"colour":"red"}')
+        assert 'not a record of kind Admit' in letter.why
 
     # the clock (F8)
 
@@ -253,12 +253,12 @@ class QueueContract:
 
     def test_accesses_go_before_fills_before_forgets_before_warms(self, make):
         queue = make(limit=4)
-        queue.put([WARM, replace(FORGET, account='AUTH_b'), FILL, ACCESS])
+        queue.put([WARM, replace(FORGET, account='AUTH_b'), ADMIT, ACCESS])
         left = []
         for number in range(4):
             queue.put([replace(WARM, account=str(number))])
             left.append(set(queue.depth()) - {'dead', 'dropped'})
-        assert left == [{'Fill', 'Forget', 'Warm'}, {'Forget', 'Warm'}, {'Warm'}, {'Warm'}]
+        assert left == [{'Admit', 'Forget', 'Warm'}, {'Forget', 'Warm'}, {'Warm'}, {'Warm'}]
         assert [record.account for record in leased(queue)] == list('0123')
 
     def test_what_waits_is_dropped_before_what_is_leased(self, make):
@@ -292,11 +292,11 @@ class QueueContract:
         assert queue.depth() == {'Access': 1, 'Misplaced': 2, 'dead': 0, 'dropped': 0}
 
     def test_the_age_of_the_oldest_of_each_kind(self, queue, clock):
-        queue.put([ACCESS, FILL])
+        queue.put([ACCESS, ADMIT])
         clock.now += 10
         queue.put([ACCESS, MISPLACED])
         clock.now += 5
-        assert queue.oldest() == {'Access': 15.0, 'Fill': 15.0, 'Misplaced': 5.0}
+        assert queue.oldest() == {'Access': 15.0, 'Admit': 15.0, 'Misplaced': 5.0}
 
     def test_what_is_held_back_ages_and_what_is_done_does_not(self, queue, clock):
         queue.put([MISPLACED, ACCESS])
@@ -338,7 +338,7 @@ class QueueContract:
         assert queue.depth() == {'Warm': 1, 'dead': 0, 'dropped': 0}
 
     def test_a_dead_letter_can_be_dropped(self, queue):
-        first, second = bury(queue, [ACCESS, FILL])
+        first, second = bury(queue, [ACCESS, ADMIT])
         assert queue.drop([first.id, first.id]) == 1
         assert queue.dead_letters(10) == [second]
 
@@ -349,7 +349,7 @@ class QueueContract:
         assert queue.depth()['Access'] == 1
 
     def test_any_record_can_be_shown(self, queue, clock):
-        letter, = bury(queue, [FILL])
+        letter, = bury(queue, [ADMIT])
         queue.put([ACCESS])
         item, = queue.lease(1, 60)
         assert queue.show(letter.id) == letter

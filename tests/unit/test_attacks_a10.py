@@ -14,7 +14,7 @@ from swiftahead.cache import Stamp, Store
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 from swiftahead.middleware.decide import asks_for_fresh
 from swiftahead.middleware.part import part_of
-from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
+from swiftahead.queues import Access, Admit, Forget, SqliteQueue, Warm
 from swiftahead.sidecar.exposition import choose_encoder
 
 WARM = '/v1/AUTH_test/c?prefetch=warm'
@@ -60,7 +60,7 @@ def test_a10_an_object_above_the_limit_is_neither_kept_nor_counted_as_room(store
     proxy = Proxy(store.layout.cache_dir, tmp_path / 'queue.db', max_object_size='1 KiB')
     proxy.swift.put(PATH, b'x' * 1025)
     assert [len(proxy.request().body) for _ in range(3)] == [1025] * 3
-    assert proxy.records(Fill) == [] and list(store.spool_files()) == []
+    assert proxy.records(Admit) == [] and list(store.spool_files()) == []
     proxy.close()
 
 
@@ -80,7 +80,7 @@ def test_a10_a_client_that_reads_nothing_holds_no_fill(proxy, store):
     proxy.swift.put(PATH, b'x' * 500_000)
     stuck = proxy.begin()
     proxy.settle()
-    assert len(proxy.records(Fill)) == 1 and proxy.swift.open == 0
+    assert len(proxy.records(Admit)) == 1 and proxy.swift.open == 0
     stuck.app_iter.close()
 
 
@@ -100,13 +100,13 @@ def test_a10_huge_metadata_is_swifts_answer_and_not_kept(proxy, count):
     proxy.swift.put(PATH, b'body', **{f'X_Object_Meta_{number}': 'v' * 1000 for number in range(count)})
     plain = proxy.plain()
     assert [seen(proxy.request()) for _ in range(2)] == [seen(plain)] * 2
-    assert proxy.records(Fill) == [] and 'captures_failed.no-room' in proxy.counts
+    assert proxy.records(Admit) == [] and 'captures_failed.no-room' in proxy.counts
 
 
 def test_a10_headers_within_the_limit_are_kept(proxy):
     proxy.swift.put(PATH, b'body', **{f'X_Object_Meta_{number}': 'v' * 1000 for number in range(40)})
     proxy.request()
-    assert len(proxy.records(Fill)) == 1
+    assert len(proxy.records(Admit)) == 1
 
 
 @pytest.mark.parametrize('size', [HEADER, 64 * 1024])

@@ -3,12 +3,12 @@ import os
 import time
 
 import pytest
-from queue_contract import ACCESS, FILL, FORGET, MISPLACED, WARM, QueueContract, accesses, leased
+from queue_contract import ACCESS, ADMIT, FORGET, MISPLACED, WARM, QueueContract, accesses, leased
 
-from swiftahead.queues import Access, Fill, QueueError, SqliteQueue, WakeListener, Waker, decode, encode
+from swiftahead.queues import Access, Admit, QueueError, SqliteQueue, WakeListener, Waker, decode, encode
 from swiftahead.queues.wake import MISPLACED as MISPLACED_KIND
 
-RECORDS = [ACCESS, WARM, FORGET, FILL, MISPLACED, Access('AUTH_a', 'c', 'not utf-8: \udcff', 'client', 1.0)]
+RECORDS = [ACCESS, WARM, FORGET, ADMIT, MISPLACED, Access('AUTH_a', 'c', 'not utf-8: \udcff', 'client', 1.0)]
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def test_records_survive_their_encoding(record):
 
 
 def test_a_record_of_a_later_version_still_decodes():
-    assert decode('Fill', '{"spool_name": "x", "at": 1.0, "colour": "red"}') == Fill('x', 1.0)
+    assert decode('Admit', '{"spool_name": "x", "at": 1.0, "colour": "red"}') == Admit('x', 1.0)
 
 
 def test_a_record_of_an_earlier_version_still_decodes():
-    assert decode('Fill', '{"spool_name": "x"}') == Fill('x')
+    assert decode('Admit', '{"spool_name": "x"}') == Admit('x')
 
 
-@pytest.mark.parametrize('kind, text', [('Else', '{}'), ('Fill', 'x'), ('Fill', '[]'), ('Fill', '{}')])
+@pytest.mark.parametrize('kind, text', [('Else', '{}'), ('Admit', 'x'), ('Admit', '[]'), ('Admit', '{}')])
 def test_what_is_no_record_is_refused(kind, text):
     with pytest.raises(ValueError, match='not a record'):
         decode(kind, text)
@@ -125,7 +125,7 @@ def test_a_put_costs_the_same_whatever_waits(long_queue):
     assert many < 2 * few
 
 
-@pytest.mark.parametrize('kinds', [['Misplaced'], ['Access', 'Warm', 'Forget', 'Fill']])
+@pytest.mark.parametrize('kinds', [['Misplaced'], ['Access', 'Warm', 'Forget', 'Admit']])
 def test_a_lease_costs_the_same_whatever_waits(long_queue, kinds):
     assert steps(long_queue, long_queue.lease, 10, 60, kinds) < 20
 
@@ -170,7 +170,7 @@ def test_each_consumer_is_woken_for_its_own_records(tmp_path):
     waker, prefetcher, mover = Waker(path), WakeListener(path), WakeListener(path, MISPLACED_KIND)
     waker.wake(['Misplaced'])
     assert mover.wait(10) and not prefetcher.wait(0)
-    waker.wake(['Access', 'Fill'])
+    waker.wake(['Access', 'Admit'])
     assert prefetcher.wait(10) and not mover.wait(0)
     for each in (waker, prefetcher, mover):
         each.close()

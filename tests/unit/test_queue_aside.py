@@ -4,7 +4,7 @@ import os
 
 import pytest
 from helpers import ListLogger
-from queue_contract import ACCESS, FILL, MISPLACED, Clock, leased
+from queue_contract import ACCESS, ADMIT, MISPLACED, Clock, leased
 from queue_files import asides, fill, in_child, patch, sql
 
 from swiftahead.queues import QueueError, SqliteQueue
@@ -38,9 +38,9 @@ def until_it_works(queue):
     """Put and lease; the call that finds damage fails, and there are three that may: all that is leased."""
     for _ in range(3):
         with contextlib.suppress(QueueError):
-            queue.put([FILL])
+            queue.put([ADMIT])
             return leased(queue, n=10_000)
-    queue.put([FILL])
+    queue.put([ADMIT])
     return leased(queue, n=10_000)
 
 
@@ -80,7 +80,7 @@ def test_f10_a_damaged_queue_is_set_aside(path, make, logger, damage):
     damage(path)
     content = path.read_bytes()
     queue = make()
-    assert FILL in until_it_works(queue)
+    assert ADMIT in until_it_works(queue)
     aside, = asides(path)
     assert aside.name.startswith('queue.db.damaged-')
     assert aside.read_bytes() == content
@@ -91,8 +91,8 @@ def test_f10_queue_from_the_future_is_set_aside(path, make, logger):
     fill(path)
     sql(path, 'PRAGMA user_version = 99')
     queue = make(clock=Clock())
-    queue.put([FILL])
-    assert leased(queue) == [FILL]
+    queue.put([ADMIT])
+    assert leased(queue) == [ADMIT]
     aside, = asides(path)
     assert aside.name == 'queue.db.version-99-1800000000'
     assert sql(aside, 'PRAGMA user_version', 'SELECT count(*) FROM records', 'SELECT sum(records) FROM packs'
@@ -103,14 +103,14 @@ def test_f10_queue_from_the_future_is_set_aside(path, make, logger):
 def test_an_empty_file_is_a_new_queue(path, make, logger):
     path.touch()
     queue = make()
-    queue.put([FILL])
-    assert (leased(queue), logger.said, asides(path)) == ([FILL], [], [])
+    queue.put([ADMIT])
+    assert (leased(queue), logger.said, asides(path)) == ([ADMIT], [], [])
 
 
 def test_more_tables_are_no_damage(path, make, logger):
     fill(path)
     sql(path, 'CREATE TABLE notes (text)')
-    make().put([FILL])
+    make().put([ADMIT])
     assert logger.said == []
 
 
@@ -123,20 +123,20 @@ def test_f10_a_header_with_any_byte_changed_does_not_stop_the_queue(tmp_path):
         path.parent.mkdir()
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1:])
         queue = SqliteQueue(f'sqlite:{path}', logger=ListLogger())
-        assert FILL in until_it_works(queue), at
+        assert ADMIT in until_it_works(queue), at
         queue.close()
 
 
 def test_damage_that_is_found_after_opening_is_set_aside_and_left_by_all(path, make, logger):
     fill(path)
     first, second = make(), make()
-    first.put([FILL])
+    first.put([ADMIT])
     second.lease(1, 60)
     zero_pages(path)
     with pytest.raises(QueueError, match='malformed'):
         make().lease(10_000, 60)
-    first.put([FILL])
-    assert leased(second) == [FILL]
+    first.put([ADMIT])
+    assert leased(second) == [ADMIT]
     assert len(asides(path)) == len(logger.said) == 1
 
 
@@ -145,12 +145,12 @@ def test_who_has_the_old_file_open_follows_to_the_new_one(path, make, logger):
     running.put([ACCESS])
     sql(path, 'PRAGMA user_version = 99')
     fresh = make()
-    fresh.put([FILL])
+    fresh.put([ADMIT])
     running.put([MISPLACED])
-    assert leased(fresh) == [FILL, MISPLACED]
+    assert leased(fresh) == [ADMIT, MISPLACED]
     running.close()
-    fresh.put([FILL])
-    assert leased(make()) == [FILL]
+    fresh.put([ADMIT])
+    assert leased(make()) == [ADMIT]
     assert len(logger.said) == 1
 
 
@@ -174,7 +174,7 @@ def test_what_is_put_into_a_file_while_it_is_moved_away_is_an_error(path, make):
             return super().__iter__()
 
     queue = make()
-    queue.put([FILL])
+    queue.put([ADMIT])
     with pytest.raises(QueueError, match='moved away'):
         queue.put(Moving([MISPLACED]))
     queue.put([MISPLACED])
@@ -215,7 +215,7 @@ def test_one_file_is_set_aside_in_a_while(path, make, logger):
             sql(path, 'PRAGMA user_version = 99')
             queue.close()
             with contextlib.suppress(QueueError):
-                queue.put([FILL])
+                queue.put([ADMIT])
             clock.now += PAUSE / 3
     assert len(logger.said) == KEPT + 3
     assert len(asides(path)) == KEPT

@@ -7,18 +7,18 @@ import sys
 
 import pytest
 from helpers import ListLogger
-from queue_contract import ALL_KINDS, FILL, MISPLACED, leased
+from queue_contract import ADMIT, ALL_KINDS, MISPLACED, leased
 from queue_files import asides, fill, in_child, sql
 
 from swiftahead.queues import SqliteQueue
 
 PUTTER = """
 import sys, time
-from swiftahead.queues import Fill, QueueError, SqliteQueue
+from swiftahead.queues import Admit, QueueError, SqliteQueue
 print('ready', flush=True)
 sys.stdin.readline()
 queue = SqliteQueue(sys.argv[1], wait=30)
-queue.put([Fill(sys.argv[2])])
+queue.put([Admit(sys.argv[2])])
 """
 
 
@@ -89,7 +89,7 @@ def put_and_be_killed(path, step):
 
     sys.addaudithook(count)
     queue = SqliteQueue(f'sqlite:{path}', logger=ListLogger())
-    queue.put([FILL])
+    queue.put([ADMIT])
 
 
 def test_a_kill_at_any_step_of_setting_aside_leaves_both_files_whole(tmp_path):
@@ -101,8 +101,8 @@ def test_a_kill_at_any_step_of_setting_aside_leaves_both_files_whole(tmp_path):
         with newer_worker(path):
             status = in_child(put_and_be_killed, path, step)
             queue = SqliteQueue(f'sqlite:{path}', logger=ListLogger())
-            queue.put([FILL])
-            assert set(leased(queue, kinds=ALL_KINDS)) == {FILL}
+            queue.put([ADMIT])
+            assert set(leased(queue, kinds=ALL_KINDS)) == {ADMIT}
             assert sql(path, 'PRAGMA integrity_check') == [[('ok',)]]
             queue.close()
         aside, = asides(path)

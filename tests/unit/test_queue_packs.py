@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from helpers import ListLogger
-from queue_contract import ACCESS, ALL_KINDS, FILL, Clock, accesses, leased
+from queue_contract import ACCESS, ADMIT, ALL_KINDS, Clock, accesses, leased
 from queue_files import sql
 
 from swiftahead.queues import SqliteQueue, decode, encode, packs, schema
@@ -42,9 +42,9 @@ def count(path, table):
 
 
 def test_the_reads_of_a_put_are_one_row(path, queue):
-    queue.put([*accesses(0, 50), FILL, *accesses(50, 100)])
+    queue.put([*accesses(0, 50), ADMIT, *accesses(50, 100)])
     assert (count(path, 'packs'), count(path, 'records')) == (1, 1)
-    assert leased(queue) == [*accesses(0, 100), FILL]
+    assert leased(queue) == [*accesses(0, 100), ADMIT]
 
 
 def test_no_row_has_more_than_so_many(path, queue):
@@ -63,12 +63,12 @@ def test_what_is_leased_and_done_together_is_never_taken_apart(path, queue):
 
 def test_what_cannot_be_decoded_is_one_dead_letter_and_stops_nobody(path, queue):
     queue.put(accesses(0, 5))
-    queue.put([FILL])
+    queue.put([ADMIT])
     sql(path, """UPDATE packs SET body = '{"fields":["colour"],"rows":[["red"]]}'""")
-    assert leased(queue, n=6) == [FILL]
+    assert leased(queue, n=6) == [ADMIT]
     letter, = queue.dead_letters(10)
     assert letter.kind == 'Access' and 'not a record of kind Access' in letter.why
-    assert queue.depth() == {'Fill': 1, 'dead': 1, 'dropped': 0}
+    assert queue.depth() == {'Admit': 1, 'dead': 1, 'dropped': 0}
 
 
 def test_what_cannot_be_decoded_is_dropped_as_a_whole(path, make):
@@ -108,7 +108,7 @@ def step(chance, clock, queue, held):
     """One call, of those that a consumer makes. `held`: what the queue has leased, by record."""
     what = chance.choice(['lease', 'lease', 'done', 'retry', 'dead', 'revive', 'wait'])
     if what == 'lease':
-        items = queue.lease(chance.randrange(1, 30), 60, ['Access', 'Fill'])
+        items = queue.lease(chance.randrange(1, 30), 60, ['Access', 'Admit'])
         held.update((item.record, item.id) for item in items)
         return [(item.record, item.tries) for item in items]
     first, some = chance.randrange(10), chance.randrange(1, 20)
@@ -130,7 +130,7 @@ def test_packs_are_as_good_as_rows(tmp_path, seed):
     queues, put = twins(tmp_path, clock)
     held: tuple[dict, dict] = ({}, {})
     for number in range(0, 300, 10):
-        put([*accesses(number, number + chance.randrange(10)), replace(FILL, spool_name=str(number))])
+        put([*accesses(number, number + chance.randrange(10)), replace(ADMIT, spool_name=str(number))])
         again, now = chance.random(), clock.now
         seen = []
         for queue, mine in zip(queues, held, strict=True):
@@ -177,11 +177,11 @@ def test_a_file_of_before_is_used_as_it_is(path, make):
 
 def test_programs_of_before_find_in_the_file_what_they_look_for(path, queue):
     """And none of what they bound, drop or lease stands in a row that they cannot read."""
-    queue.put([*accesses(0, 5), FILL])
+    queue.put([*accesses(0, 5), ADMIT])
     with closing(sqlite3.connect(path)) as db:
         assert schema._expected(schema.SCHEMA) <= schema._tables(db)
-        assert [decode(*row) for row in db.execute('SELECT kind, body FROM records')] == [FILL]
-        assert db.execute("SELECT sum(value) FROM counters WHERE name IN ('Access', 'Fill')").fetchone() == (1,)
+        assert [decode(*row) for row in db.execute('SELECT kind, body FROM records')] == [ADMIT]
+        assert db.execute("SELECT sum(value) FROM counters WHERE name IN ('Access', 'Admit')").fetchone() == (1,)
 
 
 def test_reads_of_both_generations_are_bounded_together_oldest_first(path, make):
