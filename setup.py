@@ -4,7 +4,7 @@ from setuptools import setup
 ROOMS = ('middleware', 'sidecar', 'cache', 'freshness', 'queues', 'metrics', 'misplaced', 'predict', 'conf', 'cli',
          'lab')
 # rooms within a room
-INNER = ('sidecar/mover',)
+INNER = ('queues/sqlite', 'sidecar/mover')
 
 PACKAGES = {f'swiftahead.{room}'.replace('/', '.'): room for room in (*ROOMS, *INNER)}
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from ..conf.arguments import argument, container_path, real, whole
 from ..conf.names import ObjectName
 from ..conf.told import told
-from ..queues import Misplaced
-from ..queues.wake import Waker
+from ..queues import Misplaced, Waker
 from ..sidecar.settings import check_client
 from .errors import Absent, CommandError
 from .local import CONF, settings_of

@@ -106,11 +106,11 @@ def decode(kind: str, text: str) -> Record:
         return _made(KINDS[kind], json.loads(text))
 
 
-def encode_many(records: Sequence[Record]) -> str:
-    """JSON of records of one kind: the names of the fields, once, and the values of each record."""
+def encode_many(records: Sequence[Record]) -> tuple[str, str]:
+    """(kind, JSON) of records of one kind: the names of the fields, once, and the values of each record."""
     names = [field.name for field in fields(records[0])]
     rows = list(map(attrgetter(*names), records))
-    return json.dumps({'fields': names, 'rows': rows}, separators=(',', ':'))
+    return type(records[0]).__name__, json.dumps({'fields': names, 'rows': rows}, separators=(',', ':'))
 
 
 def decode_many(kind: str, text: str) -> list[Record]:

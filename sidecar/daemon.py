@@ -13,13 +13,12 @@ from ..cache import Store, Unavailable
 from ..metrics import Counters, Metrics, counters_folder
 from ..metrics.totals import fold
 from ..predict import Schedule, SequenceLearner
-from ..queues import QueueError, SqliteQueue
+from ..queues import QueueError, WakeListener, open_queue
 from ..queues.wake import PREFETCH
 from .evictor import Limits, Tools
 from .fetcher import Fetcher, FetchLimits
 from .keeper import Keeper
 from .learned import Learned
-from .listening import listen
 from .memcached import token_ring, with_proxys_servers
 from .mover import MoverPart
 from .names import Names
@@ -150,7 +149,7 @@ class Worker:
         self._logger = logger
         self._upkeep_at = 0.0
         self._failing = False
-        queue = SqliteQueue(own.queue, logger=logger)
+        queue = open_queue(own.queue, logger=logger)
         store = Store.create(own.cache_dir, queue.path.name)
         self._lock = store.lock()
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
@@ -174,7 +173,7 @@ class Worker:
             self._learned.read()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
-        self._listener = listen(queue.path, PREFETCH, logger)
+        self._listener = WakeListener(queue.path, PREFETCH, logger)
 
     def finish_index(self) -> None:
         """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""

@@ -11,8 +11,9 @@ from swift.common.concurrency import Timeout, tpool
 
 from ..conf.names import ObjectName
 from ..predict import Learner, Read, Schedule
-from ..queues import Access, Admit, Forget, Leased, QueueError, SqliteQueue, Warm
+from ..queues import Access, Admit, Forget, Leased, Queue, QueueError, Warm
 from ..queues.records import PREFETCH_KINDS
+from .async_queue import AsyncQueue
 from .evictor import uncounted
 from .fetcher import Fetcher
 from .fetches import Fetches, Means
@@ -20,7 +21,6 @@ from .keeper import Keeper, Stopped
 from .lanes import Lanes
 from .manifests import Manifests, Reading
 from .pace import Pace
-from .turns import QueueInTurns
 from .warmer import Warmer, Warming
 
 BATCH = 1000
@@ -38,7 +38,7 @@ STOP_SECONDS = 2.0
 @dataclass(frozen=True)
 class Parts:
     """What a prefetcher works with. `count` counts a metric: name, by, reason."""
-    queue: SqliteQueue
+    queue: Queue
     keeper: Keeper
     fetcher: Fetcher
     learner: Learner | None = None
@@ -58,7 +58,7 @@ class Prefetcher:
     """
 
     def __init__(self, parts: Parts, concurrency: int, logger, clock: Callable[[], float] = time.time):
-        self._queue = QueueInTurns(parts.queue)
+        self._queue = AsyncQueue(parts.queue)
         self._keeper = parts.keeper
         self._learner = parts.learner
         self._schedule = parts.schedule
@@ -75,8 +75,8 @@ class Prefetcher:
         warmer = Warmer(parts.fetcher, parts.keeper, self.fetches.warm, max(1, concurrency // 2))
         self._warming = Warming(warmer, self._queue, parts.count, logger)
         self._in_lanes: set[int] = set()
-        self._done: list[int] = []
-        self._dead: list[tuple[int, str]] = []
+        self._done: set[int] = set()
+        self._dead: list[tuple[Leased, str]] = []
         self._has_more = False
         self._stopped = False
         self.waiting_to_warm = 0
@@ -92,10 +92,12 @@ class Prefetcher:
         """
         kinds = PREFETCH_KINDS if len(self._lanes) < LANES_LIMIT else ('Access', 'Warm')
         batch = self._queue.lease(BATCH, LEASE_SECONDS, kinds)
-        self._has_more = len(batch) == BATCH
+        self._has_more = len(batch) >= BATCH
         places = self._places(batch)
         for leased in batch:
             self._handle(leased, places)
+        # reads that share a row are done when all of them were learned from
+        self._done.update(leased.id for leased in batch if isinstance(leased.record, Access))
         self.fetches.begin_due()
         self._tell_queue()
         postponed = self._warming.postponed()
@@ -120,7 +122,6 @@ class Prefetcher:
             match record:
                 case Access():
                     self._learn(record)
-                    self._done.append(leased.id)
                 case Admit():
                     self._begin(leased, places.get(leased.id, f'admit {leased.id}'), self._admit)
                 case Forget():
@@ -154,11 +155,11 @@ class Prefetcher:
         except OSError as error:
             self._logger.error('record %s (%s) dropped: %s', leased.id, type(leased.record).__name__, error)
             self._count('records_failed')
-            self._done.append(leased.id)
+            self._done.add(leased.id)
         except Exception as error:  # noqa: BLE001 - as in _handle
             self._failed(leased, error)
         else:
-            self._done.append(leased.id)
+            self._done.add(leased.id)
         self._in_lanes.discard(leased.id)
 
     def _admit(self, record):
@@ -170,16 +171,17 @@ class Prefetcher:
     def _failed(self, leased, error):
         self._logger.exception('record %s (%s) cannot be handled', leased.id, type(leased.record).__name__)
         self._count('records_failed')
-        self._dead.append((leased.id, repr(error)))
+        self._dead.append((leased, repr(error)))
 
     def _tell_queue(self):
-        """:raises QueueError: then those ids come again when their leases run out"""
-        done, self._done = self._done, []
+        """:raises QueueError: then those records come again when their leases run out"""
+        done, self._done = self._done, set()
         dead, self._dead = self._dead, []
+        # before its row is done and gone
+        for leased, why in dead:
+            self._queue.dead([leased], why)
         if done:
             self._queue.done(done)
-        for number, why in dead:
-            self._queue.dead([number], why)
 
     def _flush(self):
         """Nothing is under way: the queue is told now, and not with the next turn."""

@@ -21,7 +21,7 @@ from swift.common.utils import config_fallocate_value, drop_privileges, get_logg
 from ..cache import Store, Unavailable
 from ..conf import ConfError
 from ..conf.told import told
-from ..queues import QueueError, SqliteQueue
+from ..queues import QueueError, open_queue
 from .figures import queue_path
 from .memcached import token_ring, with_proxys_servers
 from .settings import SidecarSettings
@@ -204,7 +204,7 @@ def _of_queue(settings):
         yield Trouble(key + why)
         return
     try:
-        with closing(SqliteQueue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
+        with closing(open_queue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
             queue.depth()
     except QueueError as error:
         # locked, on a bad disk, or to be set aside

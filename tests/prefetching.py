@@ -8,7 +8,7 @@ from swift.common.concurrency import Event, Timeout, sleep, tpool
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
 from swiftahead.predict import Schedule
-from swiftahead.queues import Access, SqliteQueue, Warm
+from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.sidecar.evictor import Limits, Tools
 from swiftahead.sidecar.fetcher import Fetcher, FetchLimits
 from swiftahead.sidecar.keeper import Keeper
@@ -29,7 +29,7 @@ class Bench:
         self.now = NOW
         self.cluster = FakeCluster()
         self.store = Store.create(folder / 'cache')
-        self.queue = SqliteQueue(f'sqlite:{folder}/queue.db', clock=self.clock)
+        self.queue = open_queue(f'sqlite:{folder}/queue.db', clock=self.clock)
         self.logger = ListLogger()
         self.counts = Counter()
         self.pace = Pace(concurrency)

@@ -11,7 +11,7 @@ from matrix import Matrix, half_filtered
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import CONTAINER_DIGITS, ObjectName
-from swiftahead.queues import Access, Admit, SqliteQueue
+from swiftahead.queues import Access, Admit, open_queue
 
 OLD, NEW = os.urandom(70_000), os.urandom(70_000)
 FILTERED, PLAIN = 0, 1
@@ -154,7 +154,7 @@ def test_of_an_account_that_was_reaped_nothing_is_served(matrix, others):
 def queue(matrix):
     """The queue, which nobody else empties meanwhile."""
     matrix.lab.stop('sidecar')
-    queue = SqliteQueue(f'sqlite:{matrix.lab.layout.queue}')
+    queue = open_queue(f'sqlite:{matrix.lab.layout.queue}')
     yield queue
     queue.close()
     clients.ensure(matrix.lab, 'sidecar')

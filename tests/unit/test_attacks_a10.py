@@ -14,7 +14,7 @@ from swiftahead.cache import Stamp, Store
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 from swiftahead.middleware.decide import asks_for_fresh
 from swiftahead.middleware.part import part_of
-from swiftahead.queues import Access, Admit, Forget, SqliteQueue, Warm
+from swiftahead.queues import Access, Admit, Forget, Warm, open_queue
 from swiftahead.sidecar.exposition import choose_encoder
 
 WARM = '/v1/AUTH_test/c?prefetch=warm'
@@ -134,7 +134,7 @@ def test_a10_records_in_memory_are_bounded(store, tmp_path):
 
 
 def test_a10_records_on_disk_are_bounded(tmp_path):
-    queue = SqliteQueue(f'sqlite:{tmp_path}/queue.db', limit=50)
+    queue = open_queue(f'sqlite:{tmp_path}/queue.db', limit=50)
     for _ in range(20):
         queue.put([Access('AUTH_test', 'c', 'o', 'client', NOW, 1, 'miss')] * 20)
     assert queue.depth()['Access'] <= 50 + 20

@@ -9,7 +9,7 @@ from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.queues import Admit, SqliteQueue, Waker, Warm
+from swiftahead.queues import Admit, Waker, Warm, open_queue
 from swiftahead.sidecar.daemon import Sidecar, Worker
 from swiftahead.sidecar.main import main
 from swiftahead.sidecar.report import write_report
@@ -58,7 +58,7 @@ def worker(sidecar):
 
 @pytest.fixture
 def queue(sidecar):
-    queue = SqliteQueue(sidecar.settings.sidecar.queue)
+    queue = open_queue(sidecar.settings.sidecar.queue)
     yield queue
     queue.close()
 

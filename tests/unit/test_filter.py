@@ -10,7 +10,7 @@ from swift.common.swob import Request, Response
 from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import Token
 from swiftahead.middleware import filter_factory
-from swiftahead.queues import Access, Admit, Forget, SqliteQueue, Warm
+from swiftahead.queues import Access, Admit, Forget, Warm, open_queue
 
 PATH = '/v1' + NAME.path
 BODY = os.urandom(100_000)
@@ -35,7 +35,7 @@ class Proxy:
         self.swift = FakeSwift()
         self.swift.put(PATH, BODY)
         self.folder = folder
-        self.queue = SqliteQueue(f'sqlite:{folder}/queue.db')
+        self.queue = open_queue(f'sqlite:{folder}/queue.db')
         conf = {'cache_dir': str(folder), 'queue': f'sqlite:{folder}/queue.db', 'freshness': 'max-age',
                 'memcache_servers': '127.0.0.1:1', **conf}
         self.app = filter_factory({}, **conf)(self.swift)

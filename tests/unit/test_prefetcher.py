@@ -1,4 +1,5 @@
 """The prefetcher and the warmer, step by step: a real queue, real files, and a small app to fetch from."""
+import json
 import os
 
 import pytest
@@ -378,6 +379,15 @@ def test_a_record_that_nobody_can_handle_is_a_dead_letter_and_the_others_are_han
     good = Admit(spool(bench.store, BODY, name=name_of('b')))
     bench.step(Admit(spool_name=None), good)
     assert (bench.counts['records_failed'], bench.store.has(name_of('b'))) == (1, True)
+    assert bench.queue.depth() == {'dead': 1, 'dropped': 0}
+
+
+def test_a_read_that_nobody_can_handle_is_a_dead_letter_alone_and_the_others_of_its_row_are_handled(make):
+    bench = make('a', 'b')
+    bench.run(read('a', 0, fetch=True), read(None, 0, outcome='hit'), read('b', 0, fetch=True))
+    assert (bench.counts['records_failed'], bench.counts['records.access'], bench.cached()) == (1, 3, ['a', 'b'])
+    letter, = bench.queue.dead_letters(10)
+    assert json.loads(letter.body)['object'] is None
     assert bench.queue.depth() == {'dead': 1, 'dropped': 0}
 
 
