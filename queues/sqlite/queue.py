@@ -7,18 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..queue import Leased, Queue, StoredRecord
-from ..records import (
-    PREFETCH_KINDS,
-    Access,
-    Forget,
-    Misplaced,
-    Record,
-    Warm,
-    decode,
-    decode_many,
-    encode,
-    encode_many,
-)
+from ..records import PREFETCH_KINDS, Access, Forget, Misplaced, Record, Warm, decode_row, encode_row
 from .connection import QueueFile
 from .file import is_missing
 
@@ -37,16 +26,12 @@ DROPPABLE = (('due = 0', 'id'), ('due > 0', 'due'))
 STORED = 'SELECT id, kind, body, put_at, tries, '
 
 
-class Row(NamedTuple):
+class QueueRow(NamedTuple):
     id: int
     kind: str
     body: str
     holds: int
     tries: int
-
-    def records(self) -> list[Record]:
-        """:raises ValueError: where one cannot be decoded"""
-        return decode_many(self.kind, self.body) if self.holds > 1 else [decode(self.kind, self.body)]
 
 
 class SqliteQueue(Queue):
@@ -99,7 +84,7 @@ class SqliteQueue(Queue):
 
     def _leased(self, db, row):
         try:
-            return [Leased(row.id, record, row.tries) for record in row.records()]
+            return [Leased(row.id, record, row.tries) for record in decode_row(row.kind, row.body, row.holds)]
         except ValueError as error:
             self._bury(db, [row.id], str(error))
             return []
@@ -170,26 +155,26 @@ def _rows(records: Sequence[Record], most: int) -> Iterator[tuple]:
     reads = [record for record in records if isinstance(record, Access)]
     for begin in range(0, len(reads), most):
         some = reads[begin:begin + most]
-        yield *(encode_many(some) if len(some) > 1 else encode(some[0])), len(some), None
+        yield *encode_row(some), len(some), None
     for record in records:
         if not isinstance(record, Access):
-            yield *encode(record), 1, _account(record)
+            yield *encode_row([record]), 1, _account(record)
 
 
 def _account(record):
     return record.account if isinstance(record, Warm | Forget) else None
 
 
-def _select(db, kind, which, n, now=0.0, newest=False) -> Iterator[Row]:
+def _select(db, kind, which, n, now=0.0, newest=False) -> Iterator[QueueRow]:
     """The first rows of a kind, or the last, until they have `n` records. :param which: condition and order"""
     (condition, order), direction = which, 'DESC' if newest else 'ASC'
     # the words in the text are this module's own; values go in as parameters
-    return _first(map(Row._make, db.execute(
+    return _first(map(QueueRow._make, db.execute(
         f'SELECT id, kind, body, holds, tries FROM records WHERE kind = :kind AND {condition}'  # nosec B608
         f' ORDER BY {order} {direction}, id {direction} LIMIT :n', {'kind': kind, 'now': now, 'n': n})), n)
 
 
-def _first(rows: Iterable[Row], n: int) -> Iterator[Row]:
+def _first(rows: Iterable[QueueRow], n: int) -> Iterator[QueueRow]:
     """Rows until they have `n` records."""
     for row in rows:
         if n <= 0:
@@ -202,7 +187,7 @@ def _alone(db, leased):
     """The id of the record's row; where others share the row, of a copy that has the record alone."""
     copied = db.execute('INSERT INTO records (kind, body, put_at, tries)'
                         ' SELECT kind, ?, put_at, tries FROM records WHERE id = ? AND holds > 1',
-                        (encode(leased.record)[1], leased.id))
+                        (encode_row([leased.record])[1], leased.id))
     return copied.lastrowid if copied.rowcount else leased.id
 
 

@@ -7,7 +7,7 @@ from queue_contract import ACCESS, ADMIT, Clock, accesses, leased
 from queue_files import sql
 
 from swiftahead.queues import open_queue
-from swiftahead.queues.records import decode_many, encode_many
+from swiftahead.queues.records import decode_row, encode_row
 from swiftahead.queues.sqlite.queue import ROW_LIMIT, SHARES
 
 
@@ -88,12 +88,12 @@ def test_a_row_that_cannot_be_decoded_is_dropped_as_others_are(path, make):
                                   '{"fields":["at"],"rows":[[1,2]]}'])
 def test_a_text_that_is_no_row_is_refused(text):
     with pytest.raises(ValueError, match='not a record of kind Access'):
-        decode_many('Access', text)
+        decode_row('Access', text, 2)
 
 
 def test_a_row_of_an_earlier_or_a_later_version_still_decodes():
-    _, text = encode_many([ACCESS])
-    assert decode_many('Access', text.replace('"outcome"', '"colour"')) == [replace(ACCESS, outcome='')]
+    _, text = encode_row([ACCESS] * 2)
+    assert decode_row('Access', text.replace('"outcome"', '"colour"'), 2) == [replace(ACCESS, outcome='')] * 2
 
 
 # whatever a consumer does
