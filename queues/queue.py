@@ -1,4 +1,4 @@
-"""The calls that every back end of the queue answers, and the choice of a back end by its URL.
+"""The calls that every back end of the queue answers.
 
 A new back end is a module or sub-package of this room with a class that has these calls, and a line in `BACKENDS`
 (conf/casts.py). tests/queue_contract.py holds what each call promises.
@@ -6,10 +6,8 @@ A new back end is a module or sub-package of this room with a class that has the
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Protocol
 
-from ..conf.casts import BACKENDS, queue_url
 from .records import PREFETCH_KINDS, Record
 
 
@@ -121,13 +119,3 @@ class Queue(Protocol):
     def close(self) -> None:
         """Let go of the queue; the next call opens it again."""
         ...
-
-
-def open_queue(url: str, **options) -> Queue:
-    """Make the queue that a URL names; nothing is opened before its first call.
-
-    :param options: of the back end, such as `logger` and `clock`
-    :raises ValueError: for a URL that names none, with the rule
-    """
-    scheme, _, path = queue_url(url).partition(':')
-    return resolve_name(f'{__package__}.{BACKENDS[scheme]}')(Path(path), **options)

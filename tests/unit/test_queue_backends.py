@@ -1,4 +1,7 @@
 """Every back end keeps the contract, and the URL says which one it is."""
+import subprocess
+import sys
+
 import pytest
 from queue_contract import ACCESS, QueueContract
 
@@ -39,6 +42,15 @@ def test_a_queue_is_missing_until_it_is_begun(make):
 
 def test_the_path_is_the_urls(make, url):
     assert str(make().path) == url.partition(':')[2]
+
+
+def test_all_back_ends_are_loaded_with_the_room():
+    """Not at the first request of a process, which an upgrade of the package may have come before."""
+    code = ('import sys, swiftahead.queues as queues; before = set(sys.modules)\n'
+            'for url in sys.argv[1:]: queues.open_queue(url).depth()\n'
+            'print([name for name in set(sys.modules) - before if name.startswith("swiftahead")])')
+    urls = [URLS[scheme].format('/nowhere') for scheme in BACKENDS]
+    assert subprocess.check_output([sys.executable, '-c', code, *urls], text=True) == '[]\n'
 
 
 @pytest.mark.parametrize('url', ['redis:/var/queue', '/var/queue.db', 'sqlite:queue.db'])
