@@ -7,8 +7,7 @@ from ..conf import ConfError
 from ..conf.process import told
 from ..metrics import counters_folder
 from ..metrics.totals import read_all
-from ..queues import QueueError, SqliteQueue
-from ..queues.file import is_missing
+from ..queues import QueueError, open_queue
 from ..sidecar.settings import SidecarSettings, read_settings
 from ..sidecar.status.report import mover_report
 from ..sidecar.status.snapshot import queue_path
@@ -123,9 +122,9 @@ def settings_of(conf: str) -> SidecarSettings:
 
 
 def _depth(url):
-    queue = SqliteQueue(url)
+    queue = open_queue(url)
     try:
-        if is_missing(queue.path):
+        if queue.is_missing():
             return {'error': 'it is not there yet'}
         return queue.depth()
     except QueueError as error:

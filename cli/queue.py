@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from ..conf.arguments import whole
-from ..queues import Letter, Misplaced, QueueError, SqliteQueue
-from ..queues.file import is_missing
-from ..queues.wake import Waker
+from ..queues import Misplaced, Queue, QueueError, StoredRecord, Waker, open_queue
 from .errors import Absent, CommandError
 from .node import CONF, settings_of
 
@@ -48,15 +46,15 @@ def _add(actions, word, handler, text):
 
 
 @contextmanager
-def opened(conf: str, missing: type[CommandError] = Absent) -> Iterator[SqliteQueue]:
+def opened(conf: str, missing: type[CommandError] = Absent) -> Iterator[Queue]:
     """The queue that the sidecar's conf names.
 
     :param missing: what is raised where it is not there yet
     :raises CommandError: also where the files beside it would become somebody else's
     """
-    queue = SqliteQueue(settings_of(conf).sidecar.queue)
+    queue = open_queue(settings_of(conf).sidecar.queue)
     try:
-        if is_missing(queue.path):
+        if queue.is_missing():
             raise missing(f'{queue.path} is not there yet; start swiftahead-sidecar')
         _refuse_others(queue.path)
         yield queue
@@ -137,11 +135,11 @@ def _change(args, word, change) -> int:
     return 1 if missing else 0
 
 
-def _page(queue, name, n, after) -> list[Letter]:
+def _page(queue, name, n, after) -> list[StoredRecord]:
     return queue.dead_letters(n, after) if name == DEAD else queue.waiting(KIND, n, after)
 
 
-def _all(queue, name) -> Iterator[Letter]:
+def _all(queue, name) -> Iterator[StoredRecord]:
     page = _page(queue, name, PAGE, 0)
     while page:
         yield from page
@@ -152,13 +150,13 @@ def _named(queue, name, ids):
     return (letter for letter in (_of(queue, name, number) for number in dict.fromkeys(ids)) if letter)
 
 
-def _of(queue, name, number) -> Letter | None:
+def _of(queue, name, number) -> StoredRecord | None:
     # from the pages, not by `show`: that finds the other queue's, too
     found = _page(queue, name, 1, number - 1)
     return found[0] if found and found[0].id == number else None
 
 
-def as_json(letter: Letter) -> dict:
+def as_json(letter: StoredRecord) -> dict:
     """The body decoded, where it is whole; else its text."""
     found = {**vars(letter), 'record': _record(letter)}
     del found['body']
@@ -172,7 +170,7 @@ def _record(letter):
         return letter.body
 
 
-def as_line(letter: Letter, now: float) -> str:
+def as_line(letter: StoredRecord, now: float) -> str:
     """A line for the eye; names quoted, so that none can break it."""
     record, told = _record(letter), ''
     if isinstance(record, dict):

@@ -9,6 +9,10 @@ UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40,
 LARGEST = 2**63
 SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B|)\s*$')
 
+# Back ends of the queue: a URL's scheme, and the class in the room `queues`. The table is here, since a conf with
+# another scheme must not start a program.
+BACKENDS = {'sqlite': 'sqlite:SqliteQueue'}
+
 
 def text(value):
     return value.strip()
@@ -84,8 +88,8 @@ def ip_address(value):
 
 
 def queue_url(value):
-    url = value.strip()
-    if not url.startswith('sqlite:/') or url.endswith('/') or '\0' in url:
-        raise ValueError('must be sqlite: followed by an absolute path without NUL, '
-                         'such as sqlite:/var/cache/swiftahead/queue.db')
-    return url
+    scheme, _, path = value.strip().partition(':')
+    if scheme not in BACKENDS or not path.startswith('/') or path.endswith('/') or '\0' in path:
+        raise ValueError(f'must be {" or ".join(f"{known}:" for known in BACKENDS)} followed by an absolute path '
+                         'without NUL, such as sqlite:/var/cache/swiftahead/queue.db')
+    return f'{scheme}:{path}'

@@ -25,7 +25,7 @@ DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'un
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
          'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
          'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
-KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
+KINDS = ('access', 'admit', 'forget', 'warm', 'misplaced')
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ..cache import EntryMeta, NoRoom, Stamp
 from ..cache.entry import BLOCK, expected_disk_bytes
 from ..cache.headers import Headers, is_older, length_of, objects_headers, uncacheable_reason, version_of
 from ..freshness import TokenReading
-from ..queues import Fill as FillRecord
+from ..queues import Admit
 from .collapsing import CollapsedRead, SmallAnswer
 from .exchange import Exchange
 from .subrequests import rest_of_body
@@ -176,7 +176,7 @@ def captured(exchange: Exchange, meta: EntryMeta, spool_name: str) -> None:
     runtime = exchange.runtime
     runtime.count('captures')
     runtime.captured[meta.name] = version_of(meta.headers), spool_name
-    runtime.recorder.add(FillRecord(spool_name, runtime.clock()))
+    runtime.recorder.add(Admit(spool_name, runtime.clock()))
 
 
 def cannot_capture(exchange: Exchange, error: Exception) -> None:

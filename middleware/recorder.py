@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from swift.common.concurrency import Event, Timeout, sleep, spawn_n, tpool
 
-from ..queues import QueueError, Record, SqliteQueue, Waker
+from ..queues import Queue, QueueError, Record, Waker
 
 RETRY_SECONDS = 1.0
 PUT_SECONDS = 10.0
@@ -21,7 +21,7 @@ class Recorder:
     What is in the buffer when the process dies is lost; what does not fit is dropped and counted.
     """
 
-    def __init__(self, queue: SqliteQueue, limit: int, interval: float, logger,
+    def __init__(self, queue: Queue, limit: int, interval: float, logger,
                  count: Callable[..., None] = lambda *args: None):
         self._queue = queue
         self._waker = Waker(queue.path)

@@ -14,7 +14,7 @@ from ..conf.names import ObjectName
 from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
 from ..metrics.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
 from ..metrics.table import MEMCACHED_CONF
-from ..queues import Forget, SqliteQueue
+from ..queues import Forget, open_queue
 from .collapsing import CollapsedReads
 from .detector import Detector
 from .fetch_wait import FetchWait
@@ -83,7 +83,7 @@ class Runtime:
         self.awaits_ring = False
         if settings.freshness == 'coherent':
             self.find_tokens(swifts_cache)
-        queue = SqliteQueue(settings.queue, logger=logger)
+        queue = open_queue(settings.queue, logger=logger)
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         self.recorder = Recorder(queue, settings.buffer_records, settings.flush_interval, logger, self.count)
         self.detector = Detector(self) if settings.detect_misplaced else None

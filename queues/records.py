@@ -1,8 +1,8 @@
-"""The records. Added fields have defaults, so that what an older version wrote still decodes.
+"""The records. Added fields have defaults, so that a record of an older version still decodes.
 
-Who writes: the filter makes all kinds, the operator's command Warm and Forget. Who reads: the sidecar.
-What holds after a crash is the queue's affair. Names are native strings, unquoted; times are seconds
-since the epoch.
+Who writes: the filter makes all kinds, the mover Forget, the operator's command Misplaced. Who reads: the sidecar.
+What holds after a crash is the queue's affair. Names are native strings, unquoted; times are seconds since the
+epoch.
 """
 import json
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ class Access:
     :param client: opaque; equal for requests of one user from one address
     :param bytes: length of the object
     :param outcome: 'hit', 'prefetched' (a hit on what the sidecar had fetched) or 'miss'
-    :param manifest: it is a static large object's manifest
-    :param cut: what was asked for ended before the object's end
-    :param fetch: it is to be fetched whole: a part of it was asked for, and it was not there
+    :param manifest: the object is a static large object's manifest
+    :param cut: the read ended before the object's end
+    :param fetch: the object is to be fetched whole: a part of it was read, and it was not in the cache
     """
     account: str
     container: str
@@ -36,7 +36,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Warm:
-    """Somebody who may write to the container wants it fetched. May be lost."""
+    """Fetch a container, as somebody with write access to it asked. May be lost."""
     account: str
     container: str
     prefix: str = ''
@@ -47,9 +47,9 @@ class Warm:
 
 @dataclass(frozen=True)
 class Forget:
-    """Drop one object's entry, or a container's (those with `prefix`).
+    """Drop one object's entry, or a container's entries (those with `prefix`).
 
-    :param identity: only the file that has it, so that nothing newer is dropped
+    :param identity: of the only file that is meant, so that no newer one is dropped
     """
     account: str
     container: str
@@ -60,13 +60,10 @@ class Forget:
 
 
 @dataclass(frozen=True)
-class Fill:
-    """A captured miss to admit.
+class Admit:
+    """Admit a captured miss: its spool file is an entry already, stamp and all, to be checked and linked.
 
-    The file is an entry already, stamp and all; it only has to be checked and linked.
-
-    :param spool_name: file in the spool
-    :param at: when it was whole
+    :param at: when the file was whole
     """
     spool_name: str
     at: float = 0.0
@@ -74,7 +71,7 @@ class Fill:
 
 @dataclass(frozen=True)
 class Misplaced:
-    """An object lies in a policy that is not its container's. Never lost once `put()` returned.
+    """Move an object that lies in another policy than its container's. Never lost once `put()` returned.
 
     :param timestamp: X-Backend-Timestamp of the copy that was found
     :param op: 'PUT' or 'DELETE'
@@ -88,10 +85,10 @@ class Misplaced:
     at: float = 0.0
 
 
-Record = Access | Warm | Forget | Fill | Misplaced
-KINDS = {kind.__name__: kind for kind in (Access, Warm, Forget, Fill, Misplaced)}
+Record = Access | Warm | Forget | Admit | Misplaced
+KINDS = {kind.__name__: kind for kind in (Access, Warm, Forget, Admit, Misplaced)}
 FIELDS = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
-PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Fill')
+PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Admit')
 
 
 def encode(record: Record) -> tuple[str, str]:
@@ -101,20 +98,26 @@ def encode(record: Record) -> tuple[str, str]:
 
 
 def decode(kind: str, text: str) -> Record:
-    """:raises ValueError: for what no version known here has written"""
+    """:raises ValueError: for a text that no version known here has written"""
     with _refusing(kind):
         return _made(KINDS[kind], json.loads(text))
 
 
-def encode_many(records: Sequence[Record]) -> str:
-    """JSON of records of one kind: the names of the fields, once, and the values of each record."""
+def encode_row(records: Sequence[Record]) -> tuple[str, str]:
+    """(kind, JSON) of a row: a record alone as `encode` has it; of several of one kind, the names of the fields,
+    once, and the values of each record.
+    """
+    if len(records) == 1:
+        return encode(records[0])
     names = [field.name for field in fields(records[0])]
     rows = list(map(attrgetter(*names), records))
-    return json.dumps({'fields': names, 'rows': rows}, separators=(',', ':'))
+    return type(records[0]).__name__, json.dumps({'fields': names, 'rows': rows}, separators=(',', ':'))
 
 
-def decode_many(kind: str, text: str) -> list[Record]:
-    """:raises ValueError: as `decode` does, for all of them"""
+def decode_row(kind: str, text: str, holds: int) -> list[Record]:
+    """:param holds: records in the row; :raises ValueError: as `decode` does, for all of them"""
+    if holds == 1:
+        return [decode(kind, text)]
     with _refusing(kind):
         found = json.loads(text)
         return [_made(KINDS[kind], dict(zip(found['fields'], row, strict=True))) for row in found['rows']]

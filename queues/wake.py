@@ -1,10 +1,11 @@
-"""Waking the consumer: a datagram that says only "look". A lost one costs one poll.
+"""Wake-up of the consumers: a datagram that says only "look". A lost one costs one poll.
 
-Two kinds of consumers have a socket each: one takes prefetch records, one misplaced ones. Who writes: each process
-that has put records. Who reads: the one consumer of the kind that has bound the socket last; others poll.
-What holds after a crash: a socket without a reader is left, which the next consumer replaces.
+Two kinds of consumers have a socket each: one takes prefetch records, the other Misplaced records. Who writes:
+each process that has put records. Who reads: the consumer of the kind that has bound the socket last; others
+poll. What holds after a crash: a socket without a reader is left, which the next consumer replaces.
 """
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -47,24 +48,29 @@ class Waker:
 
 
 class WakeListener:
-    """The consumer's end. :raises OSError: where the socket cannot be made"""
+    """The consumer's end. Where no socket can be bound, the consumer only polls.
 
-    def __init__(self, queue_path: Path, kind: str = PREFETCH):
+    :param kind: of the consumer, PREFETCH or MISPLACED
+    :param logger: is told where the socket cannot be bound
+    """
+
+    def __init__(self, queue_path: Path, kind: str = PREFETCH, logger=None):
         path = socket_path(queue_path, kind)
-        # what an earlier run left; a consumer that still runs loses its wake-ups to us, and polls
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.lstat(path).st_mode):
-                path.unlink()
+        # nobody can send to a socket that has no name: it waits to the end
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
+            # an earlier run left it; a consumer that still runs loses its wake-ups to us, and polls
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISSOCK(os.lstat(path).st_mode):
+                    path.unlink()
             self._socket.bind(str(path))
             os.chmod(path, 0o600)
-        except OSError:
-            self._socket.close()
-            raise
+        except OSError as error:
+            (logger or logging.getLogger(__name__)).warning(
+                'no wake-ups, the queue is only polled: %s (a socket path has 107 bytes at most): %s', path, error)
 
     def wait(self, seconds: float) -> bool:
-        """Until woken, at most `seconds`; takes all wake-ups that came. Tells whether one did."""
+        """Wait until woken, at most `seconds`; take all wake-ups that came. Tells whether one did."""
         self._socket.settimeout(max(seconds, 0.001))
         try:
             self._socket.recv(16)

@@ -21,7 +21,7 @@ from swift.common.utils import config_fallocate_value, drop_privileges, get_logg
 from ..cache import InUse, Store, Unavailable
 from ..conf import ConfError
 from ..conf.process import told
-from ..queues import QueueError, SqliteQueue
+from ..queues import QueueError, open_queue
 from .memcached import token_ring, with_proxys_servers
 from .settings import SidecarSettings
 from .status.snapshot import queue_path
@@ -204,7 +204,7 @@ def _of_queue(settings):
         yield Trouble(key + why)
         return
     try:
-        with closing(SqliteQueue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
+        with closing(open_queue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
             queue.depth()
     except QueueError as error:
         # locked, on a bad disk, or to be set aside

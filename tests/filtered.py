@@ -14,7 +14,7 @@ from swift.common.utils import close_if_possible
 from swiftahead.conf import FILTER
 from swiftahead.middleware import recorder
 from swiftahead.middleware.filter import PrefetchFilter
-from swiftahead.queues import Fill, SqliteQueue
+from swiftahead.queues import open_queue
 
 
 class Log(ListLogger):
@@ -120,7 +120,7 @@ class Proxy:
         self.counts: list[str] = []
         self.folder = folder
         self.swifts_cache = swifts_cache
-        self.queue = SqliteQueue(f'sqlite:{queue}')
+        self.queue = open_queue(f'sqlite:{queue}')
         conf = {'cache_dir': str(folder), 'queue': f'sqlite:{queue}', 'freshness': 'max-age',
                 # where nobody listens: tests that want tokens bring their own
                 'memcache_servers': '127.0.0.1:1', **conf}
@@ -266,6 +266,6 @@ def plain(proxy, **asked):
 
 def assert_nothing_kept(proxy):
     proxy.settle()
-    assert (proxy.records(Fill), list(proxy.runtime.store().spool_files())) == ([], [])
+    assert (proxy.records(Admit), list(proxy.runtime.store().spool_files())) == ([], [])
     assert proxy.runtime.collapsed_reads.running == 0
     assert proxy.swift.open == 0

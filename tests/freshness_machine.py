@@ -19,7 +19,7 @@ from versions import REPLICAS, Content, Swift, state_told, timestamp_of
 from swiftahead.cache import CacheError
 from swiftahead.cache import entry as entry_module
 from swiftahead.middleware.collapsing import CollapsedReads
-from swiftahead.queues import Fill, Forget
+from swiftahead.queues import Admit, Forget
 
 # turns of the event loop after which all have done what they can
 TURNS = 12
@@ -72,7 +72,7 @@ class Machine:
         self.running: dict = {}
         self.waiting: list[Event] = []
         self.acked: list[tuple[int, Op]] = []
-        self.records: list[tuple[str, Fill | Forget]] = []
+        self.records: list[tuple[str, Admit | Forget]] = []
         self.errors: list[Exception] = []
         self.is_free = False
         self.hits = self.trusted = self.joined = 0
@@ -92,7 +92,7 @@ class Machine:
         runtime.recorder.add = lambda record: self._record(NODES[number], record)
 
     def _record(self, node, record):
-        if isinstance(record, Fill | Forget):
+        if isinstance(record, Admit | Forget):
             self.records.append((node, record))
 
     def _op(self, agent):
@@ -180,7 +180,7 @@ class Machine:
         self.step += 1
         node, record = self.records.pop(number % len(self.records))
         store = self.pool.stores[node]
-        if isinstance(record, Fill):
+        if isinstance(record, Admit):
             with suppress(CacheError, FileNotFoundError):
                 store.admit(record.spool_name)
         else:

@@ -120,7 +120,7 @@ def watch_requests(points: Points) -> None:
 
 
 def watch_queue(points: Points) -> None:
-    from swiftahead.queues import SqliteQueue
+    from swiftahead.queues.sqlite import SqliteQueue
     for name in QUEUE_METHODS:
         setattr(SqliteQueue, name, _watched(points, name, getattr(SqliteQueue, name)))
 

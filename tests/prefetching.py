@@ -10,7 +10,7 @@ from swiftahead.conf.names import ObjectName
 from swiftahead.eviction.evictor import CacheLimits, Tools
 from swiftahead.eviction.manager import CacheManager
 from swiftahead.predict import Schedule
-from swiftahead.queues import Access, SqliteQueue, Warm
+from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.sidecar.prefetcher.backend_client import BackendClient, FetchLimits
 from swiftahead.sidecar.prefetcher.congestion import Congestion
 from swiftahead.sidecar.prefetcher.consumer import Consumer, Parts
@@ -29,7 +29,7 @@ class Bench:
         self.now = NOW
         self.cluster = FakeCluster()
         self.store = Store.create(folder / 'cache')
-        self.queue = SqliteQueue(f'sqlite:{folder}/queue.db', clock=self.clock)
+        self.queue = open_queue(f'sqlite:{folder}/queue.db', clock=self.clock)
         self.logger = ListLogger()
         self.counts = Counter()
         self.pace = Congestion(concurrency)

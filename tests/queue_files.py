@@ -5,7 +5,7 @@ import sqlite3
 
 from queue_contract import MISPLACED, accesses
 
-from swiftahead.queues import SqliteQueue
+from swiftahead.queues import open_queue
 
 
 def in_child(function, *args) -> int:
@@ -29,7 +29,7 @@ def sql(path, *statements):
 
 def fill(path):
     """A queue of some hundred records in several pages, closed."""
-    queue = SqliteQueue(f'sqlite:{path}')
+    queue = open_queue(f'sqlite:{path}')
     for number in range(10):
         queue.put([*accesses(100 * number, 100 * number + 100), MISPLACED])
     queue.close()

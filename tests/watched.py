@@ -68,7 +68,7 @@ from swift.proxy.controllers.base import get_cache_key, headers_to_account_info 
 
 from swiftahead.cache import Store  # noqa: E402
 from swiftahead.conf.names import ObjectName  # noqa: E402
-from swiftahead.queues import Access, Fill  # noqa: E402
+from swiftahead.queues import Access, Admit  # noqa: E402
 
 STATES = ('cold', 'warm', 'being fetched')
 # REMOTE_USER as tempauth leaves it, and Referer
@@ -155,7 +155,7 @@ def make_proxy() -> Proxy:
 def warm(store: Store) -> None:
     proxy = make_proxy()
     Case('warm', 'GET', 'owner').ask(proxy)
-    for fill in proxy.records(Fill):
+    for fill in proxy.records(Admit):
         store.admit(fill.spool_name)
     proxy.close()
 

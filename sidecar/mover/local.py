@@ -8,9 +8,10 @@ import random
 import time
 from collections.abc import Callable
 
-from swift.common.concurrency import Semaphore, sleep, spawn, spawn_n, tpool
+from swift.common.concurrency import Semaphore, sleep, spawn, spawn_n
 
-from ...queues import Forget, Leased, QueueError, SqliteQueue, Waker
+from ...queues import Forget, Leased, Queue, QueueError, Waker
+from ..async_queue import AsyncQueue
 from .task import Outcome, Task
 
 KINDS = ('Misplaced',)
@@ -38,15 +39,13 @@ class LocalRecords:
     :param concurrency: records that are handled at the same time
     """
 
-    def __init__(self, queue: SqliteQueue, handle: Callable[[Task], Outcome], concurrency: int, backoff: Backoff,
+    def __init__(self, queue: Queue, handle: Callable[[Task], Outcome], concurrency: int, backoff: Backoff,
                  logger):
-        self._queue = queue
+        self._queue = AsyncQueue(queue)
         self._handle = handle
         self._backoff = backoff
         self._logger = logger
         self._waker = Waker(queue.path)
-        # it is one thread's at a time
-        self._turn = Semaphore()
         self._concurrency = concurrency
         self._places = Semaphore(concurrency)
         self._under_way: set[int] = set()
@@ -68,7 +67,7 @@ class LocalRecords:
             most += 1
         found: list[Leased] = []
         try:
-            found = self._call(self._queue.lease, most, LEASE_SECONDS, KINDS, True)
+            found = self._queue.lease(most, LEASE_SECONDS, KINDS, newest=True)
         finally:
             for _ in range(most - len(found)):
                 self._places.release()
@@ -89,7 +88,7 @@ class LocalRecords:
         """This node's entry of the object is to go."""
         record = Forget(task.account, task.container, object=task.object, at=time.time())
         try:
-            self._call(self._queue.put, [record])
+            self._queue.put([record])
         except QueueError as error:
             self._logger.error('entry of %s not dropped: %s', task.name.quoted, error)
         self._waker.wake()
@@ -111,25 +110,21 @@ class LocalRecords:
         try:
             task = Task.of(leased.record)
         except ValueError as error:
-            self._end(self._queue.dead, [leased.id], str(error))
+            self._end(self._queue.dead, [leased], str(error))
             return
         outcome = self._handle(task)
         # not to be renewed any more, whatever becomes of it now
         self._under_way.discard(leased.id)
         if outcome.is_lost:
-            self._end(self._queue.dead, [leased.id], 'lost_source: it is in no policy any more')
+            self._end(self._queue.dead, [leased], 'lost_source: it is in no policy any more')
         elif outcome.is_done:
             self._end(self._queue.done, [leased.id])
         else:
             self._end(self._queue.retry, [leased.id], time.time() + self._backoff(leased.tries))
 
-    def _call(self, call, *args):
-        with self._turn:
-            return tpool.execute(call, *args)
-
     def _end(self, call, *args):
         try:
-            self._call(call, *args)
+            call(*args)
         except QueueError as error:
             # its lease runs out, and it is moved again, which finds it moved
             self._logger.error('a misplaced record is handled, and stays in the queue: %s', error)

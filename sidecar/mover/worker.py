@@ -15,9 +15,8 @@ from swift.common.utils import EventletRateLimiter
 
 from ...freshness import Token, TokensUnreachable
 from ...metrics import Counters, Metrics, counters_folder
-from ...queues import QueueError, SqliteQueue
+from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import MISPLACED
-from ..listening import listen
 from ..memcached import token_ring
 from ..settings import SidecarSettings
 from ..status.report import mover_report, write
@@ -43,7 +42,7 @@ class MoverPart:
         own = settings.mover
         self._settings = own
         self._logger = logger
-        queue = SqliteQueue(settings.sidecar.queue, logger=logger)
+        queue = open_queue(settings.sidecar.queue, logger=logger)
         self._path = queue.path
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         self._tokens = token_ring(settings, logger)
@@ -66,7 +65,7 @@ class MoverPart:
 
     def run(self, is_over) -> None:
         """Until it is over; what is under way is finished then."""
-        listener = listen(self._path, MISPLACED, self._logger)
+        listener = WakeListener(self._path, MISPLACED, self._logger)
         loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._settings.swift_queue else [])
         others = [spawn(loop) for loop in loops]
         failing = ''

@@ -13,9 +13,9 @@ from ...conf.names import ObjectName
 from ...eviction.evictor import uncounted
 from ...eviction.manager import CacheManager, Stopped
 from ...predict import Learner, Read, Schedule
-from ...queues import Access, Fill, Forget, Leased, QueueError, SqliteQueue, Warm
+from ...queues import Access, Admit, Forget, Leased, Queue, QueueError, Warm
 from ...queues.records import PREFETCH_KINDS
-from ..turns import QueueInTurns
+from ..async_queue import AsyncQueue
 from .backend_client import BackendClient
 from .congestion import Congestion
 from .fetch_scheduler import FetchScheduler, Means
@@ -38,7 +38,7 @@ STOP_SECONDS = 2.0
 @dataclass(frozen=True)
 class Parts:
     """What a prefetcher works with. `count` counts a metric: name, by, reason."""
-    queue: SqliteQueue
+    queue: Queue
     keeper: CacheManager
     fetcher: BackendClient
     learner: Learner | None = None
@@ -58,7 +58,7 @@ class Consumer:
     """
 
     def __init__(self, parts: Parts, concurrency: int, logger, clock: Callable[[], float] = time.time):
-        self._queue = QueueInTurns(parts.queue)
+        self._queue = AsyncQueue(parts.queue)
         self._keeper = parts.keeper
         self._learner = parts.learner
         self._schedule = parts.schedule
@@ -75,8 +75,8 @@ class Consumer:
         warmer = Warmer(parts.fetcher, parts.keeper, self.fetches.warm, max(1, concurrency // 2))
         self._warming = Warming(warmer, self._queue, parts.count, logger)
         self._in_lanes: set[int] = set()
-        self._done: list[int] = []
-        self._dead: list[tuple[int, str]] = []
+        self._done: set[int] = set()
+        self._dead: list[tuple[Leased, str]] = []
         self._has_more = False
         self._stopped = False
         self.waiting_to_warm = 0
@@ -86,16 +86,18 @@ class Consumer:
     def step(self) -> int:
         """Take a batch of records, handle it, begin what is due. Tells how many records there were.
 
-        Fills and Forgets are only begun with: `drain` waits for them.
+        Admits and Forgets are only begun with: `drain` waits for them.
 
         :raises QueueError: where the queue cannot be read; nothing is lost by that
         """
         kinds = PREFETCH_KINDS if len(self._lanes) < LANES_LIMIT else ('Access', 'Warm')
         batch = self._queue.lease(BATCH, LEASE_SECONDS, kinds)
-        self._has_more = len(batch) == BATCH
+        self._has_more = len(batch) >= BATCH
         places = self._places(batch)
         for leased in batch:
             self._handle(leased, places)
+        # reads that share a row are done when all of them were learned from
+        self._done.update(leased.id for leased in batch if isinstance(leased.record, Access))
         self.fetches.begin_due()
         self._tell_queue()
         postponed = self._warming.postponed()
@@ -105,8 +107,8 @@ class Consumer:
         return len(batch)
 
     def _places(self, batch):
-        """The entry names that the Fills of a batch are about; what cannot be told is not there."""
-        spooled = [leased for leased in batch if isinstance(leased.record, Fill)]
+        """The entry names that the Admits of a batch are about; what cannot be told is not there."""
+        spooled = [leased for leased in batch if isinstance(leased.record, Admit)]
         if not spooled:
             return {}
         names = self._execute(lambda: [self._keeper.store.spooled_entry(leased.record.spool_name)
@@ -120,9 +122,8 @@ class Consumer:
             match record:
                 case Access():
                     self._learn(record)
-                    self._done.append(leased.id)
-                case Fill():
-                    self._begin(leased, places.get(leased.id, f'fill {leased.id}'), self._admit)
+                case Admit():
+                    self._begin(leased, places.get(leased.id, f'admit {leased.id}'), self._admit)
                 case Forget():
                     self._begin(leased, self._place_of(record), self._forget)
                 case Warm():
@@ -154,11 +155,11 @@ class Consumer:
         except OSError as error:
             self._logger.error('record %s (%s) dropped: %s', leased.id, type(leased.record).__name__, error)
             self._count('records_failed')
-            self._done.append(leased.id)
+            self._done.add(leased.id)
         except Exception as error:  # noqa: BLE001 - as in _handle
             self._failed(leased, error)
         else:
-            self._done.append(leased.id)
+            self._done.add(leased.id)
         self._in_lanes.discard(leased.id)
 
     def _admit(self, record):
@@ -170,16 +171,17 @@ class Consumer:
     def _failed(self, leased, error):
         self._logger.exception('record %s (%s) cannot be handled', leased.id, type(leased.record).__name__)
         self._count('records_failed')
-        self._dead.append((leased.id, repr(error)))
+        self._dead.append((leased, repr(error)))
 
     def _tell_queue(self):
-        """:raises QueueError: then those ids come again when their leases run out"""
-        done, self._done = self._done, []
+        """:raises QueueError: then those records come again when their leases run out"""
+        done, self._done = self._done, set()
         dead, self._dead = self._dead, []
+        # before its row is done and gone
+        for leased, why in dead:
+            self._queue.dead([leased], why)
         if done:
             self._queue.done(done)
-        for number, why in dead:
-            self._queue.dead([number], why)
 
     def _flush(self):
         """Nothing is under way: the queue is told now, and not with the next turn."""

@@ -11,9 +11,8 @@ from ...eviction.spool_sweep import SpoolSweep
 from ...metrics import Counters, Metrics, counters_folder
 from ...metrics.totals import fold
 from ...predict import LEARNERS, Schedule
-from ...queues import QueueError, SqliteQueue
+from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import PREFETCH
-from ..listening import listen
 from ..memcached import token_ring
 from ..settings import SidecarSettings
 from ..status.report import cache_report, spool_size, write
@@ -78,7 +77,7 @@ class Worker:
         self._logger = logger
         self._upkeep_at = 0.0
         self._failing = False
-        queue = SqliteQueue(own.queue, logger=logger)
+        queue = open_queue(own.queue, logger=logger)
         store = Store.create(own.cache_dir, queue.path.name)
         self._lock = store.lock()
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
@@ -103,7 +102,7 @@ class Worker:
             self._learned.read()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
-        self._listener = listen(queue.path, PREFETCH, logger)
+        self._listener = WakeListener(queue.path, PREFETCH, logger)
 
     def finish_index(self) -> None:
         """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""

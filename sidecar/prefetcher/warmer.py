@@ -8,7 +8,7 @@ from ...cache.entry import expected_disk_bytes
 from ...conf.names import ObjectName
 from ...eviction.manager import CacheManager
 from ...queues import Leased, QueueError, Warm
-from ..turns import QueueInTurns
+from ..async_queue import AsyncQueue
 from .backend_client import BackendClient
 
 # containers that are warmed at the same time; others wait their turn in the queue
@@ -73,7 +73,7 @@ class Warming:
     :param count: counts a metric: name, by, reason
     """
 
-    def __init__(self, warmer: Warmer, queue: QueueInTurns, count: Callable, logger):
+    def __init__(self, warmer: Warmer, queue: AsyncQueue, count: Callable, logger):
         self._warmer = warmer
         self._queue = queue
         self._count = count
@@ -121,7 +121,7 @@ class Warming:
         if self._failures[leased.id] >= WARM_TRIES:
             del self._failures[leased.id]
             try:
-                self._queue.dead([leased.id], repr(error))
+                self._queue.dead([leased], repr(error))
             except QueueError as late:
                 self._logger.error('record %s stays in the queue: %s', leased.id, late)
 

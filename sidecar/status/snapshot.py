@@ -12,7 +12,7 @@ from pathlib import Path
 from ...cache import Store, Unavailable, read_report
 from ...metrics import counters_folder
 from ...metrics.totals import read_all
-from ...queues import QueueError, SqliteQueue
+from ...queues import QueueError, open_queue
 from ..settings import SidecarSettings
 from .report import mover_report
 
@@ -49,7 +49,7 @@ class Figures:
 
 
 def queue_path(settings: SidecarSettings) -> Path:
-    return Path(settings.sidecar.queue.removeprefix('sqlite:'))
+    return open_queue(settings.sidecar.queue).path
 
 
 def gather(settings: SidecarSettings, clock: Callable[[], float] = time.time) -> Figures:
@@ -98,7 +98,7 @@ def _look_at_queue(figures, settings):
         raise QueueError(f'{queue_path(settings).parent} is not there')
     if settings.mover.enabled:
         _look_at_report(figures, 'mover', read_report(mover_report(queue_path(settings))), MOVER_REPORTED)
-    with closing(SqliteQueue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
+    with closing(open_queue(settings.sidecar.queue, wait=QUEUE_SECONDS)) as queue:
         depth, ages = queue.depth(), queue.oldest()
     figures.counters['queue_dropped'] = depth.pop('dropped')
     figures.gauges['queue_dead'] = depth.pop('dead')

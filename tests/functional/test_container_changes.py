@@ -11,7 +11,7 @@ from matrix import Matrix, half_filtered
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import CONTAINER_DIGITS, ObjectName
-from swiftahead.queues import Access, Fill, SqliteQueue
+from swiftahead.queues import Access, Admit, open_queue
 
 OLD, NEW = os.urandom(70_000), os.urandom(70_000)
 FILTERED, PLAIN = 0, 1
@@ -154,7 +154,7 @@ def test_of_an_account_that_was_reaped_nothing_is_served(matrix, others):
 def queue(matrix):
     """The queue, which nobody else empties meanwhile."""
     matrix.lab.stop('sidecar')
-    queue = SqliteQueue(f'sqlite:{matrix.lab.layout.queue}')
+    queue = open_queue(f'sqlite:{matrix.lab.layout.queue}')
     yield queue
     queue.close()
     clients.ensure(matrix.lab, 'sidecar')
@@ -163,11 +163,11 @@ def queue(matrix):
 def told_of(matrix, queue, last):
     """[kind, keyed name of the container] of all records, once that object's read and capture are among them."""
     store, found = Store.open(matrix.lab.cache_dir), []
-    wanted = {(kind, store.naming.container(*last.split('/')[2:4])) for kind in (Access, Fill)}
+    wanted = {(kind, store.naming.container(*last.split('/')[2:4])) for kind in (Access, Admit)}
 
     def all_are_there():
         for record in (item.record for item in queue.lease(1000, 600)):
-            name = (store.spooled_entry(record.spool_name)[:CONTAINER_DIGITS] if isinstance(record, Fill)
+            name = (store.spooled_entry(record.spool_name)[:CONTAINER_DIGITS] if isinstance(record, Admit)
                     else store.naming.container(record.account, record.container))
             found.append((type(record), name))
         return wanted <= set(found)

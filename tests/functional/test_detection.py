@@ -12,7 +12,7 @@ from hands import Hands
 from swift.common.utils import Timestamp
 
 from swiftahead.lab import Lab
-from swiftahead.queues import Misplaced, SqliteQueue
+from swiftahead.queues import Misplaced, open_queue
 
 GOLD, SILVER, EC = range(3)
 DAY = 86400.0
@@ -48,7 +48,7 @@ def hands(lab):
 
 @pytest.fixture(scope='module')
 def queue(lab):
-    queue = SqliteQueue(f'sqlite:{lab.cache_dir}/queue.db')
+    queue = open_queue(f'sqlite:{lab.cache_dir}/queue.db')
     yield queue
     queue.close()
 

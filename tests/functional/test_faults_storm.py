@@ -9,7 +9,7 @@ from processes import resident
 
 from swiftahead.cache.folder import CacheLayout
 from swiftahead.lab import Lab
-from swiftahead.queues import Access, SqliteQueue
+from swiftahead.queues import Access, open_queue
 
 CACHE_SIZE = 12 * 1024 * 1024
 CONTEXTS = 500
@@ -73,7 +73,7 @@ def test_f16_what_is_fetched_ahead_trains_nobody(lab, container):
 
 def observe(lab, names):
     """Have the sidecar learn from reads of long ago, which lead to no fetches."""
-    queue = SqliteQueue(f'sqlite:{lab.cache_dir}/queue.db')
+    queue = open_queue(f'sqlite:{lab.cache_dir}/queue.db')
     account = clients.account(lab).rpartition('/')[2]
     reads = [Access(account, 'c', f'{name:06} {"x" * 200}', 'client', 1000.0 + number, 1, 'miss')
              for number, name in enumerate(names)]

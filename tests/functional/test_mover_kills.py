@@ -9,7 +9,7 @@ from splits import DAEMONS, EC, GOLD, LARGE, SILVER, Timestamp, drain, timestamp
 
 from swiftahead.lab import Lab
 from swiftahead.lab.brain import Brain
-from swiftahead.queues import Misplaced, SqliteQueue
+from swiftahead.queues import Misplaced, open_queue
 
 TELLING = ['before PUT object 1', 'amid body 1', 'after PUT object 3', 'after DELETE object 1',
            'before DELETE queue 2']
@@ -52,7 +52,7 @@ def brain(lab):
 @pytest.fixture(scope='module')
 def queue(lab):
     lab.cache_dir.mkdir(mode=0o700, exist_ok=True)
-    queue = SqliteQueue(f'sqlite:{lab.layout.queue}')
+    queue = open_queue(f'sqlite:{lab.layout.queue}')
     yield queue
     queue.close()
 

@@ -11,7 +11,7 @@ from hands import Hands
 from swift.common.utils import Timestamp
 
 from swiftahead.lab import Lab
-from swiftahead.queues import SqliteQueue
+from swiftahead.queues import open_queue
 
 GOLD, SILVER = range(2)
 DAY = 86_400.0
@@ -36,7 +36,7 @@ def hands(lab):
 
 @pytest.fixture(scope='module')
 def queue(lab):
-    queue = SqliteQueue(f'sqlite:{lab.cache_dir}/queue.db')
+    queue = open_queue(f'sqlite:{lab.cache_dir}/queue.db')
     yield queue
     queue.close()
 

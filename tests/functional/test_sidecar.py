@@ -8,7 +8,7 @@ import pytest
 
 from swiftahead.cache import Store
 from swiftahead.lab import Lab
-from swiftahead.queues import Access, SqliteQueue, Warm
+from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.queues.records import PREFETCH_KINDS
 
 COUNT = 12
@@ -134,7 +134,7 @@ def test_a_stop_leaves_no_record_leased(running, container):
     lab = running
     fill(lab, container, 3)
     lab.stop('sidecar')
-    queue = SqliteQueue(f'sqlite:{lab.cache_dir}/queue.db')
+    queue = open_queue(f'sqlite:{lab.cache_dir}/queue.db')
     waiting = sum(count for kind, count in queue.depth().items() if kind in PREFETCH_KINDS)
     assert len(queue.lease(waiting + 1, 0.001)) == waiting
     queue.close()
@@ -149,7 +149,7 @@ def test_once_makes_one_pass_and_exits_0(running, container, tmp_path):
     text = lab.conf_path('sidecar').read_text()
     conf.write_text(text.replace(f'{lab.cache_dir}/queue.db', f'{tmp_path}/queue.db'))
     account, name = container.split('/')[2:4]
-    queue = SqliteQueue(f'sqlite:{tmp_path}/queue.db')
+    queue = open_queue(f'sqlite:{tmp_path}/queue.db')
     queue.put([Access(account, name, '000', 'client', 1.0, 10, 'miss'), Warm(account, name)])
     done = clients.run('swiftahead-sidecar', conf, 'once')
     assert done.returncode == 0, done.stderr
@@ -195,7 +195,7 @@ queue = sqlite:{lab.cache_dir}/queue.db
 [pipeline:main]
 pipeline = catch_errors proxy-logging cache proxy-server
 """)
-    queue = SqliteQueue(f'sqlite:{lab.cache_dir}/queue.db')
+    queue = open_queue(f'sqlite:{lab.cache_dir}/queue.db')
     account, name = container.split('/')[2:4]
     queue.put([Warm(account, name)])
     queue.close()

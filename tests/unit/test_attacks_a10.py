@@ -13,7 +13,7 @@ from swift.common.swob import Response
 from swiftahead.cache import Stamp, Store
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 from swiftahead.middleware.decide import asks_for_fresh, part_of
-from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
+from swiftahead.queues import Access, Admit, Forget, Warm, open_queue
 from swiftahead.sidecar.status.prometheus import choose_encoder
 
 WARM = '/v1/AUTH_test/c?prefetch=warm'
@@ -59,7 +59,7 @@ def test_a10_an_object_above_the_limit_is_neither_kept_nor_counted_as_room(store
     proxy = Proxy(store.layout.cache_dir, tmp_path / 'queue.db', max_object_size='1 KiB')
     proxy.swift.put(PATH, b'x' * 1025)
     assert [len(proxy.request().body) for _ in range(3)] == [1025] * 3
-    assert proxy.records(Fill) == [] and list(store.spool_files()) == []
+    assert proxy.records(Admit) == [] and list(store.spool_files()) == []
     proxy.close()
 
 
@@ -79,7 +79,7 @@ def test_a10_a_client_that_reads_nothing_holds_no_fill(proxy, store):
     proxy.swift.put(PATH, b'x' * 500_000)
     stuck = proxy.begin()
     proxy.settle()
-    assert len(proxy.records(Fill)) == 1 and proxy.swift.open == 0
+    assert len(proxy.records(Admit)) == 1 and proxy.swift.open == 0
     stuck.app_iter.close()
 
 
@@ -99,13 +99,13 @@ def test_a10_huge_metadata_is_swifts_answer_and_not_kept(proxy, count):
     proxy.swift.put(PATH, b'body', **{f'X_Object_Meta_{number}': 'v' * 1000 for number in range(count)})
     plain = proxy.plain()
     assert [seen(proxy.request()) for _ in range(2)] == [seen(plain)] * 2
-    assert proxy.records(Fill) == [] and 'captures_failed.no-room' in proxy.counts
+    assert proxy.records(Admit) == [] and 'captures_failed.no-room' in proxy.counts
 
 
 def test_a10_headers_within_the_limit_are_kept(proxy):
     proxy.swift.put(PATH, b'body', **{f'X_Object_Meta_{number}': 'v' * 1000 for number in range(40)})
     proxy.request()
-    assert len(proxy.records(Fill)) == 1
+    assert len(proxy.records(Admit)) == 1
 
 
 @pytest.mark.parametrize('size', [HEADER, 64 * 1024])
@@ -133,7 +133,7 @@ def test_a10_records_in_memory_are_bounded(store, tmp_path):
 
 
 def test_a10_records_on_disk_are_bounded(tmp_path):
-    queue = SqliteQueue(f'sqlite:{tmp_path}/queue.db', limit=50)
+    queue = open_queue(f'sqlite:{tmp_path}/queue.db', limit=50)
     for _ in range(20):
         queue.put([Access('AUTH_test', 'c', 'o', 'client', NOW, 1, 'miss')] * 20)
     assert queue.depth()['Access'] <= 50 + 20

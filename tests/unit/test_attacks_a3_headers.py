@@ -11,7 +11,7 @@ from swift.common.swob import Request
 from trying import tries
 
 from swiftahead.cache import Store
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 NAMES = [
     'Host', 'Origin', 'Referer', 'User-Agent', 'Accept', 'Accept-Encoding', 'Accept-Language', 'Cookie', 'Via',
@@ -51,7 +51,7 @@ def ask(app, path, method='GET', headers=(), query='', body=b''):
 
 
 def admit(proxy):
-    for record in proxy.records(Fill):
+    for record in proxy.records(Admit):
         proxy.runtime.store().admit(record.spool_name)
 
 

@@ -13,7 +13,7 @@ from swift.common.utils.logs import SwiftLogFormatter
 
 from swiftahead.cache import Stamp, Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 NAMES = ['o\r\nX-Injected: yes', 'o\nNov 23 00:00:00 proxy-server: all is well', 'o\r', 'o\x1b[2J\x1b]0;owned\x07',
          'o\x1b[31mred', 'o\x08\x08\x08', 'o\x7f', 'o\x9b31m', 'o\u202egnp.exe', 'o\u2028',
@@ -97,7 +97,7 @@ def test_a8_no_name_is_in_a_header_of_ours(proxy, name):
 def test_a8_odd_metadata_is_kept_as_the_backend_gave_it(proxy, value):
     proxy.swift.put(path_of('o'), b'body', X_Object_Meta_Odd=value)
     miss = ask(proxy, 'o')
-    for record in proxy.records(Fill):
+    for record in proxy.records(Admit):
         proxy.runtime.store().admit(record.spool_name)
     hit = ask(proxy, 'o')
     assert hit.headers['Cache-Status'] == 'swiftahead; hit'

@@ -18,7 +18,7 @@ from swiftahead.conf.names import KEY_BYTES
 from swiftahead.eviction.manager import CacheLimits, CacheManager
 from swiftahead.metrics.counters import Counters
 from swiftahead.metrics.totals import fold, read_all
-from swiftahead.queues import QueueError, SqliteQueue
+from swiftahead.queues import QueueError, open_queue
 from swiftahead.sidecar.status.report import cache_report, write
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason='only root may make this')
@@ -293,7 +293,7 @@ def test_a9_a_planted_queue_is_not_followed_and_nobody_is_given_it(tmp_path, sec
     os.chown(tmp_path / 'queue', *((12345, -1) if os.geteuid() == 0 else (-1, -1)))
     plant(tmp_path / 'queue' / name, secret)
     with pytest.raises(QueueError):
-        SqliteQueue(f'sqlite:{tmp_path}/queue/queue.db', wait=0.5).put([ACCESS])
+        open_queue(f'sqlite:{tmp_path}/queue/queue.db', wait=0.5).put([ACCESS])
     assert not (tmp_path / 'nothing').exists()
 
 
@@ -301,7 +301,7 @@ def test_a9_a_hard_link_at_the_queues_place_is_given_to_nobody(tmp_path, secret)
     (tmp_path / 'queue').mkdir()
     (tmp_path / 'queue' / 'queue.db').hardlink_to(secret)
     with pytest.raises(QueueError):
-        SqliteQueue(f'sqlite:{tmp_path}/queue/queue.db', wait=0.5).put([ACCESS])
+        open_queue(f'sqlite:{tmp_path}/queue/queue.db', wait=0.5).put([ACCESS])
     (tmp_path / 'queue' / 'queue.db').unlink()
 
 
@@ -329,7 +329,7 @@ def test_a9_whatever_the_umask_nothing_is_open_to_others(wide_open, tmp_path):
     store = Store.create(tmp_path / 'cache')
     link(store, b'linked')
     spool(store, b'spooled')
-    queue = SqliteQueue(f'sqlite:{tmp_path}/cache/queue.db')
+    queue = open_queue(f'sqlite:{tmp_path}/cache/queue.db')
     queue.put([ACCESS])
     counters = Counters(tmp_path / 'cache' / 'counters')
     counters.count('hits', 1)

@@ -265,6 +265,7 @@ def test_profile_by_who_asked_for_it():
 @pytest.mark.parametrize('file, expected', [
     ('swift/proxy/server.py', 'proxy-server'), ('swift/proxy/controllers/base.py', 'container info'),
     ('swift/common/middleware/s3api/s3api.py', 'middleware: s3api'), ('cache/reader.py', 'filter: cache'),
+    ('queues/sqlite/queue.py', 'filter: queues'),
     ('swift/common/utils/base.py', 'swift, other'), ('json/decoder.py', None)])
 def test_groups(file, expected):
     assert profile.group_of(file) == expected

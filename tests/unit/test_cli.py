@@ -9,7 +9,7 @@ from swiftahead.cache import Store
 from swiftahead.cli import main
 from swiftahead.conf.names import ObjectName
 from swiftahead.metrics import Counters, counters_folder
-from swiftahead.queues import SqliteQueue, Warm
+from swiftahead.queues import Warm, open_queue
 from swiftahead.sidecar.status.report import mover_report, write
 
 SECONDS_AGO = 3600
@@ -124,7 +124,7 @@ def test_status_tells_how_far_the_index_is(conf, store, capsys):
 def test_status_as_json_has_queue_and_spool(conf, store, tmp_path, capsys):
     report(store)
     spool(store, b'x' * 4000)
-    queue = SqliteQueue(f'sqlite:{tmp_path}/cache/queue.db')
+    queue = open_queue(f'sqlite:{tmp_path}/cache/queue.db')
     queue.put([Warm('AUTH_test', 'c')])
     queue.close()
     assert main(['status', '--json', '--conf', conf]) == 0

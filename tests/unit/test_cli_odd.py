@@ -19,7 +19,7 @@ from swiftahead.cli.commands import parser
 from swiftahead.lab.checks import check_folder
 from swiftahead.lab.confs import LabLayout
 from swiftahead.lab.errors import LabError
-from swiftahead.queues import Misplaced, SqliteQueue
+from swiftahead.queues import Misplaced, open_queue
 
 PROGRAM = 'import sys; from swiftahead.cli import main; sys.exit(main())'
 RECORD = Misplaced('AUTH_a', 'c', 'o', 1, '1700000000.00000')
@@ -85,7 +85,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def queue(given, tmp_path):
-    queue = SqliteQueue(f'sqlite:{tmp_path}/queue.db')
+    queue = open_queue(f'sqlite:{tmp_path}/queue.db')
     queue.put([RECORD])
     yield queue
     queue.close()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from swiftahead.cli import main
-from swiftahead.queues import Access, Misplaced, SqliteQueue
+from swiftahead.queues import Access, Misplaced, open_queue
 
 RECORD = Misplaced('AUTH_a', 'c', 'an\nö/o', 1, '1700000000.00000')
 READ = Access('AUTH_a', 'c', 'o', 'client', 1.0)
@@ -22,7 +22,7 @@ def conf(tmp_path):
 
 @pytest.fixture
 def queue(tmp_path):
-    queue = SqliteQueue(f'sqlite:{tmp_path}/queue.db')
+    queue = open_queue(f'sqlite:{tmp_path}/queue.db')
     yield queue
     queue.close()
 
@@ -39,7 +39,7 @@ def run(conf, capsys):
 def bury(queue, *records):
     queue.put(records)
     kinds = {type(record).__name__ for record in records}
-    queue.dead([item.id for item in queue.lease(100, 60, kinds)], 'no\nsource')
+    queue.dead(queue.lease(100, 60, kinds), 'no\nsource')
     return [letter.id for letter in queue.dead_letters(100)]
 
 

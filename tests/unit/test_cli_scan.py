@@ -8,7 +8,7 @@ from swiftahead.cli import main
 from swiftahead.cli.looking import Unknown
 from swiftahead.cli.misplaced import Progress, Scan
 from swiftahead.misplaced import verdict
-from swiftahead.queues import SqliteQueue
+from swiftahead.queues import open_queue
 
 FACTS = verdict.ContainerFacts(0, Timestamp(1))
 COPY = verdict.Copy(1, Timestamp(5, offset=2), Timestamp(5))
@@ -89,4 +89,4 @@ def test_without_a_queue_nothing_can_be_scanned(tmp_path, capsys):
     conf.write_text(f'[sidecar]\ncache_dir = {tmp_path}\nqueue = sqlite:{tmp_path}/queue.db\n')
     assert main(['misplaced', 'scan', 'a', '--conf', str(conf)]) == 2
     assert 'is not there yet; start swiftahead-sidecar' in capsys.readouterr().err
-    assert not SqliteQueue(f'sqlite:{tmp_path}/queue.db').path.exists()
+    assert not open_queue(f'sqlite:{tmp_path}/queue.db').path.exists()

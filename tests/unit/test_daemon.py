@@ -9,7 +9,7 @@ from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
+from swiftahead.queues import Admit, Waker, Warm, open_queue
 from swiftahead.sidecar.daemon import Sidecar
 from swiftahead.sidecar.main import main
 from swiftahead.sidecar.prefetcher.part import Worker
@@ -59,7 +59,7 @@ def worker(sidecar):
 
 @pytest.fixture
 def queue(sidecar):
-    queue = SqliteQueue(sidecar.settings.sidecar.queue)
+    queue = open_queue(sidecar.settings.sidecar.queue)
     yield queue
     queue.close()
 
@@ -162,7 +162,7 @@ def test_what_goes_first_and_what_is_kept_is_what_the_conf_says(make):
 
 def test_a_turn_handles_what_waits_and_reports(worker, queue):
     store = worker.keeper.store
-    queue.put([Fill(spool(store, b'abc'))])
+    queue.put([Admit(spool(store, b'abc'))])
     assert worker.turn()
     worker.prefetcher.settle()
     assert store.has(NAME) and counted(worker, 'admitted') == 1
@@ -229,7 +229,7 @@ def test_a_queue_whose_path_is_too_long_for_a_socket_is_polled(make, folder):
 
 def test_one_pass_admits_and_warms_and_reports(sidecar, queue):
     store = Store.create(sidecar.settings.sidecar.cache_dir)
-    queue.put([Fill(spool(store, b'abc')), Warm('AUTH_test', 'c')])
+    queue.put([Admit(spool(store, b'abc')), Warm('AUTH_test', 'c')])
     sidecar.run_once()
     assert store.has(NAME)
     assert store.layout.report.exists()

@@ -16,7 +16,7 @@ from swiftahead.middleware import detector, looking
 from swiftahead.middleware.detector import Detector
 from swiftahead.misplaced import servers
 from swiftahead.misplaced.verdict import ContainerFacts, Replicas
-from swiftahead.queues import Access, Fill, Misplaced, QueueError
+from swiftahead.queues import Access, Admit, Misplaced, QueueError
 
 KEY = 'HTTP_X_BACKEND_STORAGE_POLICY_INDEX'
 WRITTEN_AT = '1799999999.00000'
@@ -512,7 +512,7 @@ def spying(app, found):
 def test_it_is_neither_kept_nor_learned_from(showing):
     for _ in range(3):
         assert word(showing.request()) == 'fwd=miss; detail=misplaced'
-    assert showing.records((Fill, Access)) == []
+    assert showing.records((Admit, Access)) == []
     assert list(showing.runtime.store().spool_files()) == []
 
 

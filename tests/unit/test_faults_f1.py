@@ -21,7 +21,7 @@ from trying import tries
 from swiftahead.cache import Store, Unavailable
 from swiftahead.cache.entry import STAMP_OFFSET
 from swiftahead.conf.names import KEY_BYTES
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 # the last one is written in one go
 BODIES = {'1799999997.00000': Random(1).randbytes(140_000), '1799999998.00000': Random(2).randbytes(150_001),
@@ -45,7 +45,7 @@ def live(store, proxy):
     for timestamp, body in BODIES.items():
         proxy.swift.put(PATH, body, timestamp=timestamp)
         proxy.request()
-        fill, = proxy.records(Fill)
+        fill, = proxy.records(Admit)
         linked = store.admit(fill.spool_name)
         # so old that it is validated, stamped and touched
         proxy.runtime.clock = partial(float, fill.at + 3600)

@@ -16,7 +16,7 @@ from mounts import Mount, root_only
 from swift.common.concurrency import spawn
 
 from swiftahead.cache import Stamp, Store
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 BODY = Random(14).randbytes(300_000)
 OTHER = PATH + '2'
@@ -127,12 +127,12 @@ def test_f14_the_folder_is_harmed_and_made_anew(proxy, folder, harm):
         assert_right(proxy, 10)
     # one line of the folder, and one where a miss was to be captured into it just then
     assert len(proxy.log.errors) == len(set(proxy.log.errors)) <= 2
-    proxy.records(Fill)
+    proxy.records(Admit)
     store = make_anew(folder)
     proxy.look_again()
     proxy.log.errors.clear()
     assert word(proxy.request()) == 'fwd=miss; stored'
-    fill, = proxy.records(Fill)
+    fill, = proxy.records(Admit)
     store.admit(fill.spool_name)
     assert (proxy.request().body, word(proxy.request()), proxy.log.errors) == (BODY, 'hit', [])
 
@@ -159,7 +159,7 @@ def test_f14_entries_of_another_key_are_never_mixed_up(proxy, folder):
     aside.rename(folder)
     assert proxy.request().body == BODY
     proxy.settle()
-    for record in proxy.records(Fill):
+    for record in proxy.records(Admit):
         Store.open(folder).admit(record.spool_name)
     assert list(Store.open(folder).check()) == []
 
@@ -214,7 +214,7 @@ def test_f14_the_folder_is_moved_to_a_full_disk(proxy, folder, tmp_path):
         (folder / 'ballast').unlink()
         proxy.look_again()
         assert word(proxy.request()) == 'fwd=miss; stored'
-        store.admit(proxy.records(Fill)[-1].spool_name)
+        store.admit(proxy.records(Admit)[-1].spool_name)
         assert word(proxy.request()) == 'hit'
 
 

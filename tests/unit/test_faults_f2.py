@@ -12,7 +12,7 @@ from swift.common.concurrency import spawn
 
 from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import Token
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 BODY = Random(2).randbytes(400_000)
 SMALL = BODY[:500]
@@ -167,7 +167,7 @@ def test_f2_opening_the_folder_fails_in_each_way(scene, call):
 def test_f2_a_bad_place_on_the_disk_is_forgotten_other_troubles_are_not_the_entrys(scene):
     for code, forgotten in ((errno.EIO, True), (errno.EMFILE, False), (errno.ESTALE, False)):
         scene.put(BODY, NOW)
-        scene.proxy.records(Fill)
+        scene.proxy.records(Admit)
         scene.plan.fail('pread', 1, code)
         scene.proxy.request()
         found = [type(record).__name__ for record in scene.proxy.records(object)]

@@ -17,7 +17,7 @@ from mounts import Mount, root_only
 from swift.common.concurrency import sleep
 
 from swiftahead.cache import Stamp, Store, Unavailable
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 BODY = Random(2).randbytes(400_000)
 
@@ -65,7 +65,7 @@ def test_f2_a_disk_that_is_really_full(mount, on, room):
     mounted = mount('size=1m')
     proxy, store = on(mounted, free_space='0')
     assert proxy.request().body == BODY
-    store.admit(proxy.records(Fill)[0].spool_name)
+    store.admit(proxy.records(Admit)[0].spool_name)
     proxy.swift.put(PATH + '2', BODY[::-1])
     leave_room(mounted.folder, room)
     assert proxy.runtime.reserve(store, 0)
@@ -118,7 +118,7 @@ def test_f2_a_disk_that_has_become_read_only(mount, on):
     proxy, store = on(mounted)
     proxy.swift.put(PATH + '2', BODY[::-1])
     assert proxy.request().body == BODY
-    linked = store.admit(proxy.records(Fill)[0].spool_name)
+    linked = store.admit(proxy.records(Admit)[0].spool_name)
     os.utime(store.layout.entry(linked.entry_name), (1000, 1000))
     mounted.remount('ro')
     assert [word(proxy.request()) for _ in range(2)] == ['hit', 'hit']

@@ -13,7 +13,7 @@ from swift.common.utils import FileLikeIter, close_if_possible
 from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import Token
 from swiftahead.middleware.tee import BackendBroke
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 BODY = Random(5).randbytes(300_000)
 TOKEN = Token('t' * 32, timestamp='1799999998.00000')
@@ -54,7 +54,7 @@ def assert_nothing_left(proxy):
     """No fill, no answer of the backend's that was not closed, and nothing in the spool that nobody knows of."""
     proxy.settle()
     sleep()
-    known = {record.spool_name for record in proxy.records(Fill)}
+    known = {record.spool_name for record in proxy.records(Admit)}
     assert {item.entry_name for item in proxy.runtime.store().spool_files()} <= known
     assert (proxy.runtime.collapsed_reads.running, proxy.swift.open) == (0, 0)
     return known
@@ -271,7 +271,7 @@ def test_f5_a_slow_client_of_an_entry_that_is_evicted_and_replaced(proxy, store)
 def test_f5_a_slow_client_of_a_fill_that_is_admitted_and_dropped(proxy, store):
     def admit_and_drop():
         proxy.settle()
-        record, = proxy.records(Fill)
+        record, = proxy.records(Admit)
         assert store.drop(store.admit(record.spool_name).entry_name)
 
     with no_fd_left(proxy.folder):

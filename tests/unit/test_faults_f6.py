@@ -12,7 +12,7 @@ from swift.common.swob import Response
 from swiftahead.cache import Store
 from swiftahead.cache.entry import BLOCK
 from swiftahead.freshness import Token
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 OLD = '1799999990.00000'
 BODY = Random(6).randbytes(300_000)
@@ -83,7 +83,7 @@ def test_f6_a_body_that_is_too_long_is_not_kept(proxy, body, more):
 def test_f6_bytes_that_are_not_the_etags_are_passed_on_but_never_admitted(proxy, body):
     proxy.swift.before = lambda number: b'?' * proxy.swift.piece if number == 2 else None
     assert outcome(proxy) == plain(proxy)
-    record, = proxy.records(Fill)
+    record, = proxy.records(Admit)
     with pytest.raises(Exception, match='MD5'):
         proxy.runtime.store().admit(record.spool_name)
     assert list(proxy.runtime.store().linked()) == []
@@ -129,7 +129,7 @@ def test_f6_odd_headers_are_passed_on_and_what_cannot_be_the_object_is_not_admit
     expected = plain(proxy)
     for _ in range(2):
         assert outcome(proxy) == expected
-        for record in proxy.records(Fill):
+        for record in proxy.records(Admit):
             with pytest.raises(Exception, match='MD5'):
                 proxy.runtime.store().admit(record.spool_name)
     assert list(proxy.runtime.store().linked()) == []

@@ -11,7 +11,7 @@ from swift.common.swob import Response
 from swiftahead.cache import Stamp, Store
 from swiftahead.cache.entry import BLOCK
 from swiftahead.freshness import Token
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 OLD, LATER = '1799999990.00000', '1799999999.00000'
 BODY, NEW = Random(6).randbytes(300_000), Random(7).randbytes(310_000)
@@ -118,7 +118,7 @@ def write_during(proxy, method, at=3):
     proxy.swift.before = before
     answer = proxy.request()
     proxy.swift.before = lambda number: None
-    for record in proxy.records(Fill):
+    for record in proxy.records(Admit):
         proxy.runtime.store().admit(record.spool_name)
     return answer
 
@@ -189,7 +189,7 @@ def test_f6_a_replica_that_missed_a_write_is_swifts_answer_and_never_a_hit(make)
     proxy.swift.odd = disagreeing
     for _ in range(3):
         assert word(proxy.request()) in ('fwd=miss; stored', 'fwd=stale; detail=changed; stored')
-        for record in proxy.records(Fill):
+        for record in proxy.records(Admit):
             proxy.runtime.store().admit(record.spool_name)
     assert outcome(proxy) == plain(proxy)
 
@@ -208,7 +208,7 @@ def test_f6_an_entry_of_another_policy_is_a_miss(proxy):
     moved = container_info(**{'x-backend-storage-policy-index': '1'})
     answer = proxy.request(info=moved)
     assert (answer.body, word(answer)) == (BODY, 'fwd=stale; detail=policy; stored')
-    for record in proxy.records(Fill):
+    for record in proxy.records(Admit):
         store.admit(record.spool_name)
     assert (proxy.request(info=moved).body, word(proxy.request(info=moved))) == (BODY, 'hit')
     with store.entry(NAME) as entry:

@@ -13,7 +13,7 @@ from swiftahead.cache import Stamp, Store, entry
 from swiftahead.conf.names import ObjectName
 from swiftahead.eviction.index import Index
 from swiftahead.freshness import Token
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 BODY = b'b' * 100_000
 MAX_AGE = 600
@@ -60,7 +60,7 @@ def make(tmp_path, clocks):
 def fill(proxy):
     """An entry that was captured just now."""
     assert proxy.request().body == BODY
-    record, = proxy.records(Fill)
+    record, = proxy.records(Admit)
     proxy.runtime.store().admit(record.spool_name)
     proxy.swift.requests.clear()
 
@@ -223,7 +223,7 @@ def test_f8_another_offset_is_another_version(make, clocks):
         proxy.runtime.tokens.token = Token(str(number) * 32)
         proxy.swift.put(PATH, BODY, timestamp='1799999999.00000', X_Backend_Timestamp=offset)
         assert word(proxy.request()) in ('fwd=miss; stored', 'fwd=stale; detail=changed; stored')
-        for record in proxy.records(Fill):
+        for record in proxy.records(Admit):
             proxy.runtime.store().admit(record.spool_name)
         assert word(proxy.request()) == 'hit; detail=validated'
 

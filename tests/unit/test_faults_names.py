@@ -10,7 +10,7 @@ from swift.common.swob import Request, bytes_to_wsgi, wsgi_quote
 
 from swiftahead.cache import Stamp, Store
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
-from swiftahead.queues import Fill
+from swiftahead.queues import Admit
 
 ACCOUNT, CONTAINER = 'AUTH_test', 'c'
 ODD = [
@@ -62,7 +62,7 @@ def assert_cached(proxy, *name):
     proxy.swift.put(wsgi_path(*name), body)
     before = outside(proxy)
     assert ask(proxy, *name).body == body
-    for record in proxy.records(Fill):
+    for record in proxy.records(Admit):
         proxy.runtime.store().admit(record.spool_name)
     hit = ask(proxy, *name)
     assert (hit.body, word(hit), outside(proxy)) == (body, 'hit', before)
@@ -104,7 +104,7 @@ def test_what_is_no_utf8_is_swifts_affair(proxy, name):
     proxy.swift.put(wsgi_path(ACCOUNT, CONTAINER, name), b'x')
     answers = [ask(proxy, ACCOUNT, CONTAINER, name) for _ in range(2)]
     assert [(resp.body, word(resp)) for resp in answers] == [(b'x', None)] * 2
-    assert proxy.records(Fill) == []
+    assert proxy.records(Admit) == []
 
 
 @pytest.mark.parametrize('name', ['\x00', '\x00v\x001', 'o\x00', 'a/\x00/b'])
@@ -113,7 +113,7 @@ def test_a_reserved_name_is_for_those_who_may(proxy, name):
     proxy.swift.put(wsgi_path(ACCOUNT, CONTAINER, name), b'x')
     allowed = {'X_Backend_Allow_Reserved_Names': 'true'}
     assert ask(proxy, ACCOUNT, CONTAINER, name, **allowed).body == b'x'
-    for record in proxy.records(Fill):
+    for record in proxy.records(Admit):
         proxy.runtime.store().admit(record.spool_name)
     assert word(ask(proxy, ACCOUNT, CONTAINER, name, **allowed)) == 'hit'
     proxy.asked()

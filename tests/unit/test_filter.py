@@ -10,7 +10,7 @@ from swift.common.swob import Request, Response
 from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import Token
 from swiftahead.middleware import filter_factory
-from swiftahead.queues import Access, Fill, Forget, SqliteQueue, Warm
+from swiftahead.queues import Access, Admit, Forget, Warm, open_queue
 
 PATH = '/v1' + NAME.path
 BODY = os.urandom(100_000)
@@ -35,7 +35,7 @@ class Proxy:
         self.swift = FakeSwift()
         self.swift.put(PATH, BODY)
         self.folder = folder
-        self.queue = SqliteQueue(f'sqlite:{folder}/queue.db')
+        self.queue = open_queue(f'sqlite:{folder}/queue.db')
         conf = {'cache_dir': str(folder), 'queue': f'sqlite:{folder}/queue.db', 'freshness': 'max-age',
                 'memcache_servers': '127.0.0.1:1', **conf}
         self.app = filter_factory({}, **conf)(self.swift)
@@ -116,10 +116,10 @@ def status(resp):
 def test_a_miss_is_captured_and_said(proxy, store):
     resp = proxy.request()
     assert (resp.status_int, resp.body, status(resp)) == (200, BODY, 'swiftahead; fwd=miss; stored')
-    access, fill = proxy.records(2)
+    access, admit = proxy.records(2)
     assert isinstance(access, Access) and access.outcome == 'miss' and access.bytes == len(BODY)
-    assert isinstance(fill, Fill)
-    store.admit(fill.spool_name)
+    assert isinstance(admit, Admit)
+    store.admit(admit.spool_name)
     again = proxy.request()
     assert (again.body, status(again)) == (BODY, 'swiftahead; hit')
     assert proxy.asked() == [('GET', PATH)]

@@ -16,7 +16,7 @@ from oneprocess import GOLD, SILVER
 from swift.common.concurrency import Event, socket, spawn
 from swift.common.utils import Timestamp
 
-from swiftahead.queues import Misplaced, QueueError, SqliteQueue, Waker, wake
+from swiftahead.queues import Misplaced, QueueError, Waker, open_queue, wake
 from swiftahead.queues.records import Forget
 from swiftahead.sidecar.mover import local, worker
 from swiftahead.sidecar.mover.local import Backoff
@@ -29,7 +29,7 @@ MISPLACED = Misplaced.__name__
 @pytest.fixture
 def queue(cluster):
     """The local one, as the filter and the operator's command have it."""
-    queue = SqliteQueue(cluster.settings().sidecar.queue)
+    queue = open_queue(cluster.settings().sidecar.queue)
     yield queue
     queue.close()
 
@@ -230,7 +230,7 @@ def test_the_newest_is_moved_first(cluster, make_part, queue):
 
 def break_queue(cluster):
     """So that it cannot be opened, and not be set aside either."""
-    path = SqliteQueue(cluster.settings().sidecar.queue).path
+    path = open_queue(cluster.settings().sidecar.queue).path
     (path / 'not empty').mkdir(parents=True)
 
 

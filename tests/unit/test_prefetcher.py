@@ -1,4 +1,5 @@
 """The prefetcher and the warmer, step by step: a real queue, real files, and a small app to fetch from."""
+import json
 import os
 
 import pytest
@@ -9,7 +10,7 @@ from swift.common.concurrency import Timeout, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 
 from swiftahead.predict.usefulness import GUESS
-from swiftahead.queues import Fill, Forget, Warm
+from swiftahead.queues import Admit, Forget, Warm
 from swiftahead.sidecar.prefetcher.consumer import LEASE_SECONDS, POSTPONE_SECONDS, STALE_SECONDS
 from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
 from swiftahead.sidecar.prefetcher.warmer import WARM_AT_A_TIME, WARM_TRIES
@@ -84,7 +85,7 @@ def test_what_is_cached_is_not_fetched(learning):
 
 def test_what_is_captured_before_it_is_due_is_not_fetched(learning):
     learning.run(read('a', 20), at=20)
-    learning.run(Fill(spool(learning.store, BODY, name=name_of('b'))), at=29.5)
+    learning.run(Admit(spool(learning.store, BODY, name=name_of('b'))), at=29.5)
     assert (learning.fetched(), learning.cached()) == ([], ['b'])
 
 
@@ -135,7 +136,7 @@ def test_a_miss_of_what_is_being_fetched_is_told(learning, make):
 def test_a_hit_keeps_an_entry_longer(make, outcome, left):
     bench = make()
     for object_ in 'ab':
-        bench.step(Fill(spool(bench.store, BODY, name=name_of(object_))))
+        bench.step(Admit(spool(bench.store, BODY, name=name_of(object_))))
     bench.step(read('a', 0, outcome=outcome))
     bench.keeper.index.popitem()
     assert bench.cached() == [left]
@@ -153,7 +154,7 @@ def test_readers_are_told_when_a_fetch_will_end(learning, make):
 
 def test_what_is_expected_and_there_is_kept(learning):
     for object_ in 'bc':
-        learning.step(Fill(spool(learning.store, BODY, name=name_of(object_))))
+        learning.step(Admit(spool(learning.store, BODY, name=name_of(object_))))
     learning.run(read('a', 20), at=20)
     learning.keeper.index.popitem()
     assert (learning.cached(), learning.fetched()) == (['b'], [])
@@ -248,7 +249,7 @@ def test_a_prediction_whose_time_is_long_past_is_dropped(learning):
 
 def test_where_all_is_hotter_nothing_is_fetched_ahead(make):
     bench = make('a', 'b', learner=Chain(), size=3 * UNIT, marks=(100, 100))
-    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'cde'))
+    bench.step(*(Admit(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'cde'))
     for item in bench.store.linked():
         # half a second before it is to be fetched what is expected in half a second
         os.utime(bench.store.layout.entry(item.entry_name), (NOW + 29, NOW + 29))
@@ -267,7 +268,7 @@ def test_what_is_fetched_and_finds_no_room_then_did_not_pay(make):
     bench.put('b', chunks=[gate.wait, BODY])
     bench.step(read('a', 20), at=29.5)
     eventually(lambda: bench.fetched() == ['b'])
-    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'cde'), at=29.6)
+    bench.step(*(Admit(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'cde'), at=29.6)
     bench.prefetcher.settle()
     for item in bench.store.linked():
         os.utime(bench.store.layout.entry(item.entry_name), (NOW + 29.6, NOW + 29.6))
@@ -282,12 +283,12 @@ def test_what_is_fetched_and_finds_no_room_then_did_not_pay(make):
 
 def test_fills_and_forgets_of_one_object_are_handled_in_their_order(make):
     bench = make()
-    fills = [Fill(spool(bench.store, BODY, name=name_of('a'), timestamp=f'180000000{turn}.00000'))
+    fills = [Admit(spool(bench.store, BODY, name=name_of('a'), timestamp=f'180000000{turn}.00000'))
              for turn in range(3)]
     forget = Forget('AUTH_test', 'c', object='a')
     bench.step(fills[0], forget, fills[1], forget, fills[2])
     assert (bench.cached(), bench.counts['forgotten']) == (['a'], 2)
-    bench.step(Fill(spool(bench.store, BODY, name=name_of('b'))), Forget('AUTH_test', 'c'))
+    bench.step(Admit(spool(bench.store, BODY, name=name_of('b'))), Forget('AUTH_test', 'c'))
     assert bench.cached() == []
 
 
@@ -303,14 +304,14 @@ def held(make):
 
     bench = make(execute=execute)
     held.append(spool(bench.store, BODY, name=name_of('a')))
-    bench.queue.put([Fill(held[0])])
+    bench.queue.put([Admit(held[0])])
     bench.prefetcher.step()
     bench.gate = gate
     return bench
 
 
 def test_a_large_fill_holds_up_no_other_record(held):
-    held.queue.put([Fill(spool(held.store, BODY, name=name_of('b'))), read('c', 0)])
+    held.queue.put([Admit(spool(held.store, BODY, name=name_of('b'))), read('c', 0)])
     held.prefetcher.step()
     eventually(lambda: held.cached() == ['b'])
     assert held.counts['records.access'] == 1
@@ -321,7 +322,7 @@ def test_a_large_fill_holds_up_no_other_record(held):
 
 def test_a_fill_is_done_only_when_it_is_admitted(held):
     held.prefetcher.step()
-    assert held.queue.depth()['Fill'] == 1
+    assert held.queue.depth()['Admit'] == 1
     held.now += LEASE_SECONDS + 1
     assert held.prefetcher.step() == 1
     held.gate.send()
@@ -349,7 +350,7 @@ def test_stopping_lets_what_is_under_way_end(held):
 
 def test_a_fill_is_admitted(make):
     bench = make()
-    assert bench.step(Fill(spool(bench.store, BODY, name=name_of('a')))) == 1
+    assert bench.step(Admit(spool(bench.store, BODY, name=name_of('a')))) == 1
     assert (bench.cached(), bench.counts['admitted'], bench.waiting()) == (['a'], 1, 0)
 
 
@@ -357,23 +358,32 @@ def test_a_damaged_fill_is_refused_and_the_others_are_handled(make):
     bench = make()
     names = [spool(bench.store, BODY, name=name_of(object_)) for object_ in 'abc']
     (bench.store.layout.spool / names[1]).write_bytes(b'rubbish')
-    bench.step(*map(Fill, [names[0], names[1], 'gone', names[2]]))
+    bench.step(*map(Admit, [names[0], names[1], 'gone', names[2]]))
     assert bench.cached() == ['a', 'c']
     assert (bench.counts['admitted'], bench.counts['refused'], bench.waiting()) == (2, 2, 0)
 
 
 def test_forgotten_entries_are_dropped_and_counted(make):
     bench = make()
-    bench.step(*(Fill(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'abc'))
+    bench.step(*(Admit(spool(bench.store, BODY, name=name_of(object_))) for object_ in 'abc'))
     bench.step(Forget('AUTH_test', 'c', object='a'), Forget('AUTH_test', 'c', object='none'))
     assert (bench.cached(), bench.counts['forgotten'], bench.counts['records.forget']) == (['b', 'c'], 1, 2)
 
 
 def test_a_record_that_nobody_can_handle_is_a_dead_letter_and_the_others_are_handled(make):
     bench = make()
-    good = Fill(spool(bench.store, BODY, name=name_of('b')))
-    bench.step(Fill(spool_name=None), good)
+    good = Admit(spool(bench.store, BODY, name=name_of('b')))
+    bench.step(Admit(spool_name=None), good)
     assert (bench.counts['records_failed'], bench.store.has(name_of('b'))) == (1, True)
+    assert bench.queue.depth() == {'dead': 1, 'dropped': 0}
+
+
+def test_a_read_that_nobody_can_handle_is_a_dead_letter_alone_and_the_others_of_its_row_are_handled(make):
+    bench = make('a', 'b')
+    bench.run(read('a', 0, fetch=True), read(None, 0, outcome='hit'), read('b', 0, fetch=True))
+    assert (bench.counts['records_failed'], bench.counts['records.access'], bench.cached()) == (1, 3, ['a', 'b'])
+    letter, = bench.queue.dead_letters(10)
+    assert json.loads(letter.body)['object'] is None
     assert bench.queue.depth() == {'dead': 1, 'dropped': 0}
 
 
@@ -381,9 +391,9 @@ def test_a_record_that_meets_a_broken_disk_is_dropped_and_the_others_are_handled
     bench = make()
     folder = bench.store.layout.cache_dir
     away = folder.rename(folder.with_name('away'))
-    bench.step(Fill('x'), read('a', 0))
+    bench.step(Admit('x'), read('a', 0))
     assert (bench.counts['records_failed'], bench.counts['records.access'], bench.waiting()) == (1, 1, 0)
-    assert 'Fill' in bench.logger.said[-1]
+    assert 'Admit' in bench.logger.said[-1]
     away.rename(folder)
 
 
@@ -423,14 +433,14 @@ def test_what_is_asked_for_is_warmed(make, record, objects):
 
 def test_what_is_cached_is_not_warmed_again_and_not_part_of_the_limit(make):
     bench = make('a', 'b', 'c')
-    bench.step(Fill(spool(bench.store, BODY, name=name_of('a'))))
+    bench.step(Admit(spool(bench.store, BODY, name=name_of('a'))))
     bench.run(Warm('AUTH_test', 'c', limit=1))
     assert bench.fetched() == ['b']
 
 
 def test_warming_stops_at_the_low_mark_and_evicts_nothing(make):
     bench = make(*'abcdefgh', size=10 * UNIT)
-    bench.step(Fill(spool(bench.store, BODY, name=name_of('j'))))
+    bench.step(Admit(spool(bench.store, BODY, name=name_of('j'))))
     bench.run(WARM)
     assert bench.cached() == ['a', 'b', 'c', 'd', 'j']
 
@@ -445,7 +455,7 @@ def test_warming_evicts_nothing_where_both_marks_are_one(make):
     # bodies of a whole page: with header and table each takes three
     bench = make('b', size=5 * 4096, marks=(100, 100))
     bench.put('b', body=b'x' * 4096)
-    bench.step(Fill(spool(bench.store, b'x' * 4096, name=name_of('a'))))
+    bench.step(Admit(spool(bench.store, b'x' * 4096, name=name_of('a'))))
     bench.run(WARM)
     assert 'a' in bench.cached()
 
@@ -518,7 +528,7 @@ def test_a_warming_under_way_does_not_hold_up_the_turn(make):
     bench, gate = make('a', concurrency=1), make.hold()
     bench.put('a', chunks=[gate.wait, BODY])
     bench.step(*[WARM] * 5)
-    fill = Fill(spool(bench.store, BODY, name=name_of('j')))
+    fill = Admit(spool(bench.store, BODY, name=name_of('j')))
     with Timeout(20):
         bench.step(fill)
     assert bench.cached() == ['j']

@@ -4,11 +4,11 @@ import os
 
 import pytest
 from helpers import ListLogger
-from queue_contract import ACCESS, FILL, MISPLACED, Clock, leased
+from queue_contract import ACCESS, ADMIT, MISPLACED, Clock, leased
 from queue_files import asides, fill, in_child, patch, sql
 
-from swiftahead.queues import QueueError, SqliteQueue
-from swiftahead.queues.file import KEPT, PAUSE
+from swiftahead.queues import QueueError, open_queue
+from swiftahead.queues.sqlite.file import KEPT, PAUSE
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def make(path, logger):
     made = []
 
     def make(**options):
-        made.append(SqliteQueue(f'sqlite:{path}', **{'logger': logger, **options}))
+        made.append(open_queue(f'sqlite:{path}', **{'logger': logger, **options}))
         return made[-1]
 
     yield make
@@ -38,9 +38,9 @@ def until_it_works(queue):
     """Put and lease; the call that finds damage fails, and there are three that may: all that is leased."""
     for _ in range(3):
         with contextlib.suppress(QueueError):
-            queue.put([FILL])
+            queue.put([ADMIT])
             return leased(queue, n=10_000)
-    queue.put([FILL])
+    queue.put([ADMIT])
     return leased(queue, n=10_000)
 
 
@@ -55,7 +55,7 @@ def one_page_of_noise(path):
 
 
 def other_tables(path):
-    sql(path, 'DROP TRIGGER record_comes', 'DROP INDEX by_due', 'ALTER TABLE records DROP COLUMN due')
+    sql(path, 'DROP TRIGGER row_comes', 'DROP INDEX by_due', 'ALTER TABLE records DROP COLUMN due')
 
 
 DAMAGES = {
@@ -69,7 +69,7 @@ DAMAGES = {
     'tables of somebody else': lambda path: sql(path, 'PRAGMA user_version = 0'),
     'a table less': lambda path: sql(path, 'DROP TABLE dead'),
     'a column less': lambda path: sql(path, 'DROP INDEX by_account', 'ALTER TABLE records RENAME account TO x'),
-    'packs that nobody counts': lambda path: sql(path, 'DROP TRIGGER pack_goes'),
+    'rows that nobody counts': lambda path: sql(path, 'DROP TRIGGER row_goes'),
     'version -1': lambda path: sql(path, 'PRAGMA user_version = -1'),
 }
 
@@ -80,7 +80,7 @@ def test_f10_a_damaged_queue_is_set_aside(path, make, logger, damage):
     damage(path)
     content = path.read_bytes()
     queue = make()
-    assert FILL in until_it_works(queue)
+    assert ADMIT in until_it_works(queue)
     aside, = asides(path)
     assert aside.name.startswith('queue.db.damaged-')
     assert aside.read_bytes() == content
@@ -91,26 +91,32 @@ def test_f10_queue_from_the_future_is_set_aside(path, make, logger):
     fill(path)
     sql(path, 'PRAGMA user_version = 99')
     queue = make(clock=Clock())
-    queue.put([FILL])
-    assert leased(queue) == [FILL]
+    queue.put([ADMIT])
+    assert leased(queue) == [ADMIT]
     aside, = asides(path)
     assert aside.name == 'queue.db.version-99-1800000000'
-    assert sql(aside, 'PRAGMA user_version', 'SELECT count(*) FROM records', 'SELECT sum(records) FROM packs'
-               ) == [[(99,)], [(10,)], [(1000,)]]
+    assert sql(aside, 'PRAGMA user_version', 'SELECT sum(holds) FROM records') == [[(99,)], [(1010,)]]
     assert 'of version 99' in logger.said[0] and len(logger.said) == 1
+
+
+def test_a_queue_of_an_earlier_version_is_set_aside(path, make, logger):
+    sql(path, 'CREATE TABLE records (id INTEGER PRIMARY KEY)', 'PRAGMA user_version = 1')
+    make(clock=Clock()).put([ADMIT])
+    assert [aside.name for aside in asides(path)] == ['queue.db.version-1-1800000000']
+    assert len(logger.said) == 1 and 'of version 1, this program knows 2' in logger.said[0]
 
 
 def test_an_empty_file_is_a_new_queue(path, make, logger):
     path.touch()
     queue = make()
-    queue.put([FILL])
-    assert (leased(queue), logger.said, asides(path)) == ([FILL], [], [])
+    queue.put([ADMIT])
+    assert (leased(queue), logger.said, asides(path)) == ([ADMIT], [], [])
 
 
 def test_more_tables_are_no_damage(path, make, logger):
     fill(path)
     sql(path, 'CREATE TABLE notes (text)')
-    make().put([FILL])
+    make().put([ADMIT])
     assert logger.said == []
 
 
@@ -122,21 +128,21 @@ def test_f10_a_header_with_any_byte_changed_does_not_stop_the_queue(tmp_path):
         path = tmp_path / f'{at}' / 'queue.db'
         path.parent.mkdir()
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1:])
-        queue = SqliteQueue(f'sqlite:{path}', logger=ListLogger())
-        assert FILL in until_it_works(queue), at
+        queue = open_queue(f'sqlite:{path}', logger=ListLogger())
+        assert ADMIT in until_it_works(queue), at
         queue.close()
 
 
 def test_damage_that_is_found_after_opening_is_set_aside_and_left_by_all(path, make, logger):
     fill(path)
     first, second = make(), make()
-    first.put([FILL])
+    first.put([ADMIT])
     second.lease(1, 60)
     zero_pages(path)
     with pytest.raises(QueueError, match='malformed'):
         make().lease(10_000, 60)
-    first.put([FILL])
-    assert leased(second) == [FILL]
+    first.put([ADMIT])
+    assert leased(second) == [ADMIT]
     assert len(asides(path)) == len(logger.said) == 1
 
 
@@ -145,12 +151,12 @@ def test_who_has_the_old_file_open_follows_to_the_new_one(path, make, logger):
     running.put([ACCESS])
     sql(path, 'PRAGMA user_version = 99')
     fresh = make()
-    fresh.put([FILL])
+    fresh.put([ADMIT])
     running.put([MISPLACED])
-    assert leased(fresh) == [FILL, MISPLACED]
+    assert leased(fresh) == [ADMIT, MISPLACED]
     running.close()
-    fresh.put([FILL])
-    assert leased(make()) == [FILL]
+    fresh.put([ADMIT])
+    assert leased(make()) == [ADMIT]
     assert len(logger.said) == 1
 
 
@@ -174,7 +180,7 @@ def test_what_is_put_into_a_file_while_it_is_moved_away_is_an_error(path, make):
             return super().__iter__()
 
     queue = make()
-    queue.put([FILL])
+    queue.put([ADMIT])
     with pytest.raises(QueueError, match='moved away'):
         queue.put(Moving([MISPLACED]))
     queue.put([MISPLACED])
@@ -193,10 +199,10 @@ def test_ids_of_a_file_that_was_set_aside_do_not_come_again(path, make):
 
 def test_reading_sets_nothing_aside(path, make, logger):
     path.write_bytes(b'not a database' * 100)
-    for ask in (SqliteQueue.depth, SqliteQueue.oldest, lambda queue: queue.dead_letters(1),
-                lambda queue: queue.show(1), lambda queue: queue.revive([1]), lambda queue: queue.drop([1])):
+    for name, *args in (('depth',), ('oldest',), ('dead_letters', 1), ('waiting', 'Misplaced', 1), ('revive', [1]),
+                        ('drop', [1])):
         with pytest.raises(QueueError, match='not a database'):
-            ask(make())
+            getattr(make(), name)(*args)
     assert (asides(path), logger.said) == ([], [])
 
 
@@ -215,7 +221,7 @@ def test_one_file_is_set_aside_in_a_while(path, make, logger):
             sql(path, 'PRAGMA user_version = 99')
             queue.close()
             with contextlib.suppress(QueueError):
-                queue.put([FILL])
+                queue.put([ADMIT])
             clock.now += PAUSE / 3
     assert len(logger.said) == KEPT + 3
     assert len(asides(path)) == KEPT

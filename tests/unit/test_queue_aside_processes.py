@@ -7,18 +7,18 @@ import sys
 
 import pytest
 from helpers import ListLogger
-from queue_contract import ALL_KINDS, FILL, MISPLACED, leased
+from queue_contract import ADMIT, ALL_KINDS, MISPLACED, leased
 from queue_files import asides, fill, in_child, sql
 
-from swiftahead.queues import SqliteQueue
+from swiftahead.queues import open_queue
 
 PUTTER = """
 import sys, time
-from swiftahead.queues import Fill, QueueError, SqliteQueue
+from swiftahead.queues import Admit, QueueError, open_queue
 print('ready', flush=True)
 sys.stdin.readline()
-queue = SqliteQueue(sys.argv[1], wait=30)
-queue.put([Fill(sys.argv[2])])
+queue = open_queue(sys.argv[1], wait=30)
+queue.put([Admit(sys.argv[2])])
 """
 
 
@@ -41,7 +41,7 @@ def test_one_of_several_processes_sets_it_aside(tmp_path, statement):
             process.kill()
             process.communicate()
     assert sum(text.count('cannot be used') for text in said) == len(asides(path)) == 1
-    queue = SqliteQueue(f'sqlite:{path}')
+    queue = open_queue(f'sqlite:{path}')
     assert sorted(record.spool_name for record in leased(queue)) == list('01234')
     queue.close()
 
@@ -50,7 +50,7 @@ def test_one_of_several_processes_sets_it_aside(tmp_path, statement):
 
 def put_and_stay(path, ready):
     """A newer version's worker that goes on: its records lie in the -wal, since nobody closes the file last."""
-    queue = SqliteQueue(f'sqlite:{path}')
+    queue = open_queue(f'sqlite:{path}')
     queue.put([MISPLACED])
     with queue._file.transaction() as db:
         db.execute('PRAGMA user_version = 99')
@@ -88,8 +88,8 @@ def put_and_be_killed(path, step):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-    queue = SqliteQueue(f'sqlite:{path}', logger=ListLogger())
-    queue.put([FILL])
+    queue = open_queue(f'sqlite:{path}', logger=ListLogger())
+    queue.put([ADMIT])
 
 
 def test_a_kill_at_any_step_of_setting_aside_leaves_both_files_whole(tmp_path):
@@ -100,9 +100,9 @@ def test_a_kill_at_any_step_of_setting_aside_leaves_both_files_whole(tmp_path):
         path.parent.mkdir()
         with newer_worker(path):
             status = in_child(put_and_be_killed, path, step)
-            queue = SqliteQueue(f'sqlite:{path}', logger=ListLogger())
-            queue.put([FILL])
-            assert set(leased(queue, kinds=ALL_KINDS)) == {FILL}
+            queue = open_queue(f'sqlite:{path}', logger=ListLogger())
+            queue.put([ADMIT])
+            assert set(leased(queue, kinds=ALL_KINDS)) == {ADMIT}
             assert sql(path, 'PRAGMA integrity_check') == [[('ok',)]]
             queue.close()
         aside, = asides(path)

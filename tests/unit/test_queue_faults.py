@@ -14,7 +14,7 @@ from helpers import ListLogger
 from mounts import Mount
 from queue_contract import ALL_KINDS, MISPLACED, WARM, accesses, leased
 
-from swiftahead.queues import QueueError, SqliteQueue
+from swiftahead.queues import QueueError, open_queue
 
 WAIT = 0.3
 # what the machine may take beside the wait
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def queue(folder):
-    queue = SqliteQueue(f'sqlite:{folder}/queue.db', logger=ListLogger(), wait=WAIT)
+    queue = open_queue(f'sqlite:{folder}/queue.db', logger=ListLogger(), wait=WAIT)
     yield queue
     queue.close()
 
@@ -160,7 +160,7 @@ def test_f10_queue_on_a_disk_that_fills_at_any_moment_of_its_beginning(disk, tmp
         folder.mkdir()
         free = os.statvfs(disk).f_bavail
         (disk / 'ballast').write_bytes(bytes(4096 * max(free - pages, 0)))
-        queue = SqliteQueue(f'sqlite:{folder}/queue.db', logger=ListLogger(), wait=WAIT)
+        queue = open_queue(f'sqlite:{folder}/queue.db', logger=ListLogger(), wait=WAIT)
         with contextlib.suppress(QueueError):
             queue.put([MISPLACED])
         (disk / 'ballast').unlink()
@@ -196,8 +196,8 @@ def test_f10_queue_whose_file_may_not_grow(queue):
 
 KILLED = """
 import os, signal, sys
-from swiftahead.queues import Misplaced, SqliteQueue
-queue = SqliteQueue(f'sqlite:{sys.argv[1]}')
+from swiftahead.queues import Misplaced, open_queue
+queue = open_queue(f'sqlite:{sys.argv[1]}')
 queue.put([Misplaced('AUTH_a', 'c', 'o', 1, '1700000000.00000')])
 os.kill(os.getpid(), signal.SIGKILL)
 """

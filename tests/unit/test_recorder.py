@@ -5,7 +5,7 @@ import pytest
 from swift.common.concurrency import Timeout, sleep
 
 from swiftahead.middleware.recorder import Recorder
-from swiftahead.queues import Access, QueueError, SqliteQueue, WakeListener, Warm
+from swiftahead.queues import Access, QueueError, WakeListener, Warm, open_queue
 
 WARM = Warm('AUTH_a', 'c')
 
@@ -27,7 +27,7 @@ class Logger(logging.Logger):
 
 @pytest.fixture
 def queue(tmp_path):
-    queue = SqliteQueue(f'sqlite:{tmp_path}/folder/queue.db')
+    queue = open_queue(f'sqlite:{tmp_path}/folder/queue.db')
     yield queue
     queue.close()
 

@@ -20,7 +20,7 @@ from swift.common import utils
 
 from swiftahead.cache import Store
 from swiftahead.conf import ConfError
-from swiftahead.queues import SqliteQueue
+from swiftahead.queues import open_queue
 from swiftahead.sidecar import main, start
 from swiftahead.sidecar.settings import read_settings
 
@@ -145,7 +145,7 @@ def test_a_folder_as_mkdir_leaves_it_is_closed(folder, conf, mode):
 
 def test_a_folder_that_a_proxy_has_put_its_queue_into_is_closed(folder, conf):
     mkdir(folder / 'cache', 0o755)
-    with closing(SqliteQueue(f'sqlite:{folder}/cache/queue.db')) as queue:
+    with closing(open_queue(f'sqlite:{folder}/cache/queue.db')) as queue:
         queue.put([])
     (folder / 'cache' / 'queue.db.counters').mkdir(0o700)
     assert look(conf()) == []

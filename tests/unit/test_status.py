@@ -19,7 +19,7 @@ from webob import Request
 from swiftahead.cache import Store
 from swiftahead.metrics import Counters, counters_folder
 from swiftahead.metrics.table import COUNTERS, METRICS
-from swiftahead.queues import Access, SqliteQueue, Warm
+from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.status import app as status_module
 from swiftahead.sidecar.status.app import Latest, StatusApp, StatusPart
@@ -72,7 +72,7 @@ def count(settings, *names):
 
 
 def put(settings, *records):
-    queue = SqliteQueue(settings.sidecar.queue)
+    queue = open_queue(settings.sidecar.queue)
     queue.put(records)
     queue.close()
 

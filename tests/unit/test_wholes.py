@@ -11,7 +11,7 @@ from swiftahead.conf.names import WHOLE
 from swiftahead.eviction.evictor import IDLE_SECONDS
 from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.replay import Replay, ReplaySettings, Request
-from swiftahead.queues import Access, Fill, Forget, decode, encode
+from swiftahead.queues import Access, Admit, Forget, decode, encode
 from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
 
 # bytes on disk that may be fetched in vain
@@ -61,7 +61,7 @@ def test_many_parts_have_it_fetched_once(make):
 
 def test_what_is_about_to_be_admitted_is_not_fetched(make):
     bench = make('a')
-    bench.queue.put([Fill(spool(bench.store, BODY, name=name_of('a'))), part('a')])
+    bench.queue.put([Admit(spool(bench.store, BODY, name=name_of('a'))), part('a')])
     bench.run(at=0)
     assert (bench.fetched(), bench.cached()) == ([], ['a'])
 
@@ -100,7 +100,7 @@ def test_what_is_too_large_for_the_sidecar_is_not_fetched(make):
 def test_what_is_hotter_is_not_evicted_for_it(make, age, fetched):
     bench = make('a', size=4 * UNIT, marks=(75, 50))
     for object_ in 'efg':
-        bench.run(Fill(spool(bench.store, BODY, name=name_of(object_))), at=0)
+        bench.run(Admit(spool(bench.store, BODY, name=name_of(object_))), at=0)
     for item in bench.store.linked():
         os.utime(bench.store.layout.entry(item.entry_name), (NOW, NOW))
     bench.run(part('a', age), at=age)
@@ -223,7 +223,7 @@ def test_what_was_written_before_it_is_read_again_has_not_paid(make):
     bench = make('a')
     bench.run(part('a'), at=0)
     before = share(bench)
-    bench.run(Forget('AUTH_test', 'c', object='a'), Fill(spool(bench.store, BODY, name=name_of('a'))), at=1)
+    bench.run(Forget('AUTH_test', 'c', object='a'), Admit(spool(bench.store, BODY, name=name_of('a'))), at=1)
     bench.run(read('a', 2, outcome='hit'), at=2)
     assert share(bench) == before and bench.cached() == ['a']
 
@@ -258,7 +258,7 @@ def test_guesses_in_vain_do_not_stop_what_is_fetched_whole(make):
 
 def test_what_is_here_is_not_throttled_nor_fetched(throttled):
     bench = throttled()
-    bench.step(Fill(spool(bench.store, BODY, name=name_of('a'))))
+    bench.step(Admit(spool(bench.store, BODY, name=name_of('a'))))
     for at in range(20):
         bench.run(part('a', at), at=at)
     assert bench.fetched() == [] and bench.counts['throttled.whole'] == 0

@@ -1,23 +1,20 @@
 """The queue's file: opened, begun anew, set aside.
 
-Who writes: any process that uses the queue, in turns (`<path>.lock`, held for moments only and freed by
-the kernel when its holder dies). What cannot be used is renamed to `<path>.damaged-<time>` or
-`<path>.version-<n>-<time>`, with its -wal and -shm, and a new file begins. What holds after a crash:
-the steps are ordered so that a new file never meets the -wal or -shm of an old one, and the old one
-keeps its own.
+Who writes: any process that uses the queue, in turns (`<path>.lock`, held for moments only and freed by the
+kernel when its holder dies). A file that cannot be used is renamed to `<path>.damaged-<time>` or
+`<path>.version-<n>-<time>`, with its -wal and -shm, and a new file begins. What holds after a crash: the steps
+are ordered so that a new file never meets the -wal or -shm of an old one, and the old one keeps its own.
 
-A process that has the old file open goes on with it until its next transaction; there it sees that the
-path leads to another file by now, and follows (see `identity`). What it commits in between is told as
-an error to whoever put it.
+A process that has the old file open goes on with it until its next transaction. There it sees that the path
+leads to another file by now, and follows (see `identity`). A put that it commits in between ends in an error.
 
-A file of a later version may be in use: then its workers follow in the same way, find a file of an
-earlier version and, if they know how, make it one of theirs, which this version will set aside in its
-turn. So two versions must not run together for long. Nothing is lost in that but what waited: records
-in a file that was set aside are handled by nobody until an operator moves it back. At most one file is
-set aside in PAUSE seconds, and KEPT of them are kept.
+A file of another version may be in use. Its workers follow in the same way, and set aside the file of this
+version in their turn, so two versions must not run together for long. Records in a file that was set aside are
+handled by nobody until an operator moves it back. At most one file is set aside in PAUSE seconds, and KEPT of
+them are kept.
 
-The file itself is opened by SQLite alone: closing it by other means would drop the locks that SQLite
-holds for this process.
+SQLite alone opens the file itself: closing it by other means would drop the locks that SQLite holds for this
+process.
 """
 import contextlib
 import errno
@@ -29,22 +26,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..conf.files import try_lock
+from ...conf.files import try_lock
+from ..queue import QueueError
 from .schema import Unusable, ensure_schema
 
 PAUSE = 60
 KEPT = 8
 POLL_SECONDS = 0.01
-# what SQLite puts beside a file and what must go where it goes
+# files that SQLite makes beside its own, and that go where it goes
 BESIDE = ('-journal', '-wal', '-shm')
 
 
-class QueueError(Exception):
-    """The queue cannot be used now; records that were to be put are not in it, or will come twice."""
-
-
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file is there now; None where there is none."""
+    """Tell which file is there now; None where there is none."""
     try:
         status = os.stat(path)
     except OSError:
@@ -53,7 +47,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def is_missing(path: Path) -> bool:
-    """Surely, not merely out of reach."""
+    """Whether there is surely no file: it is not merely out of reach."""
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -66,15 +60,15 @@ def is_missing(path: Path) -> bool:
 def is_damage(error: BaseException) -> bool:
     """Whether SQLite found the file's content wrong.
 
-    SQLITE_CORRUPT and SQLITE_NOTADB are the ones that Python raises as DatabaseError itself. Locks, a
-    full or failing disk and missing permissions are OperationalError: they pass, the file stays.
+    Python raises SQLITE_CORRUPT and SQLITE_NOTADB as DatabaseError itself. Locks, a full or failing disk and
+    missing permissions are OperationalError: they pass, the file stays.
     """
     return type(error) is sqlite3.DatabaseError
 
 
 @contextlib.contextmanager
 def turn(path: Path, until: float) -> Iterator[None]:
-    """Be the only one to open, close or set aside.
+    """Be the only process to open, close or set aside the file.
 
     SQLite does not wait when two processes turn a new file into a WAL at once.
 
@@ -95,16 +89,16 @@ def turn(path: Path, until: float) -> Iterator[None]:
 
 
 def open_file(path: Path, until: float) -> sqlite3.Connection:
-    """A connection to a file that has the tables. To be called in one's turn.
+    """Connect to a file that has the tables. To be called in one's turn.
 
     :raises Unusable:
     :raises OSError:
     :raises sqlite3.Error: for what may pass
     """
     if is_missing(path):
-        # what belonged to a file that was moved away is not for the next
+        # the -wal and -shm of a file that was moved away are not for the next
         _unlink_beside(path)
-    # threads of a pool take turns; the one who has the queue sees to that
+    # threads of a pool take turns; the owner of the queue sees to that
     _refuse_link(path)
     db = sqlite3.connect(path, timeout=max(until - time.monotonic(), 0), isolation_level=None,
                          check_same_thread=False)
@@ -121,15 +115,15 @@ def open_file(path: Path, until: float) -> sqlite3.Connection:
 
 
 def _refuse_link(path):
-    """SQLite would follow it, and make what is not there. :raises OSError:"""
+    """Refuse a link, which SQLite would follow, and make the file that it names. :raises OSError:"""
     if os.path.islink(path):
         raise OSError(errno.ELOOP, 'must be a file of its own, not a link', str(path))
 
 
 def _own(path):
-    """Readable by its owner alone; and what root made by looking belongs to whom the folder belongs.
+    """Make the file readable by its owner alone; one that root made by looking goes to the folder's owner.
 
-    :raises OSError: for what is no file of its own: root must not give away what a link leads to
+    :raises OSError: for a link: root must not give away the file that it leads to
     """
     # such a descriptor may be closed: it drops none of SQLite's locks
     descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -147,7 +141,7 @@ def _own(path):
 
 
 def set_aside(path: Path, word: str, now: float) -> Path:
-    """Rename the file and what belongs to it; to be called in one's turn. Returns the new name.
+    """Rename the file with its -wal and -shm. Returns the new name. To be called in one's turn.
 
     :raises QueueError: where one was set aside moments ago
     :raises OSError:
@@ -159,7 +153,7 @@ def set_aside(path: Path, word: str, now: float) -> Path:
     for suffix in BESIDE:
         with contextlib.suppress(FileNotFoundError):
             os.link(f'{path}{suffix}', f'{aside}{suffix}')
-    # this is the moment; the old names beside go when a file is begun
+    # this is the moment; the old names of -wal and -shm go when a file is begun
     os.rename(path, aside)
     for _, old in earlier[:-KEPT + 1]:
         _unlink_beside(old)
@@ -173,7 +167,7 @@ def _unlink_beside(path):
 
 
 def _free_name(path, word):
-    """One that neither a file nor what a killed mover linked has."""
+    """A name that no file has, nor a -wal that a killed process linked."""
     name, number = Path(f'{path}.{word}'), 1
     while any(os.path.lexists(f'{name}{suffix}') for suffix in ('', *BESIDE)):
         number += 1
@@ -182,7 +176,7 @@ def _free_name(path, word):
 
 
 def _set_aside_before(path):
-    """(when, path) of each file set aside, oldest first."""
+    """Time and path of each file that was set aside, oldest first."""
     pattern = re.compile(re.escape(path.name) + r'\.(?:damaged|version-\d+)-(\d+)(?:-\d+)?')
     matches = filter(None, map(pattern.fullmatch, os.listdir(path.parent)))
     return sorted((int(match[1]), path.with_name(match[0])) for match in matches)

@@ -1,8 +1,8 @@
 """One process's connection to the queue's file, and transactions on it.
 
-Who writes: the one instance of `SqliteQueue` that has it. Who reads: the same. What holds after a crash:
-a transaction is there whole or not at all. Errors of SQLite and of the disk come out as QueueError, once;
-the connection is then made anew by the next call, so that whatever passes is over by itself.
+Who writes and reads: the instance of `SqliteQueue` that owns the connection. What holds after a crash: a
+transaction is there whole or not at all. Errors of SQLite and of the disk come out as QueueError; the next call
+then connects anew, so that a fault which passes needs nobody to mend it.
 """
 import contextlib
 import os
@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .file import QueueError, identity, is_damage, is_missing, open_file, set_aside, turn
+from ..queue import QueueError
+from .file import identity, is_damage, is_missing, open_file, set_aside, turn
 from .schema import Unusable, ensure_schema
 
 _INHERITED: list[sqlite3.Connection] = []
@@ -57,7 +58,7 @@ class QueueFile:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A view of the file, or of an empty queue where there is none. Makes no file, sets none aside.
+        """Look at the file, or at an empty queue where there is none. Makes no file, sets none aside.
 
         :raises QueueError:
         """
@@ -74,7 +75,7 @@ class QueueFile:
         if db is None or self._pid != os.getpid():
             return
         with contextlib.ExitStack() as stack:
-            # whoever closes last removes the -wal by its name: not while another takes that name
+            # the last connection removes the -wal by its name: not while another process takes that name
             with contextlib.suppress(OSError):
                 stack.enter_context(turn(self._path, until or time.monotonic() + self._wait))
             db.close()
@@ -86,7 +87,7 @@ class QueueFile:
             _INHERITED.append(self._db)
             self._db = None
         if self._db is not None and self._identity != identity(self._path):
-            # somebody moved the file away: what is put into it now, nobody would ever read
+            # the file was moved away: nobody would ever read a record that is put into it now
             self.close(until)
         if self._db is None:
             with turn(self._path, until):
@@ -104,7 +105,7 @@ class QueueFile:
             return open_file(self._path, until)
 
     def _failed(self, error, mend, until):
-        """Begin anew; where the open file turned out to be damaged, without it."""
+        """Close the connection; where the open file turned out to be damaged, set it aside."""
         used, was_open = self._identity, self._db is not None
         self.close(until)
         if was_open and mend and is_damage(error):
@@ -115,13 +116,13 @@ class QueueFile:
 
     def _set_aside(self, word, why):
         aside = set_aside(self._path, word, self._clock())
-        self._logger.error('the queue %s cannot be used (%s): kept as %s, a new one begins; what waited in it '
-                           'is not handled', self._path, why, aside)
+        self._logger.error('the queue %s cannot be used (%s): kept as %s, a new one begins; records that waited '
+                           'in it are not handled', self._path, why, aside)
 
 
 @contextlib.contextmanager
 def _rolled_back(db):
-    """Where the block fails."""
+    """Roll back where the block fails."""
     try:
         yield
     except BaseException:
