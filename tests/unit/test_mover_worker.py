@@ -16,11 +16,12 @@ from oneprocess import GOLD, SILVER
 from swift.common.concurrency import Event, socket, spawn
 from swift.common.utils import Timestamp
 
+from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Misplaced, QueueError, SqliteQueue, Waker, wake
 from swiftahead.queues.records import Forget
-from swiftahead.sidecar.mover import local, worker
-from swiftahead.sidecar.mover.local import Backoff
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.sidecar.mover import local_queue, worker
+from swiftahead.sidecar.mover.local_queue import Backoff
+from swiftahead.sidecar.mover.move import Task
 
 pytestmark = LEFT_OPEN
 MISPLACED = Misplaced.__name__
@@ -50,7 +51,7 @@ def hand(queue, *tasks):
 
 
 def record_of(task: Task) -> Misplaced:
-    return Misplaced(*task.parts, task.policy_index, task.timestamp.internal, task.op, time.time())
+    return Misplaced(*task.name.parts, task.policy_index, task.timestamp.internal, task.op, time.time())
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def test_a_record_is_moved_and_gone_and_the_cache_forgets_it(cluster, make_part,
     make_part('').once()
     assert len(cluster.files(task, GOLD)) == 3 and MISPLACED not in queue.depth()
     leased, = queue.lease(9, 1)
-    assert isinstance(leased.record, Forget) and leased.record.object == task.object
+    assert isinstance(leased.record, Forget) and leased.record.object == task.name.object
 
 
 WHOLE = {'account': 'a', 'container': 'c', 'object': 'o', 'policy_index': SILVER, 'timestamp': '1.0'}
@@ -120,7 +121,7 @@ def test_records_that_are_none_are_given_up_and_others_go_on(cluster, make_part,
 
 def test_what_cannot_be_moved_yet_waits_longer_each_time(cluster, make_part, queue):
     cluster.put_container('c')
-    queue.put([record_of(Task('AUTH_test', 'c', 'o', SILVER, seconds_ago(60)))])
+    queue.put([record_of(Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(60)))])
     waits = []
     for _ in range(4):
         begin = time.time()
@@ -140,7 +141,7 @@ def test_the_wait_doubles_and_is_bounded(tries, least, most):
 
 def test_what_was_given_up_can_be_tried_again(cluster, make_part, queue):
     """R17: it is kept, and moved if it has come back meanwhile."""
-    task = Task('AUTH_test', 'c', 'o', SILVER, seconds_ago(60))
+    task = Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(60))
     cluster.put_container('c')
     queue.put([record_of(task)])
     part = make_part('reclaim_age = 10')
@@ -202,7 +203,7 @@ def test_rows_that_hang_delay_no_record(cluster, make_part, queue):
 
 def test_the_lease_of_a_move_that_takes_long_is_renewed(cluster, make_part, queue, monkeypatch):
     """Nobody else gets it meanwhile."""
-    monkeypatch.setattr(local, 'RENEW_SECONDS', 0.05)
+    monkeypatch.setattr(local_queue, 'RENEW_SECONDS', 0.05)
     slow = misplaced(cluster)
     with at_work(make_part('')), hanging(cluster, slow) as begun:
         hand(queue, slow)
