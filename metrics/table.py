@@ -84,7 +84,7 @@ FILTER_COUNTERS = (
     _counter('misplaced_served', 'reads answered with an object from another policy than its container\'s'),
     _counter('records_dropped', 'records lost because the queue did not take them in time'),
     _counter('passed_broken', 'requests that Swift alone answered because filter or cache were broken',
-             values=('fault', 'folder', 'misplaced', 'disk')),
+             values=('fault', 'folder', 'pipeline-error', 'disk')),
     _counter('errors', 'errors of the disk that no client noticed',
              values=('folder', 'entry', 'stamp', 'capture', 'record')),
 )
