@@ -1,7 +1,7 @@
 """``swiftahead misplaced scan``: look for misplaced objects on purpose, and have them moved.
 
-Records are put as soon as they are found: a scan that is interrupted leaves those for the mover, and can be made
-again, since a record that is handled twice does no harm.
+A record is put as soon as its object is found: a scan that is interrupted leaves its records to the mover. It can
+be made again, since a record that is handled twice does no harm.
 """
 import json
 import logging
@@ -34,7 +34,7 @@ looks (detect_misplaced)."""
 def add_parsers(commands) -> None:
     misplaced = commands.add_parser('misplaced', help='look for objects that lie in a wrong storage policy')
     actions = misplaced.add_subparsers(metavar='ACTION', required=True)
-    scan = actions.add_parser('scan', help='ask for every object that is listed; what is found is moved',
+    scan = actions.add_parser('scan', help='ask for every object that is listed; have misplaced ones moved',
                               description=TEXT)
     scan.add_argument('path', type=argument(container_path), metavar='ACCOUNT[/CONTAINER]', help='not quoted')
     scan.add_argument('--concurrency', type=whole(1, 1000), default=8, metavar='N',
@@ -70,7 +70,7 @@ class ScanRun:
         """:param pool: a GreenPool, whose size is how many objects are asked for at a time"""
         from ..misplaced.servers import Unknown
         try:
-            facts = self._search.servers.container_facts(account, container)
+            facts = self._search.judge.servers.container_facts(account, container)
             for name in self._names(account, container, facts.policy_index) if facts.exists else ():
                 pool.spawn_n(self._one, ObjectName(account, container, name), facts)
         except Unknown as error:
@@ -114,7 +114,7 @@ def scan_account(args) -> int:
 
 
 def _client(conf):
-    """Before anything is loaded that reads swift.conf or the policies, these are."""
+    """Load the policies, then all that reads them."""
     from swift.common.storage_policy import reload_storage_policies
     from swift.common.utils import set_swift_dir
     settings = settings_of(conf)
@@ -125,7 +125,7 @@ def _client(conf):
         reload_storage_policies()
         check_client(settings)
         return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Swift and PasteDeploy make of the conf
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - Swift and PasteDeploy raise any of them
         raise CommandError(f'{conf}: Swift refuses what is in it or in {settings.sidecar.swift_dir}: '
                            f'{told(error)}') from None
 
@@ -134,11 +134,11 @@ def _scan(client, account, container, args, record) -> ScanRun:
     from swift.common.concurrency import GreenPool
 
     from ..misplaced.search import Search, names
-    from ..misplaced.servers import Servers
+    from ..misplaced.servers import Judge, Servers
     containers = dict(_containers(client, account, container))
     # the pipeline ends with proxy-server, which has the rings
     servers = Servers.of_proxy(client.app._pipeline_final_app)
-    search = Search(servers, partial(_head, client), args.reclaim_age, time.time)
+    search = Search(Judge(servers, args.reclaim_age, time.time), partial(_head, client))
 
     def named(account, container, home):
         return names(servers, _listing(client, account, container), account, container, home)
@@ -193,9 +193,9 @@ def _containers(client, account, container) -> Iterator[tuple[str, int]]:
 
 
 class Progress:
-    """Says on standard error how far it is, and how long it may take.
+    """Tell on standard error how far the scan is, and how long it may take.
 
-    :param total: as many as the containers are said to hold; rows of other policies come on top
+    :param total: objects that the containers are said to hold; rows of other policies come on top
     """
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic, out=None):

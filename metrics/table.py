@@ -24,7 +24,7 @@ DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'un
 # upstream's names of what its daemon meets, as statsd and Prometheus want them
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
          'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
-         'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
+         'refused', 'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
 KINDS = ('access', 'fill', 'forget', 'warm', 'misplaced')
 
 

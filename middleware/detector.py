@@ -16,7 +16,7 @@ from swift.common.utils import EventletRateLimiter, close_if_possible
 
 from ..conf.names import ObjectName
 from ..misplaced.search import Finding, Search
-from ..misplaced.servers import Servers
+from ..misplaced.servers import Judge, Servers
 from ..queues import Misplaced, QueueError
 from .subrequests import head_in_policy
 
@@ -87,8 +87,8 @@ class Detector:
         self.running += 1
         self._known.setdefault(name, ASKING)
         found = Event()
-        search = Search(Servers.of_proxy(app), partial(head_in_policy, app, env), self._reclaim_age,
-                        self._runtime.clock)
+        search = Search(Judge(Servers.of_proxy(app), self._reclaim_age, self._runtime.clock),
+                        partial(head_in_policy, app, env))
         spawn_n(self._search, partial(search.find, name, policy_index), name, records, found,
                 self._logger.thread_locals)
         return found

@@ -13,9 +13,8 @@ from swift.common.direct_client import direct_get_container
 from swift.common.storage_policy import POLICIES
 
 from ..conf.names import ObjectName
-from . import verdict
-from .servers import ABSENT, POLICY, Servers, Unknown, copy_of
-from .verdict import ContainerFacts, Copy, Replicas
+from .servers import ABSENT, POLICY, Judge, Servers, Unknown, copy_of
+from .verdict import ContainerFacts, Copy
 
 PAGE = 1000
 
@@ -39,12 +38,9 @@ class Search:
     """
     :param head: asks proxy-server for the newest copy of a name in a policy; tells status and headers. It may tell
         200 where a server has a newer tombstone: `Servers.replicas` tells of that
-    :param reclaim_age: of the object servers, seconds
     """
-    servers: Servers
+    judge: Judge
     head: Callable[[ObjectName, int], tuple[int, Mapping[str, str]]]
-    reclaim_age: float
-    clock: Callable[[], float]
 
     def find(self, name: ObjectName, looked_in: int, container: ContainerFacts | None = None) -> Finding:
         """Ask the other policies; judge their copies by what container and object servers say.
@@ -56,12 +52,12 @@ class Search:
         if not copies:
             return Finding('unknown' if silent else 'nothing', silent=silent)
         try:
-            container = container or self.servers.container_facts(name.account, name.container)
+            container = container or self.judge.servers.container_facts(name.account, name.container)
         except Unknown:
             return Finding('unknown', silent=silent)
         if not container.exists:
             return Finding('unknown', silent=silent)
-        return self._judge(name, copies, container, silent)
+        return self._judged(name, copies, container, silent)
 
     def _copies(self, name, looked_in) -> tuple[list[Copy], tuple[int, ...]]:
         answers = {int(policy): self.head(name, int(policy)) for policy in POLICIES if int(policy) != looked_in}
@@ -70,24 +66,15 @@ class Search:
                        if status != ABSENT and status // 100 != 2)
         return sorted(found, key=lambda copy: copy.timestamp, reverse=True), silent
 
-    def _judge(self, name, copies, container, silent) -> Finding:
-        told = {int(policy): self.servers.replicas(name, int(policy)) for policy in POLICIES}
-        reasons = [self._refusal(name, copy, container, told) for copy in copies]
+    def _judged(self, name, copies, container, silent) -> Finding:
+        told = self.judge.servers.all_replicas(name)
+        reasons = [self.judge.refusal(name, copy, container, told) for copy in copies]
         good = tuple(copy for copy, reason in zip(copies, reasons, strict=True) if reason is None)
         if not good:
             return Finding('unknown' if 'unknown' in reasons else reasons[0] or '', silent=silent)
         home = told[container.policy_index]
         is_servable = home.is_whole and not home.has_any
         return Finding('found', good, good[0].policy_index if is_servable else None, silent)
-
-    def _refusal(self, name, copy, container, told: dict[int, Replicas]) -> str | None:
-        if verdict.is_settled(copy.policy_index, container):
-            return 'settled'
-        reason = verdict.tombstone_refusal(copy, list(told.values()))
-        policies = verdict.rows_to_name(copy, container, self.reclaim_age, self.clock())
-        if reason or not policies:
-            return reason
-        return None if any(self.servers.is_named(name, copy, index) for index in policies) else 'old'
 
 
 def names(servers: Servers, listing: Iterable[str], account: str, container: str,

@@ -21,7 +21,7 @@ from swift.common.utils import Timestamp, majority_size
 from swift.container.reconciler import best_policy_index
 
 from ..conf.names import ObjectName
-from .verdict import ContainerFacts, Copy, Replicas
+from .verdict import ContainerFacts, Copy, Replicas, is_settled, rows_to_name, tombstone_refusal
 
 POLICY = 'X-Backend-Storage-Policy-Index'
 ABSENT = 404
@@ -84,6 +84,9 @@ class Servers:
         return Replicas(len(primaries), len(answered), bool(stored), max(deleted, default=Timestamp.zero()),
                         max(stored, default=Timestamp.zero()))
 
+    def all_replicas(self, name: ObjectName) -> dict[int, Replicas]:
+        return {int(policy): self.replicas(name, int(policy)) for policy in POLICIES}
+
     def is_named(self, name: ObjectName, copy: Copy, policy_index: int) -> bool:
         """Tell whether live rows of the container name this very version in that policy: a majority of the
         primaries told, and all of these have the row. A sharded container has none."""
@@ -114,6 +117,35 @@ class Servers:
         """The primaries' answers, and the number of primaries."""
         part, nodes = self.container_ring.get_nodes(account, container)
         return self._ask_all(ask, part, nodes, (account, container), headers), len(nodes)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Tell whether a copy may be moved: filter and scan ask before they record it, the mover before it moves it.
+
+    :param reclaim_age: of the object servers, seconds
+    """
+    servers: Servers
+    reclaim_age: float
+    clock: Callable[[], float]
+
+    def refusal(self, name: ObjectName, copy: Copy, container: ContainerFacts,
+                told: dict[int, Replicas] | None = None, seen_at: Timestamp | None = None) -> str | None:
+        """Tell why not: 'settled', 'deleted', 'unknown' or 'old'; None where the copy may be moved.
+
+        :param told: the answers of all policies. Without them a copy that was seen alive, and that its age vouches
+            for, may be moved: a tombstone since then lies at the destination, where the mover looks
+        :param seen_at: when the copy was recorded
+        """
+        if is_settled(copy.policy_index, container):
+            return 'settled'
+        policies = rows_to_name(copy, container, self.reclaim_age, self.clock(), seen_at)
+        if told is None and not policies:
+            return None
+        reason = tombstone_refusal(copy, list((told or self.servers.all_replicas(name)).values()))
+        if reason or not policies:
+            return reason
+        return None if any(self.servers.is_named(name, copy, index) for index in policies) else 'old'
 
 
 def is_movable(policy_index: int, swift_dir: str, ring_check_interval: float) -> bool:

@@ -85,14 +85,19 @@ def tombstone_refusal(copy: Copy, replicas: Sequence[Replicas]) -> str | None:
     return None if all(one.has_majority for one in replicas) else 'unknown'
 
 
-def rows_to_name(copy: Copy, container: ContainerFacts, reclaim_age: float, now: float) -> tuple[int, ...]:
+def rows_to_name(copy: Copy, container: ContainerFacts, reclaim_age: float, now: float,
+                 seen_at: Timestamp | None = None) -> tuple[int, ...]:
     """Name the policies in one of which a live row of the container has to name the copy; none for a young copy,
-    whose tombstone would still be there if it had been deleted."""
+    whose tombstone would still be there if it had been deleted.
+
+    :param seen_at: when the copy was judged before, and found alive
+    """
+    alive_at = max(copy.written_at, seen_at) if seen_at else copy.written_at
     # strictly: the same instant proves nothing
-    is_young = float(copy.written_at) > now - reclaim_age * (1 - MARGIN)
+    is_young = float(alive_at) > now - reclaim_age * (1 - MARGIN)
     if not is_young:
         # a DELETE in the container's own policy left the row in the copy's policy as it was
         return container.policy_index,
-    if copy.written_at > container.created_at:
+    if alive_at > container.created_at:
         return ()
     return container.policy_index, copy.policy_index

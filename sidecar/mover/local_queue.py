@@ -11,7 +11,7 @@ from collections.abc import Callable
 from swift.common.concurrency import Semaphore, sleep, spawn, spawn_n, tpool
 
 from ...queues import Forget, Leased, QueueError, SqliteQueue, Waker
-from .move import Outcome, Task
+from .move import GIVEN_UP, Outcome, Task
 
 KINDS = ('Misplaced',)
 # renewed while a move is under way: a mover that was killed does not keep others from it for long
@@ -118,7 +118,7 @@ class LocalRecords:
         # its lease is not renewed any more, whatever becomes of it now
         self._under_way.discard(leased.id)
         if outcome.is_lost:
-            self._end(self._queue.dead, [leased.id], 'lost_source: it is in no policy any more')
+            self._end(self._queue.dead, [leased.id], f'{outcome.what}: {GIVEN_UP[outcome.what]}')
         elif outcome.is_done:
             self._end(self._queue.done, [leased.id])
         else:
@@ -132,5 +132,5 @@ class LocalRecords:
         try:
             self._call(call, *args)
         except QueueError as error:
-            # its lease runs out, and it is moved again, which finds it moved
+            # its lease runs out, and the next move finds the object at home
             self._logger.error('a misplaced record is handled, and stays in the queue: %s', error)

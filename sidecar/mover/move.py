@@ -20,13 +20,15 @@ from swift.common.utils import FileLikeIter, Timestamp, close_if_possible
 from swift.container.reconciler import CONTAINER_POLICY_TTL, slightly_later_timestamp
 
 from ...conf.names import ObjectName
-from ...misplaced.servers import POLICY, Servers, Unknown
+from ...misplaced.servers import POLICY, Judge, Servers, Unknown, copy_of
 from ...misplaced.verdict import ContainerFacts, is_settled
 from ...queues import Misplaced
 
 # a moved object keeps its own time, and the source's tombstone stays below it
 MOVED, CLEANED = 3, 1
 DONE = frozenset(('noop_object', 'cleanup_success'))
+GIVEN_UP = {'lost_source': 'it is in no policy any more',
+            'refused': 'it may have been deleted since it was recorded, and no row of its container names it'}
 # containers whose facts are remembered
 REMEMBERED = 1000
 NOT_ASKED: Any = object()
@@ -40,12 +42,14 @@ class Task:
     :param timestamp: of the copy or tombstone that was seen there
     :param op: 'PUT' or 'DELETE': what was done there
     :param is_local: of the local queue: nobody else puts a record of a copy that comes there later
+    :param seen_at: when a local record was put, whose copy had been judged before
     """
     name: ObjectName
     policy_index: int
     timestamp: Timestamp
     op: str = 'PUT'
     is_local: bool = False
+    seen_at: Timestamp | None = None
 
     @classmethod
     def of(cls, record: Misplaced) -> 'Task':
@@ -57,7 +61,8 @@ class Task:
         if not all(part and isinstance(part, str) for part in name.parts):
             raise ValueError(f'not the name of an object: {name.parts!r}')
         try:
-            return cls(name, int(record.policy_index), Timestamp(record.timestamp), record.op, is_local=True)
+            return cls(name, int(record.policy_index), Timestamp(record.timestamp), record.op, is_local=True,
+                       seen_at=Timestamp(record.at))
         except TypeError as error:
             raise ValueError(str(error)) from None
 
@@ -67,7 +72,7 @@ class Outcome:
     """
     :param is_done: False where the task has to be tried again
     :param what: the last of upstream's metrics that it met, such as 'cleanup_success'
-    :param is_lost: given up, since the copy that was seen is nowhere to be found
+    :param is_lost: given up, for the reason in GIVEN_UP
     """
     is_done: bool
     what: str
@@ -117,6 +122,7 @@ class Mover:
         self._terms = terms or Terms()
         self._on_moved = on_moved
         self._clock = clock
+        self._judge = Judge(servers, self._terms.reclaim_age, clock)
         self._facts: TTLCache[tuple[str, str], ContainerFacts | None] = TTLCache(REMEMBERED, CONTAINER_POLICY_TTL)
         self._turns: WeakValueDictionary[tuple[str, str], Semaphore] = WeakValueDictionary()
 
@@ -131,8 +137,8 @@ class Mover:
             what = 'unhandled_error'
             self._logger.exception('unhandled_error: %s', task.name.quoted)
         if what == 'lost_source':
-            self._say(logging.CRITICAL, what, task, 'given up: what was seen is nowhere, and it was long ago')
-        return Outcome(what in DONE, what, is_lost=what == 'lost_source')
+            self._say(logging.CRITICAL, what, task, 'given up: after reclaim_age, its copy is nowhere')
+        return Outcome(what in DONE, what, is_lost=what in GIVEN_UP)
 
     def _move_all(self, task) -> str:
         try:
@@ -156,6 +162,12 @@ class Mover:
                 facts = self._facts[key] = self._ask(key)
             return facts
 
+    def _known(self, task) -> ContainerFacts:
+        container = self.container(task)
+        if container is None:
+            raise Failed('unavailable_container', 'no majority of its container servers told its policy')
+        return container
+
     def _ask(self, key) -> ContainerFacts | None:
         try:
             return self._servers.container_facts(*key)
@@ -163,9 +175,7 @@ class Mover:
             return None
 
     def _move(self, task) -> str:
-        container = self.container(task)
-        if container is None:
-            raise Failed('unavailable_container', 'no majority of its container servers told its policy')
+        container = self._known(task)
         if is_settled(task.policy_index, container):
             return 'noop_object'
         home = container.policy_index
@@ -173,7 +183,7 @@ class Mover:
             if not self._is_movable(index):
                 raise Failed('ppi_skip', f'policy {index} is unknown, or its part power is being increased')
         # A HEAD through the proxy would walk all handoffs for a missing object, and tell of the first replica.
-        # What lies on a handoff alone is moved once more, and Swift takes that for superseded (R12).
+        # A copy that lies on a handoff alone is moved once more, and Swift takes that for superseded (R12).
         there = self._servers.replicas(task.name, home, with_handoffs=False)
         if not there.has_majority:
             raise Failed('unavailable_destination', f'no majority of policy {home} told whether it has it')
@@ -189,6 +199,7 @@ class Mover:
                 return self._bury(task, home)
             if status // 100 != 2 or found < task.timestamp:
                 return self._missing(task, status, found)
+            self._judge_again(task, copy_of(task.policy_index, headers))
             return self._copy(task, home, headers, body)
         finally:
             close_if_possible(body)
@@ -205,9 +216,19 @@ class Mover:
             return 'lost_source'
         raise Failed('unavailable_source', f'policy {task.policy_index} answered {status} ({found.internal})')
 
+    def _judge_again(self, task, copy):
+        """Refuse a copy whose record waited so long that a tombstone may have come and gone."""
+        if task.seen_at is None:
+            return
+        reason = self._judge.refusal(task.name, copy, self._known(task), seen_at=task.seen_at)
+        if reason == 'unknown':
+            raise Failed('unavailable_destination', 'too few object servers told whether it was deleted')
+        if reason:
+            raise Failed('refused', f'it may have been deleted since it was recorded ({reason})')
+
     def _copy(self, task, home, headers, body) -> str:
         newest = max(Timestamp(headers['x-backend-timestamp']), task.timestamp)
-        # all of it, as it is (R18); a newer one than was seen is moved as well (R13)
+        # all headers go along (R18); a newer copy than was seen is moved as well (R13)
         sent = headers.copy()
         sent.update({POLICY: home, 'X-Timestamp': slightly_later_timestamp(newest, offset=MOVED)})
         if self._terms.dry_run:
@@ -225,7 +246,7 @@ class Mover:
         return iter(self._terms.paced(body))
 
     def _bury(self, task, home) -> str:
-        """A tombstone is brought where the object would be (R16)."""
+        """Write a tombstone where the object would be (R16)."""
         if self._terms.dry_run:
             raise Failed('dry_run', f'would be deleted from policy {home}')
         try:
@@ -238,7 +259,7 @@ class Mover:
         return self._clean(task)
 
     def _clean(self, task) -> str:
-        """The source's tombstone, at the time that the record knows: what came there later stays."""
+        """Write the source's tombstone at the time that the record knows: a later version stays."""
         if self._terms.dry_run:
             raise Failed('dry_run', f'would be deleted from policy {task.policy_index}')
         try:

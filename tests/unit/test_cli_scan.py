@@ -1,5 +1,6 @@
 """`swiftahead misplaced scan` without a cluster: the rule, the count, and what it says meanwhile."""
 from io import StringIO
+from types import SimpleNamespace
 
 from swift.common.concurrency import GreenPool
 from swift.common.utils import Timestamp
@@ -27,7 +28,7 @@ class Look:
 
     def __init__(self, **found):
         self.found = found
-        self.servers = self
+        self.judge = SimpleNamespace(servers=self)
 
     def container_facts(self, account, container):
         return FACTS

@@ -65,8 +65,8 @@ class Facts:
             raise Unknown
         return self.container
 
-    def replicas(self, name, index):
-        return self.replicas_of[index]
+    def all_replicas(self, name):
+        return self.replicas_of
 
     def is_named(self, name, copy, index):
         return index in self.named
