@@ -25,10 +25,9 @@ TOLD_SECONDS = 2.0
 # some three hundred years
 MOST_SECONDS = 1e10
 NOT_FOUND = 404
-TEXT = """Asks the other storage policies for every object that a container's listing names, and for those that its
-servers have rows of in other policies. An object that lies in a wrong policy and of which no row is left in any
-container server cannot be found so: Swift has no list of it. A read of its name finds it, if the filter
-looks (detect_misplaced)."""
+TEXT = """Asks the other storage policies for every object that a container's listing names, and for every object
+that its servers have rows of in other policies. A misplaced object of which no container server has a row is not
+found: Swift has no list of it. A read of its name finds it, if the filter looks (detect_misplaced)."""
 
 
 def add_parsers(commands) -> None:
@@ -126,7 +125,7 @@ def _client(conf):
         check_client(settings)
         return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - Swift and PasteDeploy raise any of them
-        raise CommandError(f'{conf}: Swift refuses what is in it or in {settings.sidecar.swift_dir}: '
+        raise CommandError(f'{conf}: Swift refuses this conf or the files in {settings.sidecar.swift_dir}: '
                            f'{told(error)}') from None
 
 
@@ -134,10 +133,10 @@ def _scan(client, account, container, args, record) -> ScanRun:
     from swift.common.concurrency import GreenPool
 
     from ..misplaced.search import Search, names
-    from ..misplaced.servers import Judge, Servers
+    from ..misplaced.servers import Judge, StorageServers
     containers = dict(_containers(client, account, container))
     # the pipeline ends with proxy-server, which has the rings
-    servers = Servers.of_proxy(client.app._pipeline_final_app)
+    servers = StorageServers.of_proxy(client.app._pipeline_final_app)
     search = Search(Judge(servers, args.reclaim_age, time.time), partial(_head, client))
 
     def named(account, container, home):

@@ -16,7 +16,7 @@ from swift.common.utils import EventletRateLimiter, close_if_possible
 
 from ..conf.names import ObjectName
 from ..misplaced.search import Finding, Search
-from ..misplaced.servers import Judge, Servers
+from ..misplaced.servers import Judge, StorageServers
 from ..queues import Misplaced, QueueError
 from .subrequests import head_in_policy
 
@@ -74,7 +74,7 @@ class Detector:
         return None
 
     def written(self, name: ObjectName) -> None:
-        """Forget what is known of the name: clients that look before a PUT often read after it."""
+        """Forget the name's outcome: clients that look before a PUT often read after it."""
         self._known.pop(name, None)
 
     def _begin(self, app, env, name, policy_index, records) -> Event | None:
@@ -87,7 +87,7 @@ class Detector:
         self.running += 1
         self._known.setdefault(name, ASKING)
         found = Event()
-        search = Search(Judge(Servers.of_proxy(app), self._reclaim_age, self._runtime.clock),
+        search = Search(Judge(StorageServers.of_proxy(app), self._reclaim_age, self._runtime.clock),
                         partial(head_in_policy, app, env))
         spawn_n(self._search, partial(search.find, name, policy_index), name, records, found,
                 self._logger.thread_locals)

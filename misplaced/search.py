@@ -13,7 +13,7 @@ from swift.common.direct_client import direct_get_container
 from swift.common.storage_policy import POLICIES
 
 from ..conf.names import ObjectName
-from .servers import ABSENT, POLICY, Judge, Servers, Unknown, copy_of
+from .servers import ABSENT, POLICY, Judge, StorageServers, Unknown, copy_of
 from .verdict import ContainerFacts, Copy
 
 PAGE = 1000
@@ -37,7 +37,7 @@ class Finding:
 class Search:
     """
     :param head: asks proxy-server for the newest copy of a name in a policy; tells status and headers. It may tell
-        200 where a server has a newer tombstone: `Servers.replicas` tells of that
+        200 where a server has a newer tombstone: `StorageServers.replicas` tells of that
     """
     judge: Judge
     head: Callable[[ObjectName, int], tuple[int, Mapping[str, str]]]
@@ -77,7 +77,7 @@ class Search:
         return Finding('found', good, good[0].policy_index if is_servable else None, silent)
 
 
-def names(servers: Servers, listing: Iterable[str], account: str, container: str,
+def names(servers: StorageServers, listing: Iterable[str], account: str, container: str,
           home: int) -> Iterator[str]:
     """Names of the listing, and of the rows that the primaries have in other policies, which no listing shows.
 

@@ -34,7 +34,7 @@ class Unknown(Exception):
 
 
 @dataclass(frozen=True)
-class Servers:
+class StorageServers:
     """
     :param object_ring: the ring of a policy index
     :param headers: of all requests
@@ -47,7 +47,7 @@ class Servers:
     answer_seconds: float = 10.0
 
     @classmethod
-    def of_proxy(cls, app) -> 'Servers':
+    def of_proxy(cls, app) -> 'StorageServers':
         """:param app: proxy-server's, which has the rings"""
         return cls(app.container_ring, app.get_object_ring)
 
@@ -125,7 +125,7 @@ class Judge:
 
     :param reclaim_age: of the object servers, seconds
     """
-    servers: Servers
+    servers: StorageServers
     reclaim_age: float
     clock: Callable[[], float]
 
@@ -151,7 +151,7 @@ class Judge:
 def is_movable(policy_index: int, swift_dir: str, ring_check_interval: float) -> bool:
     """Tell whether objects of the policy may be moved: it is known, and its part power does not grow (R10).
 
-    :param ring_check_interval: seconds for which a ring is believed to be what its file is
+    :param ring_check_interval: seconds after which a ring looks whether its file has changed
     """
     policy = POLICIES.get_by_index(policy_index)
     if policy is None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from swift.common.utils import Timestamp
 
-# the part of reclaim_age within which a sighting comes too late: what is recorded has to be moved, too, before
-# the first tombstone that would speak against it may be gone
+# the part of reclaim_age within which a sighting comes too late: a recorded copy has to be moved, too, before the
+# first tombstone that would speak against it may be gone
 MARGIN = 1 / 7
 
 

@@ -17,7 +17,7 @@ from swift.container import reconciler
 from swiftahead.misplaced.servers import Unknown
 from swiftahead.misplaced.verdict import ContainerFacts, Replicas
 from swiftahead.sidecar.mover.move import Mover, Terms
-from swiftahead.sidecar.mover.reconciler_queue import ReconcilerQueue, Share
+from swiftahead.sidecar.mover.reconciler_queue import ProcessShare, ReconcilerQueue
 
 POLICIES = (0, 1, 2)
 DAY = 86400
@@ -165,7 +165,7 @@ def ours(world: World) -> list:
     """What the mover asks of it."""
     cluster = Cluster(world)
     mover = Mover(cluster, cluster, cluster.is_movable, SILENT, Terms(reclaim_age=DAY), clock=lambda: NOW)
-    queue = ReconcilerQueue(cluster, SILENT, DAY, Share(), lambda tries: 1.0, lambda: NOW)
+    queue = ReconcilerQueue(cluster, SILENT, DAY, ProcessShare(), lambda tries: 1.0, lambda: NOW)
     for row in queue.rows():
         outcome = mover.move(row.task)
         if outcome.is_done or outcome.is_lost:

@@ -115,7 +115,7 @@ class LocalRecords:
             self._end(self._queue.dead, [leased.id], str(error))
             return
         outcome = self._handle(task)
-        # its lease is not renewed any more, whatever becomes of it now
+        # its lease is not renewed any more, even where the queue takes no answer
         self._under_way.discard(leased.id)
         if outcome.is_lost:
             self._end(self._queue.dead, [leased.id], f'{outcome.what}: {GIVEN_UP[outcome.what]}')

@@ -20,7 +20,7 @@ from swift.common.utils import FileLikeIter, Timestamp, close_if_possible
 from swift.container.reconciler import CONTAINER_POLICY_TTL, slightly_later_timestamp
 
 from ...conf.names import ObjectName
-from ...misplaced.servers import POLICY, Judge, Servers, Unknown, copy_of
+from ...misplaced.servers import POLICY, Judge, StorageServers, Unknown, copy_of
 from ...misplaced.verdict import ContainerFacts, is_settled
 from ...queues import Misplaced
 
@@ -40,7 +40,7 @@ class Task:
 
     :param policy_index: where it was seen, or deleted
     :param timestamp: of the copy or tombstone that was seen there
-    :param op: 'PUT' or 'DELETE': what was done there
+    :param op: 'PUT' or 'DELETE', as it was done there
     :param is_local: of the local queue: nobody else puts a record of a copy that comes there later
     :param seen_at: when a local record was put, whose copy had been judged before
     """
@@ -99,9 +99,9 @@ class Newer(Failed):
     """The source has something newer than the record."""
 
 
-def servers_of(swift: InternalClient, swift_dir: str) -> Servers:
+def servers_of(swift: InternalClient, swift_dir: str) -> StorageServers:
     """Ask as upstream's daemon does: by the network of replication, and as long."""
-    return Servers(swift.container_ring, partial(POLICIES.get_object_ring, swift_dir=swift_dir),
+    return StorageServers(swift.container_ring, partial(POLICIES.get_object_ring, swift_dir=swift_dir),
                    {USE_REPLICATION_NETWORK_HEADER: 'true'}, connect_seconds=5.0, answer_seconds=15.0)
 
 
@@ -112,7 +112,7 @@ class Mover:
     :param on_moved: is told of each task whose object was brought home, or deleted there
     """
 
-    def __init__(self, swift: InternalClient, servers: Servers, is_movable: Callable[[int], bool], logger,
+    def __init__(self, swift: InternalClient, servers: StorageServers, is_movable: Callable[[int], bool], logger,
                  terms: Terms | None = None, on_moved: Callable[[Task], None] = lambda task: None,
                  clock: Callable[[], float] = time.time):
         self._swift = swift

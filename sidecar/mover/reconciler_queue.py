@@ -2,8 +2,8 @@
 
 Who writes: container replicators and sharders, `swift-reconciler-enqueue`. Who reads and pops: movers, and
 upstream's daemon beside them (R27). A row is nobody's: two daemons that handle it do the same, twice. Memory alone
-holds when a row is tried again: after a restart all are tried at once. Rows are popped many at a time: those that
-were handled in the last second before a crash are met again, and found done.
+holds when a row is tried again: after a restart all are tried at once. Rows are popped many at a time: a row
+that was handled in the last second before a crash is met again, and found done.
 """
 import io
 import itertools
@@ -64,7 +64,7 @@ class PassSeen:
 
 
 @dataclass(frozen=True)
-class Share:
+class ProcessShare:
     """Which rows are this process's: `number` of `count`; all where count is 0 (R24)."""
     number: int = 0
     count: int = 0
@@ -79,7 +79,7 @@ class ReconcilerQueue:
     :param backoff: seconds after which a row is tried again, doubled each time
     """
 
-    def __init__(self, swift: InternalClient, logger, reclaim_age: float, share: Share,
+    def __init__(self, swift: InternalClient, logger, reclaim_age: float, share: ProcessShare,
                  backoff: Callable[[int], float], clock: Callable[[], float] = time.time,
                  on_invalid: Callable[[], None] = lambda: None):
         self._swift = swift
@@ -119,7 +119,7 @@ class ReconcilerQueue:
             name = ObjectName(found['account'], found['container'], found['obj'])
             task = Task(name, found['q_policy_index'], found['q_ts'], found['q_op'])
             return QueueRow(container, raw['name'], task, Timestamp(found['q_record']))
-        except Exception:  # noqa: BLE001 - whatever somebody put there stays, and the others go on
+        except Exception:  # noqa: BLE001 - a row of any form stays, and the others go on
             self._logger.exception('invalid_record: %r in %s stays', raw, container)
             self._on_invalid()
             return None

@@ -26,7 +26,7 @@ from ..settings import SidecarSettings
 from ..swift_client import client_app
 from .local_queue import Backoff, LocalRecords
 from .move import Mover, Outcome, Task, Terms, servers_of
-from .reconciler_queue import QueueRow, ReconcilerQueue, Share
+from .reconciler_queue import ProcessShare, QueueRow, ReconcilerQueue
 
 AGENT = 'swiftahead-mover'
 # where no wake-up came, and for records that are due again
@@ -54,7 +54,8 @@ class MoverPart:
         terms = Terms(own.reclaim_age, own.dry_run, self._paced)
         self._mover = Mover(swift, servers_of(swift, swift_dir), movable, logger, terms, self._moved)
         backoff = Backoff(own.retry_backoff)
-        self._rows = ReconcilerQueue(swift, logger, own.reclaim_age, Share(own.process, own.processes), backoff,
+        share = ProcessShare(own.process, own.processes)
+        self._rows = ReconcilerQueue(swift, logger, own.reclaim_age, share, backoff,
                                      on_invalid=lambda: self._met('invalid_record'))
         self._rate = EventletRateLimiter(own.bytes_per_second)
         handle = self._hand_over if own.hand_over else self._move

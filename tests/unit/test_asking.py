@@ -73,7 +73,7 @@ def backend():
 @pytest.fixture
 def asked(backend):
     ring = Ring(backend.port, ('o1', 'o2', 'o3'), ('h1', 'h2', 'h3', 'h4'))
-    return asking.Servers.of_proxy(SimpleNamespace(get_object_ring=lambda index: ring,
+    return asking.StorageServers.of_proxy(SimpleNamespace(get_object_ring=lambda index: ring,
                                                    container_ring=Ring(backend.port, ('c1', 'c2', 'c3'))))
 
 

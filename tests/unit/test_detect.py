@@ -15,7 +15,7 @@ from swiftahead.cache import Store
 from swiftahead.middleware import detector
 from swiftahead.middleware.detector import Detector
 from swiftahead.misplaced.search import Search
-from swiftahead.misplaced.servers import Servers, Unknown
+from swiftahead.misplaced.servers import StorageServers, Unknown
 from swiftahead.misplaced.verdict import ContainerFacts, Replicas
 from swiftahead.queues import Access, Fill, Misplaced, QueueError
 
@@ -58,7 +58,7 @@ class Facts:
         self.container: ContainerFacts | None = ContainerFacts(0, Timestamp(0))
         self.replicas_of = {index: Replicas(3, 3, index > 0, Timestamp.zero()) for index in range(3)}
         self.named: set[int] = set()
-        patch.setattr(Servers, 'of_proxy', lambda app: self)
+        patch.setattr(StorageServers, 'of_proxy', lambda app: self)
 
     def container_facts(self, account, container):
         if self.container is None:

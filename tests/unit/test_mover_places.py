@@ -36,7 +36,7 @@ from swiftahead.cli.misplaced import ScanRun, _head
 from swiftahead.conf.names import ObjectName
 from swiftahead.middleware.detector import Detector
 from swiftahead.misplaced.search import Search
-from swiftahead.misplaced.servers import Judge, Servers, is_movable
+from swiftahead.misplaced.servers import Judge, StorageServers, is_movable
 from swiftahead.sidecar.mover.move import Task, servers_of
 
 pytestmark = LEFT_OPEN
@@ -96,7 +96,7 @@ def scans_home(cluster, make_mover):
     """The policy of which the scan records no copy, where it records the others."""
     put_everywhere(cluster)
     records: list = []
-    judge = Judge(Servers.of_proxy(cluster.client.app._pipeline_final_app), 7 * 86400, time.time)
+    judge = Judge(StorageServers.of_proxy(cluster.client.app._pipeline_final_app), 7 * 86400, time.time)
     search = Search(judge, partial(_head, cluster.client))
     run = ScanRun(search, lambda *of: [TASK.name.object], records.append, lambda done: None)
     run.container(*TASK.name.parts[:2], GreenPool(1))

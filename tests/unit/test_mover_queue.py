@@ -25,7 +25,7 @@ from trying import tries
 from swiftahead.conf.names import ObjectName
 from swiftahead.sidecar.mover import reconciler_queue, worker
 from swiftahead.sidecar.mover.move import Task
-from swiftahead.sidecar.mover.reconciler_queue import ReconcilerQueue, Share
+from swiftahead.sidecar.mover.reconciler_queue import ProcessShare, ReconcilerQueue
 
 pytestmark = LEFT_OPEN
 CURRENT = int(NOW) // HOUR * HOUR
@@ -74,7 +74,7 @@ def row(name, at):
 
 
 def queue_of(account, reclaim_age=7 * DAY, share=None, clock=lambda: NOW, backoff=lambda tries: 10.0):
-    queue = ReconcilerQueue(account, Told(), reclaim_age, share or Share(), backoff, clock)
+    queue = ReconcilerQueue(account, Told(), reclaim_age, share or ProcessShare(), backoff, clock)
     queue.said = queue._logger.said
     return queue
 
@@ -163,7 +163,7 @@ def test_each_object_is_exactly_one_processs(names, count):
     """R24: whatever its name is, and the same as upstream's."""
     for parts in names:
         task = Task(ObjectName(*parts), SILVER, Timestamp(1))
-        owners = [number for number in range(count) if Share(number, count).has(task)]
+        owners = [number for number in range(count) if ProcessShare(number, count).has(task)]
         assert owners == [int(hash_path(*parts), 16) % count]
 
 
@@ -172,7 +172,7 @@ def test_a_hundred_processes_share_the_rows(monkeypatch):
     listed = [f'o{number}' for number in range(500)]
     account, shares, theirs = Account({CURRENT: listed}), [], []
     for number in range(100):
-        shares.append(names(queue_of(account, share=Share(number, 100))))
+        shares.append(names(queue_of(account, share=ProcessShare(number, 100))))
         daemon = reconciler.ContainerReconciler({'processes': '100', 'process': str(number)}, Told(), account)
         theirs.append([name for name in listed if daemon.should_process(
             {'account': 'a', 'container': 'c', 'obj': name})])
@@ -182,7 +182,7 @@ def test_a_hundred_processes_share_the_rows(monkeypatch):
 
 def test_without_processes_each_takes_all():
     """R24"""
-    assert names(queue_of(Account({CURRENT: ['o', 'p']}), share=Share(0, 0))) == ['o', 'p']
+    assert names(queue_of(Account({CURRENT: ['o', 'p']}), share=ProcessShare(0, 0))) == ['o', 'p']
 
 
 def test_two_processes_move_each_object_once(cluster, make_part):

@@ -26,7 +26,7 @@ from trying import tries
 
 from swiftahead.conf.names import ObjectName
 from swiftahead.sidecar.mover.move import Task
-from swiftahead.sidecar.mover.reconciler_queue import ReconcilerQueue, Share
+from swiftahead.sidecar.mover.reconciler_queue import ProcessShare, ReconcilerQueue
 
 pytestmark = LEFT_OPEN
 SNEAKY = [('AUTH_test', 'c:1', 'o:2/3'), ('AUTH_tést', 'ü c', '/o//ö'), ('AUTH_test', 'c', ' a  b '),
@@ -60,7 +60,7 @@ def row_for(task: Task, created_at: str = '', **more) -> dict:
 
 
 def read(*rows, logger=None):
-    queue = ReconcilerQueue(Listing(*rows), logger or Told(), 3600, Share(), lambda tries: 1.0, lambda: NOW)
+    queue = ReconcilerQueue(Listing(*rows), logger or Told(), 3600, ProcessShare(), lambda tries: 1.0, lambda: NOW)
     return list(queue.rows())
 
 
