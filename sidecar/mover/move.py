@@ -182,14 +182,17 @@ class Mover:
         for index in (task.policy_index, home):
             if not self._is_movable(index):
                 raise Failed('ppi_skip', f'policy {index} is unknown, or its part power is being increased')
+        if self._is_there(task, home):
+            return self._clean(task)
+        return self._bring(task, home)
+
+    def _is_there(self, task, home) -> bool:
         # A HEAD through the proxy would walk all handoffs for a missing object, and tell of the first replica.
         # A copy that lies on a handoff alone is moved once more, and Swift takes that for superseded (R12).
         there = self._servers.replicas(task.name, home, with_handoffs=False)
         if not there.has_majority:
             raise Failed('unavailable_destination', f'no majority of policy {home} told whether it has it')
-        if there.newest_at >= task.timestamp:
-            return self._clean(task)
-        return self._bring(task, home)
+        return there.newest_at >= task.timestamp
 
     def _bring(self, task, home) -> str:
         status, headers, body = self._source(task)
@@ -199,7 +202,8 @@ class Mover:
                 return self._bury(task, home)
             if status // 100 != 2 or found < task.timestamp:
                 return self._missing(task, status, found)
-            self._judge_again(task, copy_of(task.policy_index, headers))
+            if reason := self._refusal(task, headers):
+                return self._refuse(task, home, reason)
             return self._copy(task, home, headers, body)
         finally:
             close_if_possible(body)
@@ -216,15 +220,20 @@ class Mover:
             return 'lost_source'
         raise Failed('unavailable_source', f'policy {task.policy_index} answered {status} ({found.internal})')
 
-    def _judge_again(self, task, copy):
-        """Refuse a copy whose record waited so long that a tombstone may have come and gone."""
+    def _refusal(self, task, headers) -> str | None:
+        """Judge a recorded copy again: its record may have waited until a tombstone had come and gone."""
         if task.seen_at is None:
-            return
-        reason = self._judge.refusal(task.name, copy, self._known(task), seen_at=task.seen_at)
+            return None
+        copy = copy_of(task.policy_index, headers)
+        return self._judge.refusal(task.name, copy, self._known(task), seen_at=task.seen_at)
+
+    def _refuse(self, task, home, reason) -> str:
         if reason == 'unknown':
             raise Failed('unavailable_destination', 'too few object servers told whether it was deleted')
-        if reason:
-            raise Failed('refused', f'it may have been deleted since it was recorded ({reason})')
+        # another mover may have moved it meanwhile: the source's tombstone is that mover's
+        if self._is_there(task, home):
+            return self._clean(task)
+        raise Failed('refused', f'it may have been deleted since it was recorded ({reason})')
 
     def _copy(self, task, home, headers, body) -> str:
         newest = max(Timestamp(headers['x-backend-timestamp']), task.timestamp)

@@ -1,5 +1,6 @@
 """Moves in trouble, on real servers: what failures leave, and what clients and other movers do meanwhile."""
 import time
+from dataclasses import replace
 
 import pytest
 from moving import (  # noqa: F401 - fixtures
@@ -260,3 +261,19 @@ def test_bytes_are_let_through_as_fast_as_they_may(cluster, make_mover):
     task = misplaced(cluster, body=b'x' * 200_000)
     assert make_mover(paced=paced).move(task).is_done
     assert sum(passed) == 200_000 and max(passed) <= 65536
+
+
+def test_another_mover_may_bring_it_home_while_its_copy_is_judged_again(cluster, make_mover):
+    """R27: the source's tombstone is the other mover's, and no DELETE of a client's."""
+    task = misplaced(cluster, age=8 * 86400)
+    other = []
+
+    def hook(asked):
+        # only a judgement asks the source's servers so
+        if (asked.method, asked.policy) == ('HEAD', SILVER) and asked.server.startswith('object') and not other:
+            other.append('moves')
+            other.append(make_mover().move(task).what)
+    cluster.hook = hook
+    waited = replace(task, is_local=True, seen_at=task.timestamp)
+    assert (make_mover().move(waited).what, other) == ('cleanup_success', ['moves', 'cleanup_success'])
+    assert cluster.get(task, GOLD).body == b'body'
