@@ -1,14 +1,15 @@
 """``swiftahead misplaced scan``: look for misplaced objects on purpose, and have them moved.
 
-Records are put as soon as they are found: a scan that is interrupted leaves those for the mover, and can be made
-again, since a record that is handled twice does no harm.
+A record is put as soon as its object is found: a scan that is interrupted leaves its records to the mover. It can
+be made again, since a record that is handled twice does no harm.
 """
 import json
 import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from ..conf.arguments import argument, container_path, real, whole
 from ..conf.names import ObjectName
@@ -24,16 +25,15 @@ TOLD_SECONDS = 2.0
 # some three hundred years
 MOST_SECONDS = 1e10
 NOT_FOUND = 404
-TEXT = """Asks the other storage policies for every object that a container's listing names, and for those that its
-servers have rows of in other policies. An object that lies in a wrong policy and of which no row is left in any
-container server cannot be found so: Swift has no list of it. A read of its name finds it, if the filter
-looks (detect_misplaced)."""
+TEXT = """Asks the other storage policies for every object that a container's listing names, and for every object
+that its servers have rows of in other policies. A misplaced object of which no container server has a row is not
+found: Swift has no list of it. A read of its name finds it, if the filter looks (detect_misplaced)."""
 
 
 def add_parsers(commands) -> None:
     misplaced = commands.add_parser('misplaced', help='look for objects that lie in a wrong storage policy')
     actions = misplaced.add_subparsers(metavar='ACTION', required=True)
-    scan = actions.add_parser('scan', help='ask for every object that is listed; what is found is moved',
+    scan = actions.add_parser('scan', help='ask for every object that is listed; have misplaced ones moved',
                               description=TEXT)
     scan.add_argument('path', type=argument(container_path), metavar='ACCOUNT[/CONTAINER]', help='not quoted')
     scan.add_argument('--concurrency', type=whole(1, 1000), default=8, metavar='N',
@@ -46,44 +46,46 @@ def add_parsers(commands) -> None:
     scan.set_defaults(run=scan_account)
 
 
-class Scan:
-    """What was asked, found and not found out.
+class ScanRun:
+    """A scan of containers: the objects found, and the outcomes.
 
-    :param look: a `looking.Look`
+    :param search: a `misplaced.search.Search`
+    :param names: the names to ask for, by account, container and home policy
     :param record: takes a Misplaced record
     :param tell: takes the number of objects asked for
     """
 
-    def __init__(self, look, record: Callable[[Misplaced], None], tell: Callable[[int], None]):
+    def __init__(self, search, names: Callable[[str, str, int], Iterable[str]],
+                 record: Callable[[Misplaced], None], tell: Callable[[int], None]):
         self.found: list[Misplaced] = []
         self.outcomes: Counter[str] = Counter()
         self.unknown: list[str] = []
-        self._look = look
+        self._search = search
+        self._names = names
         self._record = record
         self._tell = tell
 
     def container(self, account: str, container: str, pool) -> None:
         """:param pool: a GreenPool, whose size is how many objects are asked for at a time"""
-        from .looking import Unknown
+        from ..misplaced.servers import Unknown
         try:
-            facts = self._look.container(account, container)
-            for name in self._look.names(account, container, facts) if facts else ():
+            facts = self._search.judge.servers.container_facts(account, container)
+            for name in self._names(account, container, facts.policy_index) if facts.exists else ():
                 pool.spawn_n(self._one, ObjectName(account, container, name), facts)
         except Unknown as error:
             self.unknown.append(str(error))
         pool.waitall()
 
-    def _one(self, name, facts):
-        from .looking import Unknown
-        try:
-            outcome, copies = self._look.find(name, facts)
-        except Unknown as error:
-            self.unknown.append(str(error))
-            outcome, copies = 'unknown', []
-        self.outcomes[outcome] += 1
-        for copy in copies:
-            record = Misplaced(name.account, name.container, name.object, copy.policy_index,
-                               copy.timestamp.internal, at=time.time())
+    def _one(self, name: ObjectName, facts):
+        finding = self._search.find(name, facts.policy_index, facts)
+        self.outcomes[finding.outcome] += 1
+        if finding.silent:
+            silent = ', '.join(map(str, finding.silent))
+            self.unknown.append(f'policy {silent} does not tell of {name.quoted}')
+        elif finding.outcome == 'unknown':
+            self.unknown.append(f'too few object servers told of {name.quoted}')
+        for copy in finding.copies:
+            record = Misplaced(*name.parts, copy.policy_index, copy.timestamp.internal, at=time.time())
             self._record(record)
             self.found.append(record)
         self._tell(self.outcomes.total())
@@ -111,7 +113,7 @@ def scan_account(args) -> int:
 
 
 def _client(conf):
-    """Before anything is loaded that reads swift.conf or the policies, these are."""
+    """Load the policies, then all that reads them."""
     from swift.common.storage_policy import reload_storage_policies
     from swift.common.utils import set_swift_dir
     settings = settings_of(conf)
@@ -122,20 +124,50 @@ def _client(conf):
         reload_storage_policies()
         check_client(settings)
         return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Swift and PasteDeploy make of the conf
-        raise CommandError(f'{conf}: Swift refuses what is in it or in {settings.sidecar.swift_dir}: '
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - Swift and PasteDeploy raise any of them
+        raise CommandError(f'{conf}: Swift refuses this conf or the files in {settings.sidecar.swift_dir}: '
                            f'{told(error)}') from None
 
 
-def _scan(client, account, container, args, record) -> Scan:
+def _scan(client, account, container, args, record) -> ScanRun:
     from swift.common.concurrency import GreenPool
 
-    from .looking import Look
+    from ..misplaced.search import Search, names
+    from ..misplaced.servers import Judge, StorageServers
     containers = dict(_containers(client, account, container))
-    scan = Scan(Look(client, args.reclaim_age), record, Progress(sum(containers.values())))
+    # the pipeline ends with proxy-server, which has the rings
+    servers = StorageServers.of_proxy(client.app._pipeline_final_app)
+    search = Search(Judge(servers, args.reclaim_age, time.time), partial(_head, client))
+
+    def named(account, container, home):
+        return names(servers, _listing(client, account, container), account, container, home)
+    scan = ScanRun(search, named, record, Progress(sum(containers.values())))
     for name in containers:
         scan.container(account, name, GreenPool(args.concurrency))
     return scan
+
+
+def _head(client, name, policy) -> tuple[int, Mapping[str, str]]:
+    from swift.common.internal_client import UnexpectedResponse
+
+    from ..misplaced.servers import ABSENT, POLICY
+    path = client.make_path(*name.parts)
+    try:
+        resp = client.make_request('HEAD', path, {'X-Newest': 'true', POLICY: str(policy)}, (2, ABSENT))
+    except UnexpectedResponse as error:
+        resp = error.resp
+    return resp.status_int, resp.headers
+
+
+def _listing(client, account, container) -> Iterator[str]:
+    from swift.common.internal_client import UnexpectedResponse
+
+    from ..misplaced.servers import Unknown
+    try:
+        for item in client.iter_objects(account, container):
+            yield item['name']
+    except UnexpectedResponse as error:
+        raise Unknown(f'the listing of /{account}/{container} ends early: {error}') from None
 
 
 def _containers(client, account, container) -> Iterator[tuple[str, int]]:
@@ -160,9 +192,9 @@ def _containers(client, account, container) -> Iterator[tuple[str, int]]:
 
 
 class Progress:
-    """Says on standard error how far it is, and how long it may take.
+    """Tell on standard error how far the scan is, and how long it may take.
 
-    :param total: as many as the containers are said to hold; rows of other policies come on top
+    :param total: objects that the containers are said to hold; rows of other policies come on top
     """
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic, out=None):
@@ -190,8 +222,7 @@ def _print(scan, args):
                           'outcomes': dict(scan.outcomes), 'unknown': scan.unknown}))
         return
     for one in scan.found:
-        name = ObjectName(one.account, one.container, one.object)
-        print(f'{name.quoted} in policy {one.policy_index} at {one.timestamp}')
+        print(f'{one.name.quoted} in policy {one.policy_index} at {one.timestamp}')
     for why in scan.unknown:
         print(f'not known: {ascii(why)}')
     word = 'found' if args.dry_run else 'found and recorded'

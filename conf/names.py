@@ -32,6 +32,10 @@ class ObjectName:
     object: str
 
     @property
+    def parts(self) -> tuple[str, str, str]:
+        return self.account, self.container, self.object
+
+    @property
     def path(self) -> str:
         return f'/{self.account}/{self.container}/{self.object}'
 

@@ -24,7 +24,7 @@ DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'un
 # upstream's names of what its daemon meets, as statsd and Prometheus want them
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
          'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
-         'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
+         'refused', 'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
 KINDS = ('access', 'admit', 'forget', 'warm', 'misplaced')
 
 
@@ -84,7 +84,7 @@ FILTER_COUNTERS = (
     _counter('misplaced_served', 'reads answered with an object from another policy than its container\'s'),
     _counter('records_dropped', 'records lost because the queue did not take them in time'),
     _counter('passed_broken', 'requests that Swift alone answered because filter or cache were broken',
-             values=('fault', 'folder', 'misplaced', 'disk')),
+             values=('fault', 'folder', 'pipeline-error', 'disk')),
     _counter('errors', 'errors of the disk that no client noticed',
              values=('folder', 'entry', 'stamp', 'capture', 'record')),
 )

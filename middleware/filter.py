@@ -14,7 +14,7 @@ from . import decide
 from .control import control, is_control, is_misdirected, refuse
 from .exchange import Exchange
 from .get import read
-from .pipeline import misplacement
+from .pipeline import pipeline_error
 from .runtime import Runtime
 from .token_servers import OPTION, has_servers
 from .writes import Write
@@ -40,7 +40,7 @@ class PrefetchFilter:
         self._pid = 0
         self._retry_at = 0.0
         self._turn = Semaphore()
-        self._misplaced = False
+        self._pipeline_error = ''
 
     def __call__(self, env, start_response):
         try:
@@ -103,8 +103,8 @@ class PrefetchFilter:
             with self._turn:
                 if not self._has_begun(swifts_cache):
                     return None
-        if self._misplaced:
-            self._count_broken('misplaced')
+        if self._pipeline_error:
+            self._count_broken('pipeline-error')
             return None
         if self._runtime is not None and self._runtime.awaits_ring and has_servers(swifts_cache):
             self._runtime.find_tokens(swifts_cache)
@@ -125,10 +125,9 @@ class PrefetchFilter:
         return True
 
     def _begin(self, swifts_cache):
-        wrong = misplacement(self)
-        self._misplaced = wrong is not None
-        if wrong:
-            self.logger.error('requests pass through: %s', wrong)
+        self._pipeline_error = pipeline_error(self)
+        if self._pipeline_error:
+            self.logger.error('requests pass through: %s', self._pipeline_error)
         self._runtime = Runtime(self._settings, self._conf, self.logger, swifts_cache=swifts_cache)
 
 

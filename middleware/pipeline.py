@@ -7,15 +7,15 @@ from swift.proxy.server import Application
 MAIN = '[pipeline:main]'
 
 
-def misplacement(middleware) -> str | None:
-    """What is wrong with the middleware's place in its pipeline; None where it is right.
+def pipeline_error(middleware) -> str:
+    """Tell the error in the middleware's place in its pipeline; '' where it is right.
 
     The pipeline exists only once it is loaded whole: ask at the first request, not before.
     """
     pipeline = getattr(middleware, '_pipeline', None)
     if pipeline is None:
         # not loaded by Swift's loadapp: nothing can be known, nor is it needed where nothing of Swift's is around
-        return unseen() if any(isinstance(app, Application) for app in right_of(middleware)) else None
+        return unseen() if any(isinstance(app, Application) for app in right_of(middleware)) else ''
     between = pipeline[pipeline.index(middleware) + 1:-1]
     if between:
         return stands_between(middleware, between)
@@ -24,7 +24,7 @@ def misplacement(middleware) -> str | None:
     if not any(isinstance(app, GatekeeperMiddleware) for app in pipeline):
         return ('there is no gatekeeper in the pipeline: clients could send X-Backend headers. '
                 f'Add "gatekeeper" to {MAIN}; an internal client has no use for "prefetch"')
-    return None
+    return ''
 
 
 def stands_between(middleware, between: list) -> str:

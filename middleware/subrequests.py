@@ -1,13 +1,16 @@
 """Requests of the filter's own to the proxy app on its right."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote
 
 from swift.common.concurrency import Timeout, spawn
 from swift.common.swob import Request, wsgi_quote
 from swift.common.utils import close_if_possible, drain_and_close
-from swift.common.wsgi import make_subrequest
+from swift.common.wsgi import make_pre_authed_request, make_subrequest
 
 from ..cache import EntryMeta
 from ..cache.headers import etag_of, version_of
+from ..conf.names import ObjectName
+from ..misplaced.servers import POLICY
 
 SOURCE = 'SWA'
 VALIDATE_SECONDS = 2.0
@@ -25,10 +28,27 @@ def _subrequest(env, method, headers):
     req.environ.pop('swift.authorize', None)
     # a CORS answer would carry headers of the requester, not of the object
     req.environ.pop('HTTP_ORIGIN', None)
+    return _completed(req, env)
+
+
+def _completed(req, env):
     req.environ['QUERY_STRING'] = ''
     if 'HTTP_X_BACKEND_ALLOW_RESERVED_NAMES' in env:
         req.headers[ALLOW_RESERVED] = env['HTTP_X_BACKEND_ALLOW_RESERVED_NAMES']
     return req
+
+
+def head_in_policy(app, env: dict, name: ObjectName, policy_index: int) -> tuple[int, Mapping[str, str]]:
+    """Ask for the newest copy that the policy has, on behalf of a request whose client was authorised.
+
+    :param env: of that request, read only
+    """
+    req: Request = _completed(make_pre_authed_request(
+        env, 'HEAD', quote(f'/v1{name.path}'), agent='%(orig)s', swift_source=SOURCE,
+        headers={'X-Newest': 'true', POLICY: str(policy_index)}), env)
+    resp = req.get_response(app)
+    drain_and_close(resp)
+    return resp.status_int, resp.headers
 
 
 def newest_version(app, env: dict, seconds: float = VALIDATE_SECONDS) -> tuple[int, tuple[str, str]]:

@@ -1,2 +1,4 @@
-"""What lies in another policy than its container's: the servers that know of it, asked one by one, and the rule by
-which it may be brought home. For whoever looks: the filter after a read in vain, and the operator's scan."""
+"""Misplaced objects, which lie in another policy than their container's: ask the servers, judge, search.
+
+The filter, the operator's scan and the mover ask `StorageServers.container_facts` for the home policy, and
+`Judge.refusal` whether a copy may be moved."""

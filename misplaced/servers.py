@@ -1,13 +1,12 @@
-"""The servers that hold an object and its container, asked one by one; nothing here changes anything.
+"""Ask the servers that hold an object and its container, one by one. Nothing here changes anything.
 
-They are asked directly since proxy-server tells of a missing object what the first replica says, not the newest
-tombstone; and of a container what memcached or the first replica knows.
+A proxy is not asked: of a missing object it tells what the first replica says, not the newest tombstone; of a
+container, what memcached or the first replica knows.
 """
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
 
 from swift.common.concurrency import GreenPile, Timeout, green_http_client
 from swift.common.direct_client import (
@@ -16,148 +15,171 @@ from swift.common.direct_client import (
     direct_head_container,
     direct_head_object,
 )
+from swift.common.ring import Ring
 from swift.common.storage_policy import POLICIES
 from swift.common.utils import Timestamp, majority_size
 from swift.container.reconciler import best_policy_index
 
 from ..conf.names import ObjectName
-from . import verdict
-from .verdict import ContainerFacts, Copy, Replicas
+from .verdict import ContainerFacts, Copy, Replicas, is_settled, rows_to_name, tombstone_refusal
 
 POLICY = 'X-Backend-Storage-Policy-Index'
-# as long as proxy-server itself waits by default, at least
-CONNECT_SECONDS = 1.0
-ANSWER_SECONDS = 10.0
 ABSENT = 404
+# where proxy-server looks for the objects of a container that no server knows
+UNKNOWN_POLICY = 0
 
 
 class Unknown(Exception):
     """Too few servers told. `args[0]` says which."""
 
 
-class Named(Protocol):
-    """An object's name, and proxy-server's app, which has the rings."""
-    @property
-    def app(self) -> Any: ...
+@dataclass(frozen=True)
+class StorageServers:
+    """
+    :param object_ring: the ring of a policy index
+    :param headers: of all requests
+    :param connect_seconds: as long as proxy-server itself waits by default, at least; `answer_seconds` too
+    """
+    container_ring: Ring
+    object_ring: Callable[[int], Ring]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_seconds: float = 1.0
+    answer_seconds: float = 10.0
 
-    @property
-    def name(self) -> ObjectName: ...
+    @classmethod
+    def of_proxy(cls, app) -> 'StorageServers':
+        """:param app: proxy-server's, which has the rings"""
+        return cls(app.container_ring, app.get_object_ring)
+
+    def container_facts(self, account: str, container: str) -> ContainerFacts:
+        """Tell which policy is home, by upstream's rule `cmp_policy_info`, and whether the container exists (R9).
+
+        A server without a database of the container, one with a new disk, say, answers 404 as if the container
+        were of policy 0 and older than all others. It has no say where another server has a database. Where no
+        answer comes from a database, a silent server may have one. Where all primaries answered so, policy 0 is
+        home for Swift: upstream's reconciler moves objects there, and proxy-server reads them there (R8).
+
+        :raises Unknown: without a majority of the primaries, or where a silent one alone may know
+        """
+        answers, primaries = self._ask_container(account, container, direct_head_container)
+        # a 404 without the header is no container server's
+        told = [(status, headers) for status, headers in answers if status in (200, ABSENT) and POLICY in headers]
+        known = [headers for _, headers in told if _time_of(headers, 'X-Backend-Timestamp')]
+        if len(told) < (majority_size(primaries) if known else primaries):
+            raise Unknown(f'{len(told)} of {primaries} container servers told of /{account}/{container}')
+        alive = [headers for status, headers in told if status == 200]
+        return ContainerFacts(best_policy_index(known) if known else UNKNOWN_POLICY, _created_at(alive, known),
+                              bool(alive))
+
+    def replicas(self, name: ObjectName, policy_index: int, with_handoffs: bool = True) -> Replicas:
+        """Ask the policy's primaries, and as many handoffs, for the object and its tombstones."""
+        ring = self.object_ring(policy_index)
+        part, primaries = ring.get_nodes(*name.parts)
+        handoffs = islice(ring.get_more_nodes(part), len(primaries) if with_handoffs else 0)
+        answers = self._ask_all(direct_head_object, part, [*primaries, *handoffs], name.parts,
+                                {POLICY: str(policy_index)})
+        stored = [_time_of(headers, 'X-Backend-Timestamp') for status, headers in answers if status == 200]
+        deleted = [_time_of(headers, 'X-Backend-Timestamp') for status, headers in answers if status == ABSENT]
+        answered = [status for status, _ in answers[:len(primaries)] if status in (200, ABSENT)]
+        return Replicas(len(primaries), len(answered), bool(stored), max(deleted, default=Timestamp.zero()),
+                        max(stored, default=Timestamp.zero()))
+
+    def all_replicas(self, name: ObjectName) -> dict[int, Replicas]:
+        return {int(policy): self.replicas(name, int(policy)) for policy in POLICIES}
+
+    def is_named(self, name: ObjectName, copy: Copy, policy_index: int) -> bool:
+        """Tell whether live rows of the container name this very version in that policy: a majority of the
+        primaries told, and all of these have the row. A sharded container has none."""
+        ask = partial(direct_get_container, prefix=name.object, limit=1)
+        answers, primaries = self._ask_container(name.account, name.container, ask, {POLICY: str(policy_index)})
+        told = [answer[1] for status, answer in answers if status == 200]
+        return len(told) >= majority_size(primaries) and all(_has_row(listing, name, copy) for listing in told)
+
+    def ask_one(self, ask: Callable, node: dict, part: int, parts: Sequence[str],
+                headers: Mapping[str, str] | None = None) -> tuple:
+        """(status, what the node told): 200 for any success, 0 for no answer."""
+        try:
+            return 200, ask(node, part, *parts, headers={**self.headers, **(headers or {})},
+                            conn_timeout=self.connect_seconds, response_timeout=self.answer_seconds)
+        except ClientException as error:
+            return error.http_status, error.http_headers or {}
+        except (OSError, green_http_client.HTTPException, Timeout):
+            return 0, {}
+
+    def _ask_all(self, ask, part, nodes, parts, headers=None) -> list[tuple]:
+        """In the nodes' order."""
+        pile = GreenPile(len(nodes) or 1)
+        for node in nodes:
+            pile.spawn(self.ask_one, ask, node, part, parts, headers)
+        return list(pile)
+
+    def _ask_container(self, account, container, ask, headers=None) -> tuple[list[tuple], int]:
+        """The primaries' answers, and the number of primaries."""
+        part, nodes = self.container_ring.get_nodes(account, container)
+        return self._ask_all(ask, part, nodes, (account, container), headers), len(nodes)
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judge:
+    """Tell whether a copy may be moved: filter and scan ask before they record it, the mover before it moves it.
+
+    :param reclaim_age: of the object servers, seconds
     """
-    :param good: copies that may be brought home, in the order given
-    :param reasons: of each copy why not; None for the good ones
-    :param replicas: by policy
+    servers: StorageServers
+    reclaim_age: float
+    clock: Callable[[], float]
+
+    def refusal(self, name: ObjectName, copy: Copy, container: ContainerFacts,
+                told: dict[int, Replicas] | None = None, seen_at: Timestamp | None = None) -> str | None:
+        """Tell why not: 'settled', 'deleted', 'unknown' or 'old'; None where the copy may be moved.
+
+        :param told: the answers of all policies. Without them a copy that was seen alive, and that its age vouches
+            for, may be moved: a tombstone since then lies at the destination, where the mover looks
+        :param seen_at: when the copy was recorded
+        """
+        if is_settled(copy.policy_index, container):
+            return 'settled'
+        policies = rows_to_name(copy, container, self.reclaim_age, self.clock(), seen_at)
+        if told is None and not policies:
+            return None
+        reason = tombstone_refusal(copy, list((told or self.servers.all_replicas(name)).values()))
+        if reason or not policies:
+            return reason
+        return None if any(self.servers.is_named(name, copy, index) for index in policies) else 'old'
+
+
+def is_movable(policy_index: int, swift_dir: str, ring_check_interval: float) -> bool:
+    """Tell whether objects of the policy may be moved: it is known, and its part power does not grow (R10).
+
+    :param ring_check_interval: seconds after which a ring looks whether its file has changed
     """
-    good: tuple[Copy, ...]
-    reasons: tuple[str | None, ...]
-    replicas: dict[int, Replicas]
+    policy = POLICIES.get_by_index(policy_index)
+    if policy is None:
+        return False
+    policy.load_ring(swift_dir, reload_time=ring_check_interval)
+    return policy.object_ring.next_part_power is None
 
 
-def judge(named: Named, copies: Sequence[Copy], container: ContainerFacts, reclaim_age: float,
-          now: float) -> Judgement:
-    """Which of the copies that were found may be brought home. Asks all servers of the name."""
-    told = {int(policy): replicas(named, int(policy)) for policy in POLICIES}
-    reasons = tuple(_refusal(named, copy, container, told, reclaim_age, now) for copy in copies)
-    good = tuple(copy for copy, reason in zip(copies, reasons, strict=True) if reason is None)
-    return Judgement(good, reasons, told)
-
-
-def _refusal(named, copy, container, told, reclaim_age, now) -> str | None:
-    if verdict.is_settled(copy, container):
-        return 'settled'
-    reason = verdict.tombstone_refusal(copy, list(told.values()))
-    policies = verdict.rows_to_name(copy, container, reclaim_age, now)
-    if reason or not policies:
-        return reason
-    return None if any(is_named(named, copy, index) for index in policies) else 'old'
-
-
-def copy_of(policy_index: int, headers) -> Copy:
+def copy_of(policy_index: int, headers: Mapping[str, str]) -> Copy:
     """:raises ValueError: for an answer that is not an object server's"""
     timestamp = headers.get('X-Backend-Timestamp') or headers.get('X-Timestamp') or ''
     return Copy(policy_index, Timestamp(timestamp),
                 Timestamp(headers.get('X-Backend-Data-Timestamp') or timestamp))
 
 
-def newest_first(copies: Iterable[Copy]) -> list[Copy]:
-    return sorted(copies, key=lambda copy: copy.timestamp, reverse=True)
+def _time_of(headers, key) -> Timestamp:
+    return Timestamp(headers.get(key) or 0)
 
 
-def replicas(named: Named, policy_index: int) -> Replicas:
-    """What the policy's primaries say, and as many handoffs."""
-    ring = named.app.get_object_ring(policy_index)
-    parts = _parts(named.name)
-    part, primaries = ring.get_nodes(*parts)
-    handoffs = list(islice(ring.get_more_nodes(part), len(primaries)))
-    ask = partial(direct_head_object, headers={POLICY: str(policy_index)})
-    answers = ask_all(ask, part, [*primaries, *handoffs], parts)
-    told = [headers for status, headers in answers if status == ABSENT and headers]
-    tombstones = [Timestamp(headers.get('X-Backend-Timestamp') or 0) for headers in told]
-    answered = [status for status, _ in answers[:len(primaries)] if status in (200, ABSENT)]
-    return Replicas(len(primaries), len(answered), any(status == 200 for status, _ in answers),
-                    max(tombstones, default=Timestamp.zero()))
-
-
-def container_facts(app, account: str, container: str) -> ContainerFacts | None:
-    """None where there is no such container any more. :raises Unknown: without a majority of its primaries"""
-    answers, primaries = ask_container(app, account, container, direct_head_container)
-    told = [(status, headers) for status, headers in answers if status in (200, ABSENT)]
-    if len(told) < majority_size(primaries):
-        raise Unknown(f'{len(told)} of {primaries} container servers told of /{account}/{container}')
-    alive = [headers for status, headers in told if status == 200]
-    # one without a database of it answers as if it were of policy 0 and older than all others
-    every = [headers for _, headers in told if Timestamp(headers.get('X-Backend-Timestamp') or 0)]
-    return ContainerFacts(best_policy_index(every), _created_at(alive, every)) if alive else None
-
-
-def _created_at(alive: Iterable, every: Iterable) -> Timestamp:
+def _created_at(alive: Sequence, known: Sequence) -> Timestamp:
     """Not X-Backend-Status-Changed-At: replicators set that to the time at which they settled a policy or learned
     of a creation, and all that is misplaced was put before. Nor X-Backend-PUT-Timestamp, which any later PUT or
     POST makes newer. A container that was deleted was made again after that, and held nothing between."""
-    made = [Timestamp(headers['X-Backend-Timestamp']) for headers in alive]
-    return max(made + [Timestamp(headers.get('X-Backend-DELETE-Timestamp') or 0) for headers in every])
-
-
-def is_named(named: Named, copy: Copy, policy_index: int) -> bool:
-    """Whether live rows of the container name this very version in that policy: a majority of its primaries told,
-    and all who did have the row. A container that is sharded has none."""
-    name = named.name
-    ask = partial(direct_get_container, prefix=name.object, limit=1, headers={POLICY: str(policy_index)})
-    answers, primaries = ask_container(named.app, name.account, name.container, ask)
-    told = [answer[1] for status, answer in answers if status == 200]
-    return len(told) >= majority_size(primaries) and all(_has_row(listing, name, copy) for listing in told)
+    made = [_time_of(headers, 'X-Backend-Timestamp') for headers in alive]
+    deleted = [_time_of(headers, 'X-Backend-DELETE-Timestamp') for headers in known]
+    return max(made + deleted, default=Timestamp.zero())
 
 
 def _has_row(listing: Sequence[dict], name: ObjectName, copy: Copy) -> bool:
     return any(row.get('name') == name.object and row.get('last_modified') == copy.timestamp.isoformat
                for row in listing)
-
-
-def ask_container(app, account: str, container: str, ask: Callable) -> tuple[list[tuple], int]:
-    """What `ask_all` found, and how many there are to ask."""
-    part, nodes = app.container_ring.get_nodes(account, container)
-    return ask_all(ask, part, nodes, (account, container)), len(nodes)
-
-
-def ask_all(ask: Callable, part: int, nodes: Sequence[dict], parts: Sequence[str]) -> list[tuple]:
-    """(status, what was told) of each node, in their order: 200 for any success, 0 for no answer."""
-    pile = GreenPile(len(nodes) or 1)
-    for node in nodes:
-        pile.spawn(ask_one, ask, node, part, parts)
-    return list(pile)
-
-
-def ask_one(ask: Callable, node: dict, part: int, parts: Sequence[str]) -> tuple:
-    try:
-        return 200, ask(node, part, *parts, conn_timeout=CONNECT_SECONDS, response_timeout=ANSWER_SECONDS)
-    except ClientException as error:
-        return error.http_status, error.http_headers
-    except (OSError, green_http_client.HTTPException, Timeout):
-        return 0, None
-
-
-def _parts(name: ObjectName) -> tuple[str, str, str]:
-    return name.account, name.container, name.object

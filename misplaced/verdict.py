@@ -1,28 +1,26 @@
-"""What was deleted must not rise: which copies of an object, found where Swift does not look for them, may be
-brought home. Without I/O; whoever looks for misplaced objects asks here before a record is put.
+"""What was deleted must not rise: which copies of an object in a wrong policy may be brought home. Without I/O.
 
-Tombstones go after `reclaim_age`. A copy that is younger than that was not deleted unless a tombstone tells of
-it; of an older one nobody knows, but where a row of the container's own policy names it: that one a DELETE would
-have ended. Of copies from before the container was made, the one that was deleted knew: a row has to name these,
-too.
+Tombstones go after `reclaim_age`. A younger copy was not deleted unless a tombstone tells of it. An older one may
+have been: a row of the container's own policy has to name it, since a DELETE would have ended that row. A copy
+from before the container was made may belong to a deleted one of the same name: a row has to name it, too.
 """
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from swift.common.utils import Timestamp
 
-# the part of reclaim_age within which a sighting comes too late: what is recorded has to be moved, too, before
-# the first tombstone that would speak against it may be gone
+# the part of reclaim_age within which a sighting comes too late: a recorded copy has to be moved, too, before the
+# first tombstone that would speak against it may be gone
 MARGIN = 1 / 7
 
 
 @dataclass(frozen=True)
 class Copy:
-    """What lies in another policy than the container's.
+    """A version of an object in one policy.
 
     :param timestamp: X-Backend-Timestamp, which a POST makes newer
-    :param written_at: X-Backend-Data-Timestamp: of the PUT. A POST that reached a replica which had missed the
-        DELETE makes nothing younger that is dead
+    :param written_at: X-Backend-Data-Timestamp, of the PUT: a POST that reached a replica which had missed the
+        DELETE makes no dead copy younger
     """
     policy_index: int
     timestamp: Timestamp
@@ -31,28 +29,36 @@ class Copy:
 
 @dataclass(frozen=True)
 class ContainerFacts:
-    """What a majority of the container's servers say, asked one by one.
+    """Facts on which a majority of the container's servers agree.
 
-    :param policy_index: where its objects belong
+    :param policy_index: home, where the container's objects belong
     :param created_at: its last creation, or the deletion before that
+    :param exists: False for one that was deleted, or that no server knows
     """
     policy_index: int
     created_at: Timestamp
+    exists: bool = True
 
 
 @dataclass(frozen=True)
 class Replicas:
-    """What the object servers of one policy say of one name.
+    """Answers of one policy's object servers to one name.
 
     :param primaries: how many there are
     :param answered: how many of these told whether they have the object
     :param has_any: whether any server has it
     :param deleted_at: of the newest tombstone that any server has, handoffs too; zero where there is none
+    :param stored_at: of the newest copy, likewise
     """
     primaries: int
     answered: int
     has_any: bool
     deleted_at: Timestamp
+    stored_at: Timestamp = field(default_factory=Timestamp.zero)
+
+    @property
+    def newest_at(self) -> Timestamp:
+        return max(self.deleted_at, self.stored_at)
 
     @property
     def has_majority(self) -> bool:
@@ -64,13 +70,13 @@ class Replicas:
         return self.answered == self.primaries
 
 
-def is_settled(copy: Copy, container: ContainerFacts) -> bool:
-    """Whether it lies where it belongs: what Swift knew of the container was old."""
-    return copy.policy_index == container.policy_index
+def is_settled(policy_index: int, container: ContainerFacts) -> bool:
+    """Tell whether a copy in that policy lies at home: what Swift knew of the container was old."""
+    return policy_index == container.policy_index
 
 
 def tombstone_refusal(copy: Copy, replicas: Sequence[Replicas]) -> str | None:
-    """Why the copy is to be left alone: 'deleted', or 'unknown'; None where no tombstone speaks against it.
+    """Tell why the copy is to be left alone: 'deleted', or 'unknown'; None where no tombstone speaks against it.
 
     :param replicas: of all policies: a client may have deleted it in any of them
     """
@@ -79,14 +85,19 @@ def tombstone_refusal(copy: Copy, replicas: Sequence[Replicas]) -> str | None:
     return None if all(one.has_majority for one in replicas) else 'unknown'
 
 
-def rows_to_name(copy: Copy, container: ContainerFacts, reclaim_age: float, now: float) -> tuple[int, ...]:
-    """Policies of which a live row of the container has to name the copy, since its age vouches for nothing; none
-    where a tombstone would still be there if it had been deleted."""
+def rows_to_name(copy: Copy, container: ContainerFacts, reclaim_age: float, now: float,
+                 seen_at: Timestamp | None = None) -> tuple[int, ...]:
+    """Name the policies in one of which a live row of the container has to name the copy; none for a young copy,
+    whose tombstone would still be there if it had been deleted.
+
+    :param seen_at: when the copy was judged before, and found alive
+    """
+    alive_at = max(copy.written_at, seen_at) if seen_at else copy.written_at
     # strictly: the same instant proves nothing
-    is_young = float(copy.written_at) > now - reclaim_age * (1 - MARGIN)
+    is_young = float(alive_at) > now - reclaim_age * (1 - MARGIN)
     if not is_young:
-        # a DELETE that went to the container's own policy left the row of the copy's as it was
+        # a DELETE in the container's own policy left the row in the copy's policy as it was
         return container.policy_index,
-    if copy.written_at > container.created_at:
+    if alive_at > container.created_at:
         return ()
     return container.policy_index, copy.policy_index

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from operator import attrgetter
 
+from ..conf.names import ObjectName
+
 
 @dataclass(frozen=True)
 class Access:
@@ -83,6 +85,10 @@ class Misplaced:
     timestamp: str
     op: str = 'PUT'
     at: float = 0.0
+
+    @property
+    def name(self) -> ObjectName:
+        return ObjectName(self.account, self.container, self.object)
 
 
 Record = Access | Warm | Forget | Admit | Misplaced

@@ -14,7 +14,7 @@ from swift.common.utils import close_if_possible
 from swiftahead.conf import FILTER
 from swiftahead.middleware import recorder
 from swiftahead.middleware.filter import PrefetchFilter
-from swiftahead.queues import open_queue
+from swiftahead.queues import Admit, open_queue
 
 
 class Log(ListLogger):

@@ -4,7 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
-from functools import partialmethod
+from functools import partial, partialmethod
 from typing import Any
 
 import pytest
@@ -14,9 +14,9 @@ from swift.common.concurrency import Timeout, sleep
 from swift.common.utils import Timestamp
 from swift.container import reconciler
 
-from swiftahead.sidecar.mover.move import Mover, Terms
-from swiftahead.sidecar.mover.places import Places, container_policy
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.conf.names import ObjectName
+from swiftahead.misplaced.servers import is_movable
+from swiftahead.sidecar.mover.move import Mover, Task, Terms, servers_of
 from swiftahead.sidecar.mover.worker import MoverPart
 
 # what Swift's loggers, servers and connections leave to the collector of garbage
@@ -48,8 +48,6 @@ def collected():
 
 @pytest.fixture(name='cluster')
 def make_cluster(tmp_path, collected):
-    # it remembers for half a minute which policies containers have
-    container_policy.reset()
     with running(tmp_path) as cluster:
         yield cluster
 
@@ -73,7 +71,9 @@ def part_maker(cluster):
 def mover_maker(cluster):
     """A mover and the lines that it said, in `said`."""
     def make(clock=time.time, **terms) -> Mover:
-        mover = Mover(cluster.client, places_of(cluster), Told(), Terms(**terms), clock=clock)
+        movable = partial(is_movable, swift_dir=str(cluster.folder), ring_check_interval=15)
+        mover = Mover(cluster.client, servers_of(cluster.client, str(cluster.folder)), movable, Told(),
+                      Terms(**terms), clock=clock)
         mover.said = mover._logger.said
         return mover
     return make
@@ -83,18 +83,14 @@ def part_of(cluster: Cluster, lines: str) -> MoverPart:
     return MoverPart(cluster.settings(lines), Told())
 
 
-def places_of(cluster: Cluster, ring_check_interval: float = 15) -> Places:
-    return Places(cluster.container_ring, str(cluster.folder), ring_check_interval)
-
-
 _names = itertools.count()
 
 
 def misplaced(cluster: Cluster, op: str = 'PUT', age: float = 10, body: bytes = b'body', **headers) -> Task:
     """An object of a container of its own in GOLD, put in SILVER, or deleted there."""
     number = next(_names)
-    task = Task('AUTH_test', f'c{number}', f'o{number}', SILVER, seconds_ago(age), op)
-    cluster.put_container(task.container, GOLD)
+    task = Task(ObjectName('AUTH_test', f'c{number}', f'o{number}'), SILVER, seconds_ago(age), op)
+    cluster.put_container(task.name.container, GOLD)
     if op == 'PUT':
         cluster.put(task, body, **headers)
     else:

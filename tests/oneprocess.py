@@ -28,7 +28,7 @@ from swift.container.replicator import ContainerReplicator
 from swift.container.server import ContainerController
 from swift.obj.server import ObjectController
 
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.sidecar.mover.move import Task
 from swiftahead.sidecar.settings import SidecarSettings, read_settings
 from swiftahead.sidecar.swift_client import client_app
 
@@ -195,23 +195,23 @@ class Cluster:
 
     def put(self, task: Task, body: bytes = b'body', **headers) -> None:
         """The object of a task, where the task says it is."""
-        answer = self.request('PUT', *task.parts, body=body, X_Timestamp=task.timestamp.internal,
+        answer = self.request('PUT', *task.name.parts, body=body, X_Timestamp=task.timestamp.internal,
                               X_Backend_Storage_Policy_Index=task.policy_index, **headers)
         assert answer.status == 201, answer
 
     def delete(self, task: Task) -> None:
-        self.request('DELETE', *task.parts, X_Timestamp=task.timestamp.internal,
+        self.request('DELETE', *task.name.parts, X_Timestamp=task.timestamp.internal,
                      X_Backend_Storage_Policy_Index=task.policy_index)
 
     def get(self, task: Task, policy: int) -> Answer:
-        return self.request('GET', *task.parts, X_Backend_Storage_Policy_Index=policy, X_Newest='true')
+        return self.request('GET', *task.name.parts, X_Backend_Storage_Policy_Index=policy, X_Newest='true')
 
     # the queue
 
     def enqueue(self, task: Task, force: bool = False) -> str:
         """By upstream's own function. :returns: the hour"""
         hour = reconciler.add_to_reconciler_queue(
-            self.container_ring, *task.parts, task.policy_index, task.timestamp.internal, task.op, force)
+            self.container_ring, *task.name.parts, task.policy_index, task.timestamp.internal, task.op, force)
         assert hour
         # the hour may be another by the time at which the queue is read
         self.announce(hour)
@@ -253,7 +253,7 @@ class Cluster:
     def files(self, task: Task, policy: int) -> list[str]:
         """Names of the files of all replicas."""
         kind = 'objects' + (f'-{policy}' if policy else '')
-        name = utils.hash_path(*task.parts)
+        name = utils.hash_path(*task.name.parts)
         return sorted(path.name for path in self.folder.glob(f'node*/d*/{kind}/*/{name[-3:]}/{name}/*'))
 
     def state(self) -> dict[str, bytes]:

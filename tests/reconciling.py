@@ -14,8 +14,10 @@ from swift.common.internal_client import UnexpectedResponse
 from swift.common.utils import Timestamp
 from swift.container import reconciler
 
+from swiftahead.misplaced.servers import Unknown
+from swiftahead.misplaced.verdict import ContainerFacts, Replicas
 from swiftahead.sidecar.mover.move import Mover, Terms
-from swiftahead.sidecar.mover.swiftqueue import Part, SwiftQueue
+from swiftahead.sidecar.mover.reconciler_queue import ProcessShare, ReconcilerQueue
 
 POLICIES = (0, 1, 2)
 DAY = 86400
@@ -86,6 +88,11 @@ class Cluster:
     def home(self, *asked):
         return self.world.home
 
+    def container_facts(self, account, container):
+        if self.world.home is None:
+            raise Unknown
+        return ContainerFacts(self.world.home, Timestamp.zero())
+
     def is_movable(self, policy_index):
         return policy_index not in self.world.closed
 
@@ -94,13 +101,14 @@ class Cluster:
         copy = self._copy(headers['X-Backend-Storage-Policy-Index'])
         return {'x-backend-timestamp': copy.time} if copy else {}
 
-    def time_at(self, task, policy_index):
+    def replicas(self, name, policy_index, with_handoffs):
+        assert not with_handoffs
         try:
             found = self.get_object_metadata(headers={'X-Backend-Storage-Policy-Index': policy_index},
                                              acceptable_statuses=(2, 4))
         except UnexpectedResponse:
-            return None
-        return Timestamp(found.get('x-backend-timestamp', 0))
+            return Replicas(1, 0, False, Timestamp.zero())
+        return Replicas(1, 1, False, Timestamp(found.get('x-backend-timestamp', 0)))
 
     def get_object(self, *parts, headers, acceptable_statuses):
         self._call()
@@ -156,8 +164,8 @@ def upstream(world: World) -> list:
 def ours(world: World) -> list:
     """What the mover asks of it."""
     cluster = Cluster(world)
-    mover = Mover(cluster, cluster, SILENT, Terms(reclaim_age=DAY), clock=lambda: NOW)
-    queue = SwiftQueue(cluster, SILENT, DAY, Part(), lambda tries: 1.0, lambda: NOW)
+    mover = Mover(cluster, cluster, cluster.is_movable, SILENT, Terms(reclaim_age=DAY), clock=lambda: NOW)
+    queue = ReconcilerQueue(cluster, SILENT, DAY, ProcessShare(), lambda tries: 1.0, lambda: NOW)
     for row in queue.rows():
         outcome = mover.move(row.task)
         if outcome.is_done or outcome.is_lost:

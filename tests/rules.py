@@ -1,4 +1,4 @@
-"""The rules of moving misplaced objects, R1 to R28, and which tests hold them: `make rules`.
+"""The mover's rules, R1 to R28, as doc/mover.rst has them, and the tests that hold each: `make rules`.
 
 A test holds a rule that it names, in its own name (``test_r14_...``), its docstring or its comments, those above
 it too: ``R14``, ``R1 to R4``. Words elsewhere in a module do not count.
@@ -10,39 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-README = TESTS.parent / 'README.md'
-# how many may be without a test
-MOST_WITHOUT = 3
-RULES = {
-    1: "the queue's account, and its container by the hour of the object's last modification",
-    2: 'the name of a row, and how it is taken apart',
-    3: "content type and hash of a row, which carries the object's timestamps",
-    4: "enqueued on all container primaries, by the object's time, a majority is success",
-    5: 'an object that lies right is simply dequeued',
-    6: 'an invalid row is counted, logged and left',
-    7: 'the command that enqueues by hand',
-    8: "the container's policy is asked of a majority of its primaries",
-    9: 'which of two policies a container has',
-    10: 'a policy that is unknown, or whose partition power grows, waits',
-    11: 'an object may be moved twice, and back',
-    12: 'the destination is asked first',
-    13: 'the source is read from its policy, and is not older than the row',
-    14: 'the offsets of copy, tombstone and row',
-    15: 'copy, then tombstone, then row; a failure leaves the row',
-    16: 'a DELETE is moved, too',
-    17: 'a missing source is waited for until reclaim_age',
-    18: 'all headers are copied as they are',
-    19: "the pipeline of the mover's client",
-    20: 'manifests, symlinks, versions, reserved names, erasure coding',
-    21: 'bodies are streamed, and a short one is not committed',
-    22: 'version ids do not change',
-    23: 'which containers of the queue are read, in which order, and when they go',
-    24: 'options, and each object in the hands of exactly one process',
-    25: 'one bad entry does not stop the others; what is counted and logged',
-    26: 'once, and the names in the log',
-    27: "upstream's daemon beside it does no harm",
-    28: 'sharded containers are known by the name of their root',
-}
+PAGE = TESTS.parent / 'doc' / 'mover.rst'
+NUMBERS = range(1, 29)
+CELL = r'\n     - (.+(?:\n       .+)*)'
+ROW = re.compile(rf'^   \* - R(\d+){CELL}{CELL}$', re.MULTILINE)
 NAMED = re.compile(r'(?<![A-Za-z0-9])[Rr](\d{1,2})(?:\s*(?:to|-|\.\.)\s*[Rr](\d{1,2}))?(?![A-Za-z0-9])')
 
 
@@ -51,7 +22,7 @@ def rules_in(text: str) -> set[int]:
     found = set()
     for first, last in NAMED.findall(text.replace('_', ' ')):
         found.update(range(int(first), int(last or first) + 1))
-    return found & set(RULES)
+    return found & set(NUMBERS)
 
 
 def tests_of(path: Path) -> Iterator[tuple[str, str]]:
@@ -72,7 +43,7 @@ def words_of(text: str) -> str:
 
 def held(folders: tuple[Path, ...] = (TESTS / 'unit', TESTS / 'functional')) -> dict[int, list[str]]:
     """Rule -> ``module::test`` of each that names it."""
-    found: dict[int, list[str]] = {number: [] for number in RULES}
+    found: dict[int, list[str]] = {number: [] for number in NUMBERS}
     for path in sorted(path for folder in folders for path in folder.glob('test_*.py')):
         if path.name == 'test_rules.py':
             continue
@@ -82,26 +53,29 @@ def held(folders: tuple[Path, ...] = (TESTS / 'unit', TESTS / 'functional')) -> 
     return found
 
 
-def without(found: dict[int, list[str]]) -> list[int]:
-    return [number for number, tests in found.items() if not tests]
+def rules_of(page: str) -> dict[int, tuple[str, str]]:
+    """Rule -> its text and the state that it protects, of the page's table; rules that lack one are left out."""
+    rows = ROW.findall(page)
+    return {int(number): (' '.join(text.split()), ' '.join(state.split())) for number, text, state in rows}
 
 
-def limits(readme: str) -> str:
-    """The README's section of that name."""
-    return readme.partition('\n## Limits\n')[2].partition('\n## ')[0]
+def faults(page: str, found: dict[int, list[str]]) -> list[str]:
+    """Name the rules that the page lacks, and those that no test holds."""
+    told = rules_of(page)
+    return ([f'R{number} is not in {PAGE.name}' for number in NUMBERS if number not in told]
+            + [f'R{number} has no test' for number in NUMBERS if not found[number]])
 
 
-def main() -> int:
-    """:returns: 1 where more rules are without a test than may be"""
-    found = held()
-    for number, tests in found.items():
-        print(f'R{number:<3} {RULES[number]}')
-        for test in tests or ['- no test']:
+def main(path: Path = PAGE) -> int:
+    """:returns: 1 where the page lacks a rule, or a rule has no test"""
+    page, found = path.read_text(), held()
+    for number, (text, _) in rules_of(page).items():
+        print(f'R{number:<3} {text}')
+        for test in found.get(number, []):
             print(f'     {test}')
-    missing = without(found)
-    print(f'\n{len(RULES) - len(missing)} of {len(RULES)} rules have tests'
-          + (f'; without: {", ".join(f"R{number}" for number in missing)}' if missing else ''))
-    return 1 if len(missing) > MOST_WITHOUT else 0
+    wrong = faults(page, found)
+    print('', *wrong or ['each rule has its text and a test'], sep='\n')
+    return 1 if wrong else 0
 
 
 if __name__ == '__main__':

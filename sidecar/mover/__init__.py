@@ -1,7 +1,6 @@
-"""The mover: misplaced objects are brought to the policy of their container, as upstream's container-reconciler
-does it, from the local queue and from Swift's own."""
-from .move import Mover
-from .task import Outcome, Task
+"""The mover: bring misplaced objects to the policy of their container, as upstream's container-reconciler does,
+from the local queue and from Swift's own."""
+from .move import Mover, Outcome, Task
 from .worker import MoverPart
 
 __all__ = ['Mover', 'MoverPart', 'Outcome', 'Task']

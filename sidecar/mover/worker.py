@@ -1,4 +1,4 @@
-"""The mover's process: works off both queues, with many moves under way at once, and tells how it goes.
+"""The mover's process: work off both queues, with many moves under way at once, and report.
 
 Who writes: this process alone writes its report, `<queue>.mover.json`, whole or not at all. Who reads: the status
 app and the operator's command.
@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
 from swift.common.internal_client import InternalClient
@@ -15,20 +16,19 @@ from swift.common.utils import EventletRateLimiter
 
 from ...freshness import Token, TokensUnreachable
 from ...metrics import Counters, Metrics, counters_folder
+from ...misplaced.servers import is_movable
 from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import MISPLACED
 from ..memcached import token_ring
 from ..settings import SidecarSettings
 from ..status.report import mover_report, write
 from ..swift_client import client_app
-from .local import Backoff, LocalRecords
-from .move import Mover, Terms
-from .places import Places
-from .swiftqueue import Part, Row, SwiftQueue
-from .task import Outcome, Task
+from .local_queue import Backoff, LocalRecords
+from .move import Mover, Outcome, Task, Terms, servers_of
+from .reconciler_queue import ProcessShare, QueueRow, ReconcilerQueue
 
 AGENT = 'swiftahead-mover'
-# where no wake-up came, and for records whose time to be tried again has come
+# where no wake-up came, and for records that are due again
 POLL_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 STATS_SECONDS = 60.0
@@ -48,12 +48,14 @@ class MoverPart:
         self._tokens = token_ring(settings, logger)
         swift = InternalClient(None, AGENT, own.request_tries, use_replication_network=True,
                                app=client_app(settings, f'{AGENT}-ic'))
-        places = Places(swift.container_ring, settings.sidecar.swift_dir, own.ring_check_interval)
+        swift_dir = settings.sidecar.swift_dir
+        movable = partial(is_movable, swift_dir=swift_dir, ring_check_interval=own.ring_check_interval)
         terms = Terms(own.reclaim_age, own.dry_run, self._paced)
-        self._mover = Mover(swift, places, logger, terms, self._moved)
+        self._mover = Mover(swift, servers_of(swift, swift_dir), movable, logger, terms, self._moved)
         backoff = Backoff(own.retry_backoff)
-        self._rows = SwiftQueue(swift, logger, own.reclaim_age, Part(own.process, own.processes), backoff,
-                                on_invalid=lambda: self._met('invalid_record'))
+        share = ProcessShare(own.process, own.processes)
+        self._rows = ReconcilerQueue(swift, logger, own.reclaim_age, share, backoff,
+                                     on_invalid=lambda: self._met('invalid_record'))
         self._rate = EventletRateLimiter(own.bytes_per_second)
         handle = self._hand_over if own.hand_over else self._move
         self._local = LocalRecords(queue, handle, own.concurrency, backoff, logger)
@@ -64,7 +66,7 @@ class MoverPart:
         self._stats_at = time.monotonic() + STATS_SECONDS
 
     def run(self, is_over) -> None:
-        """Until it is over; what is under way is finished then."""
+        """Work until it is over, and finish the moves under way then."""
         listener = WakeListener(self._path, MISPLACED, self._logger)
         loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._settings.swift_queue else [])
         others = [spawn(loop) for loop in loops]
@@ -85,7 +87,7 @@ class MoverPart:
         self.close()
 
     def once(self) -> None:
-        """One whole pass over both queues. :raises QueueError: where the local one cannot be read"""
+        """Make one whole pass over both queues. :raises QueueError: where the local one cannot be read"""
         try:
             if self._settings.swift_queue:
                 self._pass()
@@ -113,14 +115,14 @@ class MoverPart:
     def _pass(self):
         try:
             for row in self._rows.rows():
-                # one that takes long is met again by the next pass, which does not wait for it
+                # the next pass does not wait for a slow row, and meets it again
                 if row.key not in self._rows_under_way:
                     self._rows_under_way.add(row.key)
                     self._row_pool.spawn_n(self._handle_row, row)
         except (Exception, Timeout):
             self._logger.exception('the pass over .misplaced_objects ends early')
 
-    def _handle_row(self, row: Row):
+    def _handle_row(self, row: QueueRow):
         try:
             outcome = self._move(row.task)
             if outcome.is_done or outcome.is_lost:
@@ -141,7 +143,7 @@ class MoverPart:
             self._pop()
 
     def _hand_over(self, task: Task) -> Outcome:
-        """A local record becomes a row of Swift's queue."""
+        """Put a local record's task into Swift's queue as a row."""
         try:
             is_done = self._rows.put(task)
         except (Exception, Timeout):
@@ -167,14 +169,14 @@ class MoverPart:
             yield chunk
 
     def _moved(self, task: Task):
-        """Proxies that hold it must ask again, and this node's entry has another policy."""
+        """Have proxies that hold the object ask again, and drop this node's entry, which has another policy."""
         try:
             self._tokens.set(task.name, Token.new())
         except TokensUnreachable:
             self.metrics.count('move_tokens_unreachable')
         self._local.forget(task)
 
-    # what it tells
+    # reports
 
     def _tell_often(self):
         while True:
@@ -198,7 +200,7 @@ class MoverPart:
             self._logger.error('report of the mover: %s', error)
 
     def _tell_stats(self):
-        """As upstream's daemon does, at most once a minute; its names of what happened."""
+        """Log the sums under upstream's names, at most once a minute, as its daemon does."""
         self._stats_at = time.monotonic() + STATS_SECONDS
         if self._stats:
             self._logger.info('Mover Stats: %s', json.dumps(dict(sorted(self._stats.items()))))

@@ -1,5 +1,6 @@
 """Asking the servers that hold object and container, over real sockets."""
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,6 @@ from helpers import NAME, ListLogger
 from swift.common.concurrency import listen, sleep, spawn, wsgi
 from swift.common.utils import Timestamp
 
-from swiftahead.middleware.looking import Question
 from swiftahead.misplaced import servers as asking
 from swiftahead.misplaced.verdict import Copy, Replicas
 
@@ -19,15 +19,16 @@ NOTHING = {'X-Backend-Timestamp': '0000000000.00000', 'X-Backend-PUT-Timestamp':
            'X-Backend-Storage-Policy-Index': '0'}
 
 
-def facts(question):
-    """None where too few told, too."""
+def facts(asked):
+    """None where too few told, and where there is no such container."""
     try:
-        return asking.container_facts(question.app, question.name.account, question.name.container)
+        found = asked.container_facts(NAME.account, NAME.container)
     except asking.Unknown:
         return None
+    return found if found.exists else None
 
 
-class Servers:
+class Backend:
     """Many servers on one port, told apart by the device in the path; keeps what it was asked."""
 
     def __init__(self):
@@ -63,18 +64,17 @@ class Ring:
 
 
 @pytest.fixture
-def servers():
-    servers = Servers()
-    yield servers
-    servers.close()
+def backend():
+    backend = Backend()
+    yield backend
+    backend.close()
 
 
 @pytest.fixture
-def question(servers):
-    ring = Ring(servers.port, ('o1', 'o2', 'o3'), ('h1', 'h2', 'h3', 'h4'))
-    app = SimpleNamespace(get_object_ring=lambda index: ring,
-                          container_ring=Ring(servers.port, ('c1', 'c2', 'c3')))
-    return Question(app, {}, NAME, 0)
+def asked(backend):
+    ring = Ring(backend.port, ('o1', 'o2', 'o3'), ('h1', 'h2', 'h3', 'h4'))
+    return asking.StorageServers.of_proxy(SimpleNamespace(get_object_ring=lambda index: ring,
+                                                   container_ring=Ring(backend.port, ('c1', 'c2', 'c3'))))
 
 
 def at(seconds):
@@ -96,47 +96,47 @@ def container(policy=1, created=-100.0, put=-100.0, deleted=None, changed=None, 
     return status, headers, []
 
 
-def test_servers_that_have_nothing_have_no_tombstone(question):
-    assert asking.replicas(question, 1) == Replicas(3, 3, False, ZERO)
+def test_servers_that_have_nothing_have_no_tombstone(asked):
+    assert asked.replicas(NAME, 1) == Replicas(3, 3, False, ZERO)
 
 
-def test_the_newest_tombstone_counts(question, servers):
-    servers.answers = {'o1': tombstone(1), 'o3': tombstone(3), 'o2': tombstone(2)}
-    assert asking.replicas(question, 1).deleted_at == Timestamp(NOW + 3)
+def test_the_newest_tombstone_counts(asked, backend):
+    backend.answers = {'o1': tombstone(1), 'o3': tombstone(3), 'o2': tombstone(2)}
+    assert asked.replicas(NAME, 1).deleted_at == Timestamp(NOW + 3)
 
 
-def test_a_handoffs_tombstone_counts_too(question, servers):
-    servers.answers = {'h3': tombstone(3)}
-    assert asking.replicas(question, 1) == Replicas(3, 3, False, Timestamp(NOW + 3))
+def test_a_handoffs_tombstone_counts_too(asked, backend):
+    backend.answers = {'h3': tombstone(3)}
+    assert asked.replicas(NAME, 1) == Replicas(3, 3, False, Timestamp(NOW + 3))
 
 
-def test_no_more_handoffs_are_asked_than_there_are_primaries(question, servers):
-    servers.answers = {'h4': tombstone(3)}
-    assert asking.replicas(question, 1).deleted_at == ZERO
-    assert len(servers.asked) == 6
+def test_no_more_handoffs_are_asked_than_there_are_primaries(asked, backend):
+    backend.answers = {'h4': tombstone(3)}
+    assert asked.replicas(NAME, 1).deleted_at == ZERO
+    assert len(backend.asked) == 6
 
 
-def test_who_fails_has_not_answered(question, servers):
-    servers.answers = {'o1': BROKEN, 'o2': ('507 Insufficient Storage', {}, []), 'h1': BROKEN}
-    assert asking.replicas(question, 1).answered == 1
+def test_who_fails_has_not_answered(asked, backend):
+    backend.answers = {'o1': BROKEN, 'o2': ('507 Insufficient Storage', {}, []), 'h1': BROKEN}
+    assert asked.replicas(NAME, 1).answered == 1
 
 
-def test_what_any_has_is_there(question, servers):
-    servers.answers = {'o2': ('200 OK', {'X-Backend-Timestamp': at(9)}, [])}
-    assert asking.replicas(question, 1) == Replicas(3, 3, True, ZERO)
+def test_what_any_has_is_there(asked, backend):
+    backend.answers = {'o2': ('200 OK', {'X-Backend-Timestamp': at(9)}, [])}
+    assert asked.replicas(NAME, 1) == Replicas(3, 3, True, ZERO, Timestamp(NOW + 9))
 
 
-def test_who_does_not_listen_has_not_answered(question, servers):
-    servers.close()
-    assert asking.replicas(question, 1).answered == 0
-    assert facts(question) is None
+def test_who_does_not_listen_has_not_answered(asked, backend):
+    backend.close()
+    assert asked.replicas(NAME, 1).answered == 0
+    assert facts(asked) is None
 
 
-def test_who_talks_nonsense_has_not_answered(question, servers):
-    servers.close()
-    listening = listen(('127.0.0.1', servers.port))
+def test_who_talks_nonsense_has_not_answered(asked, backend):
+    backend.close()
+    listening = listen(('127.0.0.1', backend.port))
     talking = spawn(talk_nonsense, listening)
-    assert asking.replicas(question, 1).answered == 0
+    assert asked.replicas(NAME, 1).answered == 0
     talking.kill()
     listening.close()
 
@@ -149,40 +149,40 @@ def talk_nonsense(listening):
         client.close()
 
 
-def test_who_is_silent_is_not_waited_for_longer_than_it_takes(question, servers, monkeypatch):
-    monkeypatch.setattr(asking, 'ANSWER_SECONDS', 0.05)
-    servers.answers = {'o1': (None, {}, [])}
-    assert asking.replicas(question, 1).answered == 2
+def test_who_is_silent_is_not_waited_for_longer_than_it_takes(asked, backend):
+    asked = replace(asked, answer_seconds=0.05)
+    backend.answers = {'o1': (None, {}, [])}
+    assert asked.replicas(NAME, 1).answered == 2
 
 
-def test_the_policy_is_asked_for(question, servers):
-    asking.replicas(question, 5)
-    assert {env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] for env in servers.asked} == {'5'}
-    assert {env['REQUEST_METHOD'] for env in servers.asked} == {'HEAD'}
+def test_the_policy_is_asked_for(asked, backend):
+    asked.replicas(NAME, 5)
+    assert {env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] for env in backend.asked} == {'5'}
+    assert {env['REQUEST_METHOD'] for env in backend.asked} == {'HEAD'}
 
 
-def test_the_containers_policy_is_the_best_of_all(question, servers):
-    servers.answers = {'c1': container(2, created=-50), 'c2': container(1), 'c3': container(2, created=-50)}
-    assert facts(question).policy_index == 1
+def test_the_containers_policy_is_the_best_of_all(asked, backend):
+    backend.answers = {'c1': container(2, created=-50), 'c2': container(1), 'c3': container(2, created=-50)}
+    assert facts(asked).policy_index == 1
 
 
-def test_a_server_without_the_container_has_no_say(question, servers):
-    servers.answers = {'c1': ('404 Not Found', NOTHING, []), 'c2': container(1), 'c3': container(1)}
-    assert facts(question).policy_index == 1
+def test_a_server_without_the_container_has_no_say(asked, backend):
+    backend.answers = {'c1': ('404 Not Found', NOTHING, []), 'c2': container(1), 'c3': container(1)}
+    assert facts(asked).policy_index == 1
 
 
 @pytest.mark.parametrize('answers', [
     {'c1': container(), 'c2': BROKEN, 'c3': BROKEN},
     {'c1': container(status='404 Not Found', deleted=-50), 'c2': BROKEN, 'c3': container(status='404 Not Found')},
     {}])
-def test_without_a_majority_or_a_container_nothing_is_known(question, servers, answers):
-    servers.answers = answers
-    assert facts(question) is None
+def test_without_a_majority_or_a_container_nothing_is_known(asked, backend, answers):
+    backend.answers = answers
+    assert facts(asked) is None
 
 
-def test_two_of_three_are_a_majority(question, servers):
-    servers.answers = {'c1': container(), 'c2': BROKEN, 'c3': container()}
-    assert facts(question).created_at == Timestamp(NOW - 100)
+def test_two_of_three_are_a_majority(asked, backend):
+    backend.answers = {'c1': container(), 'c2': BROKEN, 'c3': container()}
+    assert facts(asked).created_at == Timestamp(NOW - 100)
 
 
 @pytest.mark.parametrize('answers, created', [
@@ -194,9 +194,9 @@ def test_two_of_three_are_a_majority(question, servers):
     ({'c1': container(deleted=-30, put=-20), 'c2': container(), 'c3': container()}, -30),
     # deleted, as one of them knows alone
     ({'c1': container(), 'c2': container(deleted=-10, status='404 Not Found'), 'c3': container()}, -10)])
-def test_when_the_container_was_made(question, servers, answers, created):
-    servers.answers = answers
-    assert facts(question).created_at == Timestamp(NOW + created)
+def test_when_the_container_was_made(asked, backend, answers, created):
+    backend.answers = answers
+    assert facts(asked).created_at == Timestamp(NOW + created)
 
 
 def row(name=NAME.object, modified_at=-1.0):
@@ -215,14 +215,14 @@ def listing(*rows):
     ([listing(row('o1'))] * 3, False),
     ([listing(row(modified_at=0))] * 3, False),
     ([listing()] * 3, False)])
-def test_rows_name_what_all_of_a_majority_list_in_this_version(question, servers, answers, named):
-    servers.answers = dict(zip(('c1', 'c2', 'c3'), answers, strict=True))
+def test_rows_name_what_all_of_a_majority_list_in_this_version(asked, backend, answers, named):
+    backend.answers = dict(zip(('c1', 'c2', 'c3'), answers, strict=True))
     # a version is what it is, whatever the offset of a move
     copy = Copy(4, Timestamp(NOW - 1, offset=3), Timestamp(NOW - 1))
-    assert asking.is_named(question, copy, 4) is named
+    assert asked.is_named(NAME, copy, 4) is named
 
 
-def test_rows_of_one_policy_are_asked_for(question, servers):
-    asking.is_named(question, Copy(4, Timestamp(NOW), Timestamp(NOW)), 5)
-    assert {env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] for env in servers.asked} == {'5'}
-    assert all('prefix=o' in env['QUERY_STRING'] and 'limit=1' in env['QUERY_STRING'] for env in servers.asked)
+def test_rows_of_one_policy_are_asked_for(asked, backend):
+    asked.is_named(NAME, Copy(4, Timestamp(NOW), Timestamp(NOW)), 5)
+    assert {env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] for env in backend.asked} == {'5'}
+    assert all('prefix=o' in env['QUERY_STRING'] and 'limit=1' in env['QUERY_STRING'] for env in backend.asked)

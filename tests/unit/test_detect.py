@@ -12,9 +12,10 @@ from swift.common.swob import Response
 from swift.common.utils import Timestamp
 
 from swiftahead.cache import Store
-from swiftahead.middleware import detector, looking
+from swiftahead.middleware import detector
 from swiftahead.middleware.detector import Detector
-from swiftahead.misplaced import servers
+from swiftahead.misplaced.search import Search
+from swiftahead.misplaced.servers import StorageServers, Unknown
 from swiftahead.misplaced.verdict import ContainerFacts, Replicas
 from swiftahead.queues import Access, Admit, Misplaced, QueueError
 
@@ -54,12 +55,21 @@ class Facts:
     """What container and object servers say."""
 
     def __init__(self, patch):
-        self.container = ContainerFacts(0, Timestamp(0))
-        self.replicas = {index: Replicas(3, 3, index > 0, Timestamp.zero()) for index in range(3)}
+        self.container: ContainerFacts | None = ContainerFacts(0, Timestamp(0))
+        self.replicas_of = {index: Replicas(3, 3, index > 0, Timestamp.zero()) for index in range(3)}
         self.named: set[int] = set()
-        patch.setattr(servers, 'container_facts', lambda *asked: self.container)
-        patch.setattr(servers, 'replicas', lambda question, index: self.replicas[index])
-        patch.setattr(servers, 'is_named', lambda question, copy, index: index in self.named)
+        patch.setattr(StorageServers, 'of_proxy', lambda app: self)
+
+    def container_facts(self, account, container):
+        if self.container is None:
+            raise Unknown
+        return self.container
+
+    def all_replicas(self, name):
+        return self.replicas_of
+
+    def is_named(self, name, copy, index):
+        return index in self.named
 
 
 class Timer:
@@ -358,7 +368,7 @@ def test_what_lies_in_the_containers_true_policy_is_let_be(proxy, facts):
 def test_what_a_tombstone_is_newer_than_is_let_be(proxy, facts, policy):
     proxy.swift.put_elsewhere(1)
     facts.named = {0, 1}
-    facts.replicas[policy] = Replicas(3, 3, False, Timestamp(float(WRITTEN_AT) + 1))
+    facts.replicas_of[policy] = Replicas(3, 3, False, Timestamp(float(WRITTEN_AT) + 1))
     proxy.request()
     assert (outcomes(proxy), records(proxy)) == (['deleted'], [])
 
@@ -366,7 +376,7 @@ def test_what_a_tombstone_is_newer_than_is_let_be(proxy, facts, policy):
 def test_what_a_row_names_may_be_deleted_all_the_same(proxy, facts):
     proxy.swift.put_elsewhere(1)
     facts.named, facts.container = {0, 1}, ContainerFacts(0, Timestamp(WRITTEN_AT))
-    facts.replicas[2] = Replicas(3, 3, False, Timestamp(float(WRITTEN_AT) + 1))
+    facts.replicas_of[2] = Replicas(3, 3, False, Timestamp(float(WRITTEN_AT) + 1))
     proxy.request()
     assert (outcomes(proxy), records(proxy)) == (['deleted'], [])
 
@@ -382,7 +392,7 @@ def test_a_post_since_makes_it_no_younger(proxy, facts):
 def test_without_a_majority_of_servers_nothing_is_recorded(proxy, facts, policy):
     proxy.swift.put_elsewhere(1)
     facts.named = {0, 1}
-    facts.replicas[policy] = Replicas(3, 1, False, Timestamp.zero())
+    facts.replicas_of[policy] = Replicas(3, 1, False, Timestamp.zero())
     proxy.request()
     assert (outcomes(proxy), records(proxy)) == (['unknown'], [])
 
@@ -426,9 +436,9 @@ def refuse(record):
 
 @pytest.mark.parametrize('error', [ValueError('what?'), Timeout(None)])
 def test_a_fault_is_nobodys(proxy, monkeypatch, error):
-    def fail(question):
+    def fail(*_):
         raise error
-    monkeypatch.setattr(looking, 'copies', fail)
+    monkeypatch.setattr(detector, 'head_in_policy', fail)
     assert proxy.request().status_int == 404
     assert outcomes(proxy) == ['fault'] and proxy.runtime.detector.running == 0
     assert 'not looked for' in proxy.log.errors[0]
@@ -535,21 +545,21 @@ def test_it_is_recorded_again_when_that_was_long_ago(showing):
 def test_a_tombstone_that_came_since_ends_it(showing, facts):
     assert showing.request().status_int == 200
     settle(showing)
-    facts.replicas[0] = Replicas(3, 3, False, Timestamp(float(WRITTEN_AT) + 1))
+    facts.replicas_of[0] = Replicas(3, 3, False, Timestamp(float(WRITTEN_AT) + 1))
     assert showing.request().status_int == 404
 
 
 @pytest.mark.parametrize('home', [Replicas(3, 2, False, Timestamp.zero()), Replicas(3, 3, True, Timestamp.zero())],
                          ids=['one is silent', 'it is there by now'])
 def test_all_who_should_have_it_must_have_told(showing, facts, home):
-    facts.replicas[0] = home
+    facts.replicas_of[0] = home
     assert showing.request().status_int == 404
     assert len(records(showing)) == 1
 
 
 def test_the_right_policys_servers_are_those_of_the_containers_true_policy(showing, facts):
     facts.container = ContainerFacts(2, Timestamp(0))
-    facts.replicas[2] = Replicas(3, 2, False, Timestamp.zero())
+    facts.replicas_of[2] = Replicas(3, 2, False, Timestamp.zero())
     assert showing.request().status_int == 404
 
 
@@ -588,22 +598,22 @@ def test_what_takes_too_long_is_not_shown(showing, monkeypatch):
 
 
 def test_what_is_gone_by_then_is_404(showing, monkeypatch):
-    monkeypatch.setattr(looking, 'copies', moving(showing, looking.copies))
+    monkeypatch.setattr(Search, 'find', moving(showing, Search.find))
     answer = showing.request()
     assert (answer.status_int, word(answer)) == (404, 'fwd=miss')
     assert showing.swift.open == 0
 
 
-def moving(proxy, copies):
-    def wrapper(question):
-        found = copies(question)
+def moving(proxy, find):
+    def wrapper(*asked):
+        found = find(*asked)
         proxy.swift.others.clear()
         return found
     return wrapper
 
 
 def test_a_fault_shows_nothing(showing, monkeypatch):
-    monkeypatch.setattr(looking, 'copies', lambda question: 1 / 0)
+    monkeypatch.setattr(detector, 'head_in_policy', lambda *_: 1 / 0)
     assert showing.request().status_int == 404
     assert outcomes(showing) == ['fault']
 

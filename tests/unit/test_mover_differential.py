@@ -9,7 +9,7 @@ from reconciling import DAY, POLICIES, Copy, World, ours, upstream
 from swift.common.utils import Timestamp
 from trying import tries
 
-from swiftahead.sidecar.mover import move, swiftqueue
+from swiftahead.sidecar.mover import move, reconciler_queue
 from swiftahead.sidecar.mover.move import Mover
 
 # older and younger than reclaim_age, and as near to each other as offsets are
@@ -56,7 +56,7 @@ def swapped(self, task, home, headers, body):
     sent = headers.copy()
     newest = max(Timestamp(headers['x-backend-timestamp']), task.timestamp)
     sent.update({move.POLICY: home, 'X-Timestamp': move.slightly_later_timestamp(newest, offset=3)})
-    self._swift.upload_object(move.FileLikeIter(body), *task.parts, headers=sent)
+    self._swift.upload_object(move.FileLikeIter(body), *task.name.parts, headers=sent)
     return 'cleanup_success'
 
 
@@ -74,7 +74,7 @@ def ignoring(name):
 MUTANTS = {
     'offset of the copy': (move, 'MOVED', 2),
     'offset of the tombstone': (move, 'CLEANED', 2),
-    'offset of the pop': (swiftqueue, 'POPPED', 1),
+    'offset of the pop': (reconciler_queue, 'POPPED', 1),
     'tombstone before the copy': (Mover, '_copy', swapped),
     'failed tombstone ignored': (Mover, '_clean', ignoring('_clean')),
     'failed copy ignored': (Mover, '_copy', ignoring('_copy')),

@@ -10,14 +10,12 @@ from moving import (  # noqa: F401 - fixtures
     Told,
     check_moved,
     collected,
-    container_policy,
     hour_of,
     make_cluster,
     misplaced,
     mover_maker,
     names,
     part_maker,
-    places_of,
     reconcile,
     seconds_ago,
 )
@@ -27,7 +25,8 @@ from swift.common.storage_policy import POLICIES
 from swift.common.swob import wsgi_to_str
 from swift.common.utils import Timestamp
 
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.conf.names import ObjectName
+from swiftahead.sidecar.mover.move import Task
 
 pytestmark = LEFT_OPEN
 DAY = 86400
@@ -51,7 +50,7 @@ def test_the_destination_is_asked_before_the_source(cluster, make_mover):
 def test_what_is_there_already_or_newer_is_only_cleaned_up(cluster, make_mover, newer, op):
     """R12: an object, or a tombstone."""
     task = misplaced(cluster, age=100)
-    there = Task(*task.parts, GOLD, Timestamp(task.timestamp, delta=newer * 100_000))
+    there = Task(task.name, GOLD, Timestamp(task.timestamp, delta=newer * 100_000))
     if op == 'PUT':
         cluster.put(there, b'there')
     else:
@@ -66,7 +65,7 @@ def test_what_is_there_already_or_newer_is_only_cleaned_up(cluster, make_mover, 
 def test_a_newer_source_is_moved_as_it_is(cluster, make_mover):
     """R13, R14: at its own time; the tombstone at the record's would end what the record does not know."""
     task = misplaced(cluster, age=100)
-    newer = Task(*task.parts, SILVER, seconds_ago(50))
+    newer = Task(task.name, SILVER, seconds_ago(50))
     cluster.put(newer, b'newer')
     assert make_mover().move(task).what == 'cleanup_failed'
     assert cluster.files(task, GOLD) == names(newer.timestamp, 3, 'data')
@@ -77,7 +76,7 @@ def test_a_newer_source_is_moved_as_it_is(cluster, make_mover):
 def test_a_local_record_of_a_newer_source_is_done_with_it(cluster, make_mover):
     """Nobody would put another record of it."""
     task = replace(misplaced(cluster, age=100), is_local=True)
-    newer = Task(*task.parts, SILVER, seconds_ago(50))
+    newer = Task(task.name, SILVER, seconds_ago(50))
     cluster.put(newer, b'newer')
     assert make_mover().move(task).is_done
     assert cluster.files(task, GOLD) == names(newer.timestamp, 3, 'data')
@@ -86,7 +85,7 @@ def test_a_local_record_of_a_newer_source_is_done_with_it(cluster, make_mover):
 
 def test_a_local_record_whose_newer_source_was_copied_before_a_crash_is_done_with_it(cluster, make_mover):
     task = replace(misplaced(cluster, age=100), is_local=True)
-    newer = Task(*task.parts, SILVER, seconds_ago(50))
+    newer = Task(task.name, SILVER, seconds_ago(50))
     cluster.put(newer, b'newer')
     assert make_mover().move(replace(task, is_local=False)).what == 'cleanup_failed'
     cluster.asked.clear()
@@ -99,9 +98,9 @@ def test_what_a_post_changed_is_moved_at_the_time_of_the_post(cluster, make_move
     """R14"""
     task = misplaced(cluster, age=100)
     posted = seconds_ago(50)
-    cluster.request('POST', *task.parts, X_Timestamp=posted.internal, X_Backend_Storage_Policy_Index=SILVER,
+    cluster.request('POST', *task.name.parts, X_Timestamp=posted.internal, X_Backend_Storage_Policy_Index=SILVER,
                     X_Object_Meta_Colour='blue')
-    assert make_mover().move(Task(*task.parts, SILVER, posted)).is_done
+    assert make_mover().move(Task(task.name, SILVER, posted)).is_done
     assert cluster.files(task, GOLD) == names(posted, 3, 'data')
     assert cluster.get(task, GOLD).headers['X-Object-Meta-Colour'] == 'blue'
 
@@ -110,7 +109,7 @@ def test_a_source_that_is_older_than_the_record_is_waited_for(cluster, make_move
     """R13: what was seen is somewhere else in the cluster."""
     task = misplaced(cluster, age=100)
     before = cluster.state()
-    outcome = make_mover().move(Task(*task.parts, SILVER, seconds_ago(50)))
+    outcome = make_mover().move(Task(task.name, SILVER, seconds_ago(50)))
     assert (outcome.what, outcome.is_done, outcome.is_lost) == ('unavailable_source', False, False)
     assert cluster.state() == before
 
@@ -136,7 +135,7 @@ def carried(answer):
 
 def listed(cluster, task):
     return [broker.list_objects_iter(9, '', '', '', '', storage_policy_index=policy)
-            for broker in cluster.brokers(task.container) for policy in (SILVER, GOLD)]
+            for broker in cluster.brokers(task.name.container) for policy in (SILVER, GOLD)]
 
 
 def test_all_headers_are_carried_as_they_are(cluster, make_mover):
@@ -166,10 +165,10 @@ def test_the_row_in_the_listing_is_carried(cluster, make_mover):
 
 def put_manifest(cluster, task):
     """As SLO has it stored; proxy-server takes it from SLO alone."""
-    part, nodes = POLICIES.get_object_ring(SILVER, str(cluster.folder)).get_nodes(*task.parts)
+    part, nodes = POLICIES.get_object_ring(SILVER, str(cluster.folder)).get_nodes(*task.name.parts)
     for node in nodes:
         direct_put_object(
-            node, part, *task.parts, b'[{"hash": "h"}]', content_length=15,
+            node, part, *task.name.parts, b'[{"hash": "h"}]', content_length=15,
             content_type='text/x;charset=utf-8;swift_bytes=4711', headers={
                 'X-Timestamp': task.timestamp.internal, 'X-Backend-Storage-Policy-Index': str(SILVER),
                 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-Slo-Size': '4711'})
@@ -178,9 +177,9 @@ def put_manifest(cluster, task):
 def test_a_manifest_is_carried_as_upstreams_daemon_does_it(cluster, make_mover):
     """R18, R20: proxy-server tells nobody the size that SLO has put into the type, so listings lose it."""
     at = seconds_ago(20)
-    tasks = [Task('AUTH_test', f'c{number}', 'o', SILVER, at) for number in (1, 2)]
+    tasks = [Task(ObjectName('AUTH_test', f'c{number}', 'o'), SILVER, at) for number in (1, 2)]
     for task in tasks:
-        cluster.put_container(task.container)
+        cluster.put_container(task.name.container)
         put_manifest(cluster, task)
     assert make_mover().move(tasks[0]).is_done
     cluster.enqueue(tasks[1])
@@ -235,23 +234,23 @@ def test_what_replicators_queue_is_moved(cluster, make_part, op):
 
 def put_shard(cluster, task):
     """A shard of the task's container, with the object's row."""
-    account, container = f'.shards_{task.account}', f'{task.container}-0-1'
-    headers = {'X-Container-Sysmeta-Shard-Quoted-Root': quote(f'{task.account}/{task.container}'),
+    account, container = f'.shards_{task.name.account}', f'{task.name.container}-0-1'
+    headers = {'X-Container-Sysmeta-Shard-Quoted-Root': quote(f'{task.name.account}/{task.name.container}'),
                'X-Timestamp': task.timestamp.internal, 'X-Backend-Storage-Policy-Index': '0'}
     row = {'X-Size': '4', 'X-Etag': 'e', 'X-Content-Type': 'a/b', 'X-Timestamp': task.timestamp.internal,
            'X-Backend-Storage-Policy-Index': str(task.policy_index)}
     part, nodes = cluster.container_ring.get_nodes(account, container)
     for node in nodes:
         direct_put_container(node, part, account, container, headers=headers)
-        direct_put_container_object(node, part, account, container, task.object, headers=row)
+        direct_put_container_object(node, part, account, container, task.name.object, headers=row)
 
 
 def test_a_row_in_a_shard_is_queued_and_moved_by_the_name_of_the_root(cluster, make_part):
     """R28: the shard's own name is nowhere, neither in the queue nor on an object server."""
-    task = Task('AUTH_test', 'rööt:1', 'o:1/ö', SILVER, seconds_ago(10))
-    cluster.put_container(task.container)
+    task = Task(ObjectName('AUTH_test', 'rööt:1', 'o:1/ö'), SILVER, seconds_ago(10))
+    cluster.put_container(task.name.container)
     cluster.put(task)
-    for broker in cluster.brokers(task.container):
+    for broker in cluster.brokers(task.name.container):
         # the root of a sharded container has no rows of its own
         with broker.get() as connection:
             connection.execute('DELETE FROM object')

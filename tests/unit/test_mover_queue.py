@@ -22,9 +22,10 @@ from swift.common.utils import EventletRateLimiter, Timestamp, hash_path
 from swift.container import reconciler
 from trying import tries
 
-from swiftahead.sidecar.mover import swiftqueue, worker
-from swiftahead.sidecar.mover.swiftqueue import Part, SwiftQueue
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.conf.names import ObjectName
+from swiftahead.sidecar.mover import reconciler_queue, worker
+from swiftahead.sidecar.mover.move import Task
+from swiftahead.sidecar.mover.reconciler_queue import ProcessShare, ReconcilerQueue
 
 pytestmark = LEFT_OPEN
 CURRENT = int(NOW) // HOUR * HOUR
@@ -72,14 +73,14 @@ def row(name, at):
             'last_modified': timestamp.isoformat}
 
 
-def queue_of(account, reclaim_age=7 * DAY, part=None, clock=lambda: NOW, backoff=lambda tries: 10.0):
-    queue = SwiftQueue(account, Told(), reclaim_age, part or Part(), backoff, clock)
+def queue_of(account, reclaim_age=7 * DAY, share=None, clock=lambda: NOW, backoff=lambda tries: 10.0):
+    queue = ReconcilerQueue(account, Told(), reclaim_age, share or ProcessShare(), backoff, clock)
     queue.said = queue._logger.said
     return queue
 
 
 def names(queue):
-    return [found.task.object for found in queue.rows()]
+    return [found.task.name.object for found in queue.rows()]
 
 
 # which containers, and in which order
@@ -100,7 +101,7 @@ def test_the_current_hour_is_read_though_no_listing_has_it_and_but_once():
 
 def test_each_page_of_containers_is_read_backwards(monkeypatch):
     """R23: no more than a page is kept in memory."""
-    monkeypatch.setattr(swiftqueue, 'CONTAINER_LISTING_LIMIT', 2)
+    monkeypatch.setattr(reconciler_queue, 'CONTAINER_LISTING_LIMIT', 2)
     account = Account({CURRENT - back * HOUR: [] for back in (1, 2, 3, 4, 5)})
     assert names(queue_of(account)) == []
     backs = [(CURRENT - int(hour)) // HOUR for hour in account.asked]
@@ -161,8 +162,8 @@ PARTS = st.tuples(*(st.text(st.characters(codec='utf-8'), min_size=1, max_size=8
 def test_each_object_is_exactly_one_processs(names, count):
     """R24: whatever its name is, and the same as upstream's."""
     for parts in names:
-        task = Task(*parts, SILVER, Timestamp(1))
-        owners = [number for number in range(count) if Part(number, count).has(task)]
+        task = Task(ObjectName(*parts), SILVER, Timestamp(1))
+        owners = [number for number in range(count) if ProcessShare(number, count).has(task)]
         assert owners == [int(hash_path(*parts), 16) % count]
 
 
@@ -171,7 +172,7 @@ def test_a_hundred_processes_share_the_rows(monkeypatch):
     listed = [f'o{number}' for number in range(500)]
     account, shares, theirs = Account({CURRENT: listed}), [], []
     for number in range(100):
-        shares.append(names(queue_of(account, part=Part(number, 100))))
+        shares.append(names(queue_of(account, share=ProcessShare(number, 100))))
         daemon = reconciler.ContainerReconciler({'processes': '100', 'process': str(number)}, Told(), account)
         theirs.append([name for name in listed if daemon.should_process(
             {'account': 'a', 'container': 'c', 'obj': name})])
@@ -181,7 +182,7 @@ def test_a_hundred_processes_share_the_rows(monkeypatch):
 
 def test_without_processes_each_takes_all():
     """R24"""
-    assert names(queue_of(Account({CURRENT: ['o', 'p']}), part=Part(0, 0))) == ['o', 'p']
+    assert names(queue_of(Account({CURRENT: ['o', 'p']}), share=ProcessShare(0, 0))) == ['o', 'p']
 
 
 def test_two_processes_move_each_object_once(cluster, make_part):
@@ -206,7 +207,7 @@ def test_a_row_is_tried_again_after_its_backoff_alone():
                      backoff=lambda n: tries.append(n) or 10.0 * 2**n)
     waits = []
     for _ in range(4):
-        queue.retry(next(found for found in queue.rows() if found.task.object == 'o'))
+        queue.retry(next(found for found in queue.rows() if found.task.name.object == 'o'))
         begin = clock[0]
         while 'o' not in names(queue):
             assert names(queue) == ['p']
@@ -240,8 +241,9 @@ def test_an_exception_in_one_move_stops_no_other(cluster, make_part):
     for task in tasks:
         cluster.enqueue(task)
     cluster.hook = lambda asked: (
-        Response(status=404) if asked.server.startswith('container') and asked.method == 'HEAD'
-        and asked.path == f'/AUTH_test/{tasks[1].container}' else None)
+        Response(status=404, headers={'X-Backend-Storage-Policy-Index': '0', 'X-Backend-Timestamp': 'never'})
+        if asked.server.startswith('container') and asked.method == 'HEAD'
+        and asked.path == f'/AUTH_test/{tasks[1].name.container}' else None)
     part = make_part('swift_queue = on')
     part.once()
     assert cluster.queued() == [f'1:{tasks[1].name.path}']

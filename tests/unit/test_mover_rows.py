@@ -24,8 +24,9 @@ from swift.container import reconciler
 from swift.container.backend import ContainerBroker
 from trying import tries
 
-from swiftahead.sidecar.mover.swiftqueue import Part, SwiftQueue
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.conf.names import ObjectName
+from swiftahead.sidecar.mover.move import Task
+from swiftahead.sidecar.mover.reconciler_queue import ProcessShare, ReconcilerQueue
 
 pytestmark = LEFT_OPEN
 SNEAKY = [('AUTH_test', 'c:1', 'o:2/3'), ('AUTH_tést', 'ü c', '/o//ö'), ('AUTH_test', 'c', ' a  b '),
@@ -53,13 +54,13 @@ class Listing:
 def row_for(task: Task, created_at: str = '', **more) -> dict:
     """As container servers list what upstream writes."""
     created_at = created_at or task.timestamp.internal
-    return {'name': reconciler.get_reconciler_obj_name(task.policy_index, *task.parts), 'hash': created_at,
+    return {'name': reconciler.get_reconciler_obj_name(task.policy_index, *task.name.parts), 'hash': created_at,
             'content_type': reconciler.get_reconciler_content_type(task.op), 'bytes': 0,
             'last_modified': task.timestamp.isoformat, **more}
 
 
 def read(*rows, logger=None):
-    queue = SwiftQueue(Listing(*rows), logger or Told(), 3600, Part(), lambda tries: 1.0, lambda: NOW)
+    queue = ReconcilerQueue(Listing(*rows), logger or Told(), 3600, ProcessShare(), lambda tries: 1.0, lambda: NOW)
     return list(queue.rows())
 
 
@@ -72,12 +73,12 @@ def as_upstream(row) -> tuple:
 
 def as_ours(row) -> tuple:
     task = row.task
-    return *task.parts, task.policy_index, task.timestamp, task.op, row.written_at
+    return *task.name.parts, task.policy_index, task.timestamp, task.op, row.written_at
 
 
 PART_NAMES = st.text(st.characters(codec='utf-8'), min_size=1, max_size=20)
 SEGMENTS = PART_NAMES.filter(lambda name: '/' not in name)
-TASKS = st.builds(Task, SEGMENTS, SEGMENTS, PART_NAMES, st.integers(0, 40),
+TASKS = st.builds(Task, st.builds(ObjectName, SEGMENTS, SEGMENTS, PART_NAMES), st.integers(0, 40),
                   st.builds(Timestamp, st.floats(1, 2e9), offset=st.integers(0, 9)),
                   st.sampled_from(['PUT', 'DELETE']))
 
@@ -97,22 +98,22 @@ def test_the_time_of_a_row_is_that_of_its_data(more):
     at = Timestamp(NOW - 9000)
     later = Timestamp(at, delta=more[0] * 100_000)
     encoded = encode_timestamps(at, later, Timestamp(later, delta=more[1] * 100_000))
-    row = row_for(Task('a', 'c', 'o', SILVER, at), encoded)
+    row = row_for(Task(ObjectName('a', 'c', 'o'), SILVER, at), encoded)
     assert read(row)[0].task.timestamp == at and as_ours(read(row)[0]) == as_upstream(row)
 
 
 @pytest.mark.parametrize('bad', BAD_ROWS, ids=str)
 def test_an_invalid_row_is_told_and_others_are_read(bad):
     """R6"""
-    logger, good = Told(), row_for(Task('a', 'c', 'o', SILVER, Timestamp(NOW)))
-    assert [row.task.object for row in read({**good, **bad}, good, logger=logger)] == ['o']
+    logger, good = Told(), row_for(Task(ObjectName('a', 'c', 'o'), SILVER, Timestamp(NOW)))
+    assert [row.task.name.object for row in read({**good, **bad}, good, logger=logger)] == ['o']
     assert [line[:22] for line in logger.said] == ['ERROR invalid_record: ']
 
 
 @pytest.mark.parametrize('op', ['PUT', 'DELETE'])
 def test_what_upstream_enqueues_on_real_servers_is_read_and_popped(cluster, make_part, op):
     """R1 to R4: names with colons, slashes, spaces, reserved ones."""
-    tasks = [Task(*names, SILVER, seconds_ago(5), op) for names in SNEAKY]
+    tasks = [Task(ObjectName(*names), SILVER, seconds_ago(5), op) for names in SNEAKY]
     hours = [cluster.enqueue(task) for task in tasks]
     part = make_part()
     found = list(part._rows.rows())
@@ -127,10 +128,10 @@ def test_what_upstream_enqueues_on_real_servers_is_read_and_popped(cluster, make
 
 def test_a_row_lies_in_the_hour_of_the_last_modification(cluster, make_part):
     """R1: of metadata, when a POST came an hour after the data."""
-    task = Task('AUTH_test', 'hours', 'o', SILVER, seconds_ago(3 * 3600))
+    task = Task(ObjectName('AUTH_test', 'hours', 'o'), SILVER, seconds_ago(3 * 3600))
     posted = Timestamp(task.timestamp, delta=3600 * 100_000)
     encoded = encode_timestamps(task.timestamp, task.timestamp, posted)
-    hour = reconciler.add_to_reconciler_queue(cluster.container_ring, *task.parts, SILVER, encoded, 'PUT',
+    hour = reconciler.add_to_reconciler_queue(cluster.container_ring, *task.name.parts, SILVER, encoded, 'PUT',
                                               force=True)
     cluster.announce(hour)
     found, = make_part()._rows.rows()
@@ -163,7 +164,7 @@ def test_a_row_that_was_put_anew_meanwhile_stays(cluster, make_part):
 def test_an_object_that_lies_right_is_only_dequeued(cluster, make_part):
     """R5"""
     task = misplaced(cluster)
-    right = Task(*task.parts, GOLD, task.timestamp)
+    right = Task(task.name, GOLD, task.timestamp)
     before = cluster.state()
     cluster.enqueue(right)
     cluster.asked.clear()
@@ -207,7 +208,7 @@ QUEUED = ('X_SIZE', 'X_ETAG', 'X_TIMESTAMP', 'X_CONTENT_TYPE', 'X_BACKEND_USE_RE
 @pytest.mark.parametrize('op', ['PUT', 'DELETE'])
 def test_what_is_handed_over_is_what_upstream_would_have_queued(cluster, make_part, op):
     """R1 to R4: the same rows, asked for in the same way; and back again."""
-    tasks = [Task(*names, SILVER, seconds_ago(5), op) for names in SNEAKY]
+    tasks = [Task(ObjectName(*names), SILVER, seconds_ago(5), op) for names in SNEAKY]
     hours = sorted({cluster.enqueue(task) for task in tasks})
     theirs, puts = [cluster.rows(hour) for hour in hours], puts_of(cluster)
     cluster.asked.clear()
@@ -266,4 +267,4 @@ def test_rows_of_replicators_are_known_by_the_root(cluster, tmp_path, account, c
                       'deleted': deleted})
     found, = read({'name': made['name'], 'hash': made['etag'], 'content_type': made['content_type'],
                    'last_modified': at.isoformat})
-    assert found.task == Task('AUTH_test', 'rööt:1', 'o:1/ö', SILVER, at, ('PUT', 'DELETE')[deleted])
+    assert found.task == Task(ObjectName('AUTH_test', 'rööt:1', 'o:1/ö'), SILVER, at, ('PUT', 'DELETE')[deleted])

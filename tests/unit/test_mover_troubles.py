@@ -1,5 +1,6 @@
 """Moves in trouble, on real servers: what failures leave, and what clients and other movers do meanwhile."""
 import time
+from dataclasses import replace
 
 import pytest
 from moving import (  # noqa: F401 - fixtures
@@ -7,13 +8,11 @@ from moving import (  # noqa: F401 - fixtures
     Told,
     check_moved,
     collected,
-    container_policy,
     make_cluster,
     misplaced,
     mover_maker,
     names,
     part_maker,
-    places_of,
     reconcile,
     seconds_ago,
 )
@@ -21,8 +20,8 @@ from oneprocess import GOLD, SILVER
 from swift.common.swob import Response
 from swift.common.utils import Timestamp
 
-from swiftahead.sidecar.mover.move import Mover
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.conf.names import ObjectName
+from swiftahead.sidecar.mover.move import Task
 
 pytestmark = LEFT_OPEN
 DAY = 86400
@@ -63,7 +62,7 @@ def test_a_tombstone_that_cannot_be_brought_leaves_the_row(cluster, make_part):
 def test_a_delete_whose_object_is_still_there_is_a_move(cluster, make_mover):
     """R16: the source has something as new as what was deleted."""
     task = misplaced(cluster)
-    assert make_mover().move(Task(*task.parts, SILVER, task.timestamp, 'DELETE')).is_done
+    assert make_mover().move(Task(task.name, SILVER, task.timestamp, 'DELETE')).is_done
     check_moved(cluster, task)
 
 
@@ -76,7 +75,7 @@ def test_what_is_missing_is_waited_for_until_reclaim_age(cluster, make_mover, ag
     """R17"""
     cluster.put_container('c')
     mover = make_mover(reclaim_age=7 * DAY)
-    outcome = mover.move(Task('AUTH_test', 'c', 'o', SILVER, seconds_ago(age)))
+    outcome = mover.move(Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(age)))
     assert (outcome.what, outcome.is_done, outcome.is_lost) == (what, False, is_lost)
     assert [line.split()[:2] for line in mover.said] == [['CRITICAL' if is_lost else 'WARNING', f'{what}:']]
 
@@ -85,7 +84,7 @@ def test_what_is_missing_is_waited_for_until_reclaim_age(cluster, make_mover, ag
 def test_a_tombstone_at_the_source_does_not_end_the_wait(cluster, make_mover, age, what):
     """R17: a record of a PUT says that there was something, somewhere."""
     task = misplaced(cluster, age=age)
-    cluster.delete(Task(*task.parts, SILVER, Timestamp(task.timestamp, delta=1)))
+    cluster.delete(Task(task.name, SILVER, Timestamp(task.timestamp, delta=1)))
     assert make_mover(reclaim_age=DAY).move(task).what == what
     assert cluster.files(task, GOLD) == []
 
@@ -93,7 +92,7 @@ def test_a_tombstone_at_the_source_does_not_end_the_wait(cluster, make_mover, ag
 def test_a_row_that_was_given_up_is_popped(cluster, make_part):
     """R17"""
     cluster.put_container('c')
-    task = Task('AUTH_test', 'c', 'o', SILVER, seconds_ago(3000))
+    task = Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(3000))
     cluster.enqueue(task)
     part = make_part('swift_queue = on\nreclaim_age = 1000')
     part.once()
@@ -120,7 +119,7 @@ def before(cluster, step, act):
 def test_what_a_client_deletes_meanwhile_does_not_come_back(cluster, make_mover, step):
     task = misplaced(cluster)
     deleted = Timestamp.now()
-    before(cluster, step, lambda: cluster.delete(Task(*task.parts, GOLD, deleted)))
+    before(cluster, step, lambda: cluster.delete(Task(task.name, GOLD, deleted)))
     assert make_mover().move(task).is_done
     assert cluster.get(task, GOLD).status == 404
     assert cluster.files(task, GOLD) == names(deleted, 0, 'ts')
@@ -131,7 +130,7 @@ def test_what_a_client_deletes_meanwhile_does_not_come_back(cluster, make_mover,
 def test_what_a_client_puts_meanwhile_stays(cluster, make_mover, step):
     """R15: that the destination is newer is success."""
     task = misplaced(cluster)
-    newer = Task(*task.parts, GOLD, Timestamp.now())
+    newer = Task(task.name, GOLD, Timestamp.now())
     before(cluster, step, lambda: cluster.put(newer, b'newer'))
     assert make_mover().move(task).is_done
     assert cluster.get(task, GOLD).body == b'newer'
@@ -184,9 +183,8 @@ def test_what_expires_later_expires_where_it_was_moved_to(cluster, make_mover):
 
 def turn(cluster, task, policy):
     """The container's servers settle on another policy, and replicators queue what lies elsewhere."""
-    for broker in cluster.brokers(task.container):
+    for broker in cluster.brokers(task.name.container):
         broker.set_storage_policy_index(policy, Timestamp.now().internal)
-    container_policy.reset()
     cluster.replicate()
     return cluster.queued()
 
@@ -222,7 +220,7 @@ def test_a_dry_run_changes_nothing(cluster, make_part, op):
 
 def test_a_dry_run_leaves_what_is_newer_at_home(cluster, make_mover):
     task = misplaced(cluster)
-    cluster.put(Task(*task.parts, GOLD, Timestamp.now()))
+    cluster.put(Task(task.name, GOLD, Timestamp.now()))
     state = cluster.state()
     assert make_mover(dry_run=True).move(task).what == 'dry_run' and cluster.state() == state
 
@@ -230,10 +228,22 @@ def test_a_dry_run_leaves_what_is_newer_at_home(cluster, make_mover):
 # what nobody foresaw
 
 
-def test_an_exception_is_told_and_to_be_tried_again(cluster, make_mover):
-    """R25: a 404 that is no container server's has not the headers of one."""
+def never():
+    """A container server's answer that cannot be read."""
+    return Response(status=404, headers={'X-Backend-Storage-Policy-Index': '0', 'X-Backend-Timestamp': 'never'})
+
+
+def test_a_404_that_is_no_container_servers_does_not_count(cluster, make_mover):
+    """R8: it has not the headers of one."""
     task = misplaced(cluster)
     cluster.hook = lambda asked: Response(status=404) if asked.server.startswith('container') else None
+    assert make_mover().move(task).what == 'unavailable_container'
+
+
+def test_an_exception_is_told_and_to_be_tried_again(cluster, make_mover):
+    """R25: a container server's 404 tells no time."""
+    task = misplaced(cluster)
+    cluster.hook = lambda asked: never() if asked.server.startswith('container') else None
     mover = make_mover()
     outcome = mover.move(task)
     assert (outcome.what, outcome.is_done, outcome.is_lost) == ('unhandled_error', False, False)
@@ -251,4 +261,19 @@ def test_bytes_are_let_through_as_fast_as_they_may(cluster, make_mover):
     task = misplaced(cluster, body=b'x' * 200_000)
     assert make_mover(paced=paced).move(task).is_done
     assert sum(passed) == 200_000 and max(passed) <= 65536
-    assert isinstance(Mover(cluster.client, places_of(cluster), Told()), Mover)
+
+
+def test_another_mover_may_bring_it_home_while_its_copy_is_judged_again(cluster, make_mover):
+    """R27: the source's tombstone is the other mover's, and no DELETE of a client's."""
+    task = misplaced(cluster, age=8 * 86400)
+    other = []
+
+    def hook(asked):
+        # only a judgement asks the source's servers so
+        if (asked.method, asked.policy) == ('HEAD', SILVER) and asked.server.startswith('object') and not other:
+            other.append('moves')
+            other.append(make_mover().move(task).what)
+    cluster.hook = hook
+    waited = replace(task, is_local=True, seen_at=task.timestamp)
+    assert (make_mover().move(waited).what, other) == ('cleanup_success', ['moves', 'cleanup_success'])
+    assert cluster.get(task, GOLD).body == b'body'

@@ -16,11 +16,12 @@ from oneprocess import GOLD, SILVER
 from swift.common.concurrency import Event, socket, spawn
 from swift.common.utils import Timestamp
 
+from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Misplaced, QueueError, Waker, open_queue, wake
 from swiftahead.queues.records import Forget
-from swiftahead.sidecar.mover import local, worker
-from swiftahead.sidecar.mover.local import Backoff
-from swiftahead.sidecar.mover.task import Task
+from swiftahead.sidecar.mover import local_queue, worker
+from swiftahead.sidecar.mover.local_queue import Backoff
+from swiftahead.sidecar.mover.move import Task
 
 pytestmark = LEFT_OPEN
 MISPLACED = Misplaced.__name__
@@ -49,8 +50,8 @@ def hand(queue, *tasks):
     waker.close()
 
 
-def record_of(task: Task) -> Misplaced:
-    return Misplaced(*task.parts, task.policy_index, task.timestamp.internal, task.op, time.time())
+def record_of(task: Task, age: float = 0) -> Misplaced:
+    return Misplaced(*task.name.parts, task.policy_index, task.timestamp.internal, task.op, time.time() - age)
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def test_a_record_is_moved_and_gone_and_the_cache_forgets_it(cluster, make_part,
     make_part('').once()
     assert len(cluster.files(task, GOLD)) == 3 and MISPLACED not in queue.depth()
     leased, = queue.lease(9, 1)
-    assert isinstance(leased.record, Forget) and leased.record.object == task.object
+    assert isinstance(leased.record, Forget) and leased.record.object == task.name.object
 
 
 WHOLE = {'account': 'a', 'container': 'c', 'object': 'o', 'policy_index': SILVER, 'timestamp': '1.0'}
@@ -120,7 +121,7 @@ def test_records_that_are_none_are_given_up_and_others_go_on(cluster, make_part,
 
 def test_what_cannot_be_moved_yet_waits_longer_each_time(cluster, make_part, queue):
     cluster.put_container('c')
-    queue.put([record_of(Task('AUTH_test', 'c', 'o', SILVER, seconds_ago(60)))])
+    queue.put([record_of(Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(60)))])
     waits = []
     for _ in range(4):
         begin = time.time()
@@ -140,17 +141,17 @@ def test_the_wait_doubles_and_is_bounded(tries, least, most):
 
 def test_what_was_given_up_can_be_tried_again(cluster, make_part, queue):
     """R17: it is kept, and moved if it has come back meanwhile."""
-    task = Task('AUTH_test', 'c', 'o', SILVER, seconds_ago(60))
+    task = Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(6000))
     cluster.put_container('c')
     queue.put([record_of(task)])
-    part = make_part('reclaim_age = 10')
+    part = make_part('reclaim_age = 1000')
     part.once()
     letter, = queue.dead_letters(9)
     assert letter.why.startswith('lost_source') and MISPLACED not in queue.depth()
     assert any(line.startswith('CRITICAL lost_source: ') for line in part._logger.said)
     cluster.put(task)
     assert queue.revive([letter.id]) == 1
-    make_part('reclaim_age = 10').once()
+    make_part('reclaim_age = 1000').once()
     assert is_moved(cluster, task) and queue.dead_letters(9) == [] and MISPLACED not in queue.depth()
 
 
@@ -162,6 +163,51 @@ def test_a_dry_run_keeps_the_record(cluster, make_part, queue):
     make_part('dry_run = on').once()
     assert (cluster.state(), cluster.changes()) == (state, [])
     assert queue.depth()[MISPLACED] == 1 and 'Forget' not in queue.depth()
+
+
+# what may have been deleted since it was recorded
+
+DAY = 86400
+
+
+def name_in(cluster, task, policy):
+    """A live row of the container, with the copy's time, on all its servers."""
+    for broker in cluster.brokers(task.name.container):
+        broker.put_object(task.name.object, task.timestamp.internal, 4, 'a/b', 'e', storage_policy_index=policy)
+
+
+@pytest.mark.parametrize('is_named', [False, True])
+def test_a_record_that_waited_longer_than_tombstones_live_needs_a_row(cluster, make_part, queue, is_named):
+    """It is moved only if the container still names it at home."""
+    task = misplaced(cluster, age=8 * DAY)
+    if is_named:
+        name_in(cluster, task, GOLD)
+    queue.put([record_of(task, age=8 * DAY)])
+    state, part = cluster.state(), make_part('')
+    part.once()
+    assert is_moved(cluster, task) == is_named and MISPLACED not in queue.depth()
+    assert [letter.why.partition(':')[0] for letter in queue.dead_letters(9)] == ([] if is_named else ['refused'])
+    if not is_named:
+        assert cluster.state() == state and 'prefetch.moves.refused' in part._logger.counts
+
+
+def test_a_record_that_was_put_lately_is_moved_however_old_the_copy_is(cluster, make_part, queue):
+    """A row named it then, or it would not have been recorded."""
+    task = misplaced(cluster, age=8 * DAY)
+    queue.put([record_of(task)])
+    make_part('').once()
+    assert is_moved(cluster, task)
+
+
+def test_a_container_that_was_made_again_since_has_to_name_the_copy(cluster, make_part, queue):
+    task = misplaced(cluster, age=2 * DAY)
+    for broker in cluster.brokers(task.name.container):
+        broker.delete_object(task.name.object, Timestamp.now().internal, storage_policy_index=SILVER)
+    queue.put([record_of(task, age=DAY)])
+    state = cluster.state()
+    make_part('').once()
+    assert cluster.state() == state
+    assert [letter.why.partition(':')[0] for letter in queue.dead_letters(9)] == ['refused']
 
 
 # what waits for what
@@ -202,7 +248,7 @@ def test_rows_that_hang_delay_no_record(cluster, make_part, queue):
 
 def test_the_lease_of_a_move_that_takes_long_is_renewed(cluster, make_part, queue, monkeypatch):
     """Nobody else gets it meanwhile."""
-    monkeypatch.setattr(local, 'RENEW_SECONDS', 0.05)
+    monkeypatch.setattr(local_queue, 'RENEW_SECONDS', 0.05)
     slow = misplaced(cluster)
     with at_work(make_part('')), hanging(cluster, slow) as begun:
         hand(queue, slow)

@@ -18,7 +18,7 @@ from swift.proxy.server import required_filters
 from swiftahead.cache import Store
 from swiftahead.middleware import recorder
 from swiftahead.middleware.filter import PrefetchFilter
-from swiftahead.middleware.pipeline import misplacement
+from swiftahead.middleware.pipeline import pipeline_error
 
 BODY = b'of the cache'
 EGGS = {'cache': 'swift#memcache', 'prefetch': 'swiftahead#prefetch', 'other': 'swiftahead#prefetch'}
@@ -79,7 +79,8 @@ class Pipeline:
 
     def broken(self):
         """Requests that passed through each of the filters since its place is wrong."""
-        return [count_of(found._runtime.metrics.counters, 'passed_broken', 'misplaced') for found in self.filters]
+        return [count_of(found._runtime.metrics.counters, 'passed_broken', 'pipeline-error')
+                for found in self.filters]
 
     def close(self):
         for found in self.filters:
@@ -176,7 +177,7 @@ MIDDLEWARE = {
 def test_what_stands_between_is_named_and_nothing_is_answered(load, between):
     left = ' '.join(name for name in COMPLETE.split() if name not in between.split())
     pipeline = load(f'{left} prefetch {between} proxy-server')
-    wrong = misplacement(pipeline.filters[0])
+    wrong = pipeline_error(pipeline.filters[0])
     assert wrong.startswith('the prefetch filter must stand directly left of proxy-server, but ')
     assert MIDDLEWARE[between] in wrong and 'Move "prefetch" in [pipeline:main]' in wrong
     assert_passes_through(pipeline, wrong)
@@ -203,7 +204,7 @@ def test_of_two_filters_the_right_one_answers_and_the_other_says_what_to_take_ou
 def test_two_filters_under_two_names_are_the_filter_twice(load):
     pipeline = load(f'{COMPLETE} prefetch slo other proxy-server')
     assert pipeline.ask() == (200, BODY)
-    assert 'twice' in misplacement(pipeline.filters[0]) and misplacement(pipeline.filters[1]) is None
+    assert 'twice' in pipeline_error(pipeline.filters[0]) and pipeline_error(pipeline.filters[1]) == ''
 
 
 def test_without_a_gatekeeper_nothing_is_answered(load):
@@ -231,4 +232,4 @@ def test_where_swift_sees_no_pipeline_of_it_nothing_is_answered(load, folder, ho
 
 
 def test_outside_of_swift_nothing_is_known():
-    assert misplacement(object()) is None
+    assert pipeline_error(object()) == ''

@@ -19,10 +19,28 @@ def test_a_rule_is_held_by_what_is_said_of_a_test_and_not_by_what_it_does(tmp_pa
     assert found[2] == ['test_a.py::test_r3_a']
 
 
-def test_at_most_three_rules_are_without_a_test():
-    assert len(rules.without(rules.held())) <= rules.MOST_WITHOUT
+def test_the_page_has_each_rule_and_each_has_a_test():
+    assert rules.faults(rules.PAGE.read_text(), rules.held()) == []
 
 
-def test_rules_without_a_test_are_named_among_the_limits():
-    named = rules.rules_in(rules.limits(rules.README.read_text()))
-    assert set(rules.without(rules.held())) <= named
+def test_a_rule_that_the_page_lacks_is_named():
+    page = rules.PAGE.read_text().replace('* - R7\n', '* - 7\n')
+    assert rules.faults(page, rules.held()) == ['R7 is not in mover.rst']
+
+
+def test_a_rule_that_does_not_say_what_it_protects_is_none():
+    row = '   * - R1\n     - A text\n       of two lines.\n'
+    assert rules.rules_of(row + '     - A state.\n') == {1: ('A text of two lines.', 'A state.')}
+    assert rules.rules_of(row) == {}
+
+
+def test_a_rule_that_no_test_holds_is_named():
+    found = {**rules.held(), 9: []}
+    assert rules.faults(rules.PAGE.read_text(), found) == ['R9 has no test']
+
+
+def test_make_rules_fails_where_the_page_lacks_one(tmp_path, capsys):
+    page = tmp_path / 'mover.rst'
+    page.write_text(rules.PAGE.read_text().replace('* - R7\n', '* - 7\n'))
+    assert (rules.main(), rules.main(page)) == (0, 1)
+    assert capsys.readouterr().out.endswith('\nR7 is not in mover.rst\n')

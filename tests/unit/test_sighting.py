@@ -88,4 +88,4 @@ def test_only_all_are_all():
 
 
 def test_what_lies_in_the_containers_policy_is_settled():
-    assert is_settled(copy(policy=0), container()) and not is_settled(copy(policy=1), container())
+    assert is_settled(0, container()) and not is_settled(1, container())

@@ -1,9 +1,9 @@
-"""Swift's own queue, the account `.misplaced_objects`: read and popped as upstream's daemon does it (R1-R6, R23).
+"""Read and pop Swift's own queue, the account `.misplaced_objects`, as upstream's daemon does it (R1-R6, R23).
 
-Who writes: container replicators and sharders, `swift-reconciler-enqueue`. Who reads and pops: this and upstream's
-daemon, which may run beside it (R27). A row is nobody's: two who handle it do the same, twice. When a row that had
-to be tried again is tried, is kept in memory: after a restart all are tried at once. Rows are popped
-many at a time: those of the last second before a crash are met again, and found done.
+Who writes: container replicators and sharders, `swift-reconciler-enqueue`. Who reads and pops: movers, and
+upstream's daemon beside them (R27). A row is nobody's: two daemons that handle it do the same, twice. Memory alone
+holds when a row is tried again: after a restart all are tried at once. Rows are popped many at a time: a row
+that was handled in the last second before a crash is met again, and found done.
 """
 import io
 import itertools
@@ -26,7 +26,8 @@ from swift.container.reconciler import (
     slightly_later_timestamp,
 )
 
-from .task import Task
+from ...conf.names import ObjectName
+from .move import Task
 
 POPPED = 2
 # as a container server writes the row of an object that was deleted
@@ -37,7 +38,7 @@ REMEMBERED = 100_000
 
 
 @dataclass(frozen=True)
-class Row:
+class QueueRow:
     """
     :param queue_container: the hour, and `name` the row in it
     :param written_at: of the row, which may be later than the object's own time (R4)
@@ -53,7 +54,7 @@ class Row:
 
 
 @dataclass
-class Seen:
+class PassSeen:
     """
     :param rows: that are this process's
     :param age: seconds since the oldest of them was put; 0 where there is none
@@ -63,44 +64,45 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Part:
+class ProcessShare:
     """Which rows are this process's: `number` of `count`; all where count is 0 (R24)."""
     number: int = 0
     count: int = 0
 
     def has(self, task: Task) -> bool:
-        return not self.count or int(hash_path(*task.parts), 16) % self.count == self.number
+        return not self.count or int(hash_path(*task.name.parts), 16) % self.count == self.number
 
 
-class SwiftQueue:
+class ReconcilerQueue:
     """
     :param reclaim_age: seconds after which a container that is empty is deleted
     :param backoff: seconds after which a row is tried again, doubled each time
     """
 
-    def __init__(self, swift: InternalClient, logger, reclaim_age: float, part: Part,
+    def __init__(self, swift: InternalClient, logger, reclaim_age: float, share: ProcessShare,
                  backoff: Callable[[int], float], clock: Callable[[], float] = time.time,
                  on_invalid: Callable[[], None] = lambda: None):
         self._swift = swift
         self._logger = logger
         self._reclaim_age = reclaim_age
-        self._part = part
+        self._share = share
         self._backoff = backoff
         self._clock = clock
         self._on_invalid = on_invalid
-        # what the last whole pass saw
-        self.seen: Seen | None = None
-        # of rows that had to be tried again: how often they were tried, and when they are next
+        # by the last whole pass
+        self.seen: PassSeen | None = None
+        # by the queue's container: the rows that `flush` takes away, each with its time
         self._popped: dict[str, dict[str, str]] = {}
+        # of rows that failed: how often they were tried, and when they are due
         self._waits: LRUCache[tuple[str, str], tuple[int, float]] = LRUCache(REMEMBERED)
 
-    def rows(self) -> Iterator[Row]:
-        """All that are ready, those of the newest hours first."""
-        seen = Seen()
+    def rows(self) -> Iterator[QueueRow]:
+        """List the rows that are due, of the newest hours first."""
+        seen = PassSeen()
         for container in self._containers():
             for raw in self._listing(container):
                 row = self._row(container, raw)
-                if row and self._part.has(row.task):
+                if row and self._share.has(row.task):
                     seen.rows += 1
                     seen.age = max(seen.age, self._clock() - float(row.written_at))
                     if self._is_ready(row):
@@ -111,13 +113,13 @@ class SwiftQueue:
         _, at = self._waits.get(row.key, (0, 0.0))
         return at <= self._clock()
 
-    def _row(self, container, raw) -> Row | None:
+    def _row(self, container, raw) -> QueueRow | None:
         try:
             found = parse_raw_obj(raw)
-            task = Task(found['account'], found['container'], found['obj'], found['q_policy_index'],
-                        found['q_ts'], found['q_op'])
-            return Row(container, raw['name'], task, Timestamp(found['q_record']))
-        except Exception:  # noqa: BLE001 - whatever somebody put there stays, and the others go on
+            name = ObjectName(found['account'], found['container'], found['obj'])
+            task = Task(name, found['q_policy_index'], found['q_ts'], found['q_op'])
+            return QueueRow(container, raw['name'], task, Timestamp(found['q_record']))
+        except Exception:  # noqa: BLE001 - a row of any form stays, and the others go on
             self._logger.exception('invalid_record: %r in %s stays', raw, container)
             self._on_invalid()
             return None
@@ -163,16 +165,16 @@ class SwiftQueue:
         except UnexpectedResponse as error:
             self._logger.error('%s/%s not deleted: %s', MISPLACED_OBJECTS_ACCOUNT, container, error)
 
-    def pop(self, row: Row) -> None:
-        """Have it taken away by the next `flush`, unless it was put anew."""
+    def pop(self, row: QueueRow) -> None:
+        """Have the next `flush` take the row away, unless it was put anew."""
         self._waits.pop(row.key, None)
         at = slightly_later_timestamp(max(row.written_at, row.task.timestamp), offset=POPPED)
         self._logger.log(logging.DEBUG, 'pop_queue: %s/%s (%s)', *row.key, at)
         self._popped.setdefault(row.queue_container, {})[row.name] = at
 
     def flush(self) -> list[tuple[str, str]]:
-        """Take away what was popped; tells the keys. What no majority of servers heard of comes back, as it does
-        where a single one did not."""
+        """Take the popped rows away; tell their keys. A row that no majority of servers heard of comes back, as it
+        does where a single server did not."""
         popped, self._popped = self._popped, {}
         for container, rows in popped.items():
             found = iter(rows.items())
@@ -192,11 +194,11 @@ class SwiftQueue:
             self._logger.error('%d rows of %s not popped, they are met again: %s', len(gone), container, error)
 
     def put(self, task: Task) -> bool:
-        """Have it moved by whoever works off this queue, as `swift-reconciler-enqueue` does; False where no
-        majority of the queue's servers took it."""
-        return bool(add_to_reconciler_queue(self._swift.container_ring, *task.parts, task.policy_index,
+        """Put the task into this queue, as `swift-reconciler-enqueue` does; False where no majority of the queue's
+        servers took it."""
+        return bool(add_to_reconciler_queue(self._swift.container_ring, *task.name.parts, task.policy_index,
                                             task.timestamp.internal, task.op))
 
-    def retry(self, row: Row) -> None:
+    def retry(self, row: QueueRow) -> None:
         tries, _ = self._waits.get(row.key, (0, 0.0))
         self._waits[row.key] = tries + 1, self._clock() + self._backoff(tries)

@@ -1,8 +1,8 @@
-"""The local queue's Misplaced records: each is leased, handled beside others, and gone when its object lies right.
+"""Handle the local queue's Misplaced records: lease each, move beside others, end it when its object is at home.
 
-Who writes them: the filter and the operator's command. Who leases them: processes of this kind, however many; a
-lease is renewed while a move is under way. What holds after a crash: leases run out, records are another's to
-take, and a move that is made twice does no harm.
+Who writes them: the filter and the operator's command. Who leases them: movers, however many; a lease is renewed
+while a move is under way. What holds after a crash: leases run out, another mover takes the records, and a move
+that is made twice does no harm.
 """
 import random
 import time
@@ -12,22 +12,22 @@ from swift.common.concurrency import Semaphore, sleep, spawn, spawn_n
 
 from ...queues import Forget, Leased, Queue, QueueError, Waker
 from ..async_queue import AsyncQueue
-from .task import Outcome, Task
+from .move import GIVEN_UP, Outcome, Task
 
 KINDS = ('Misplaced',)
-# renewed while a move is under way: who was killed does not keep others from it for long
+# renewed while a move is under way: a mover that was killed does not keep others from it for long
 LEASE_SECONDS, RENEW_SECONDS = 30.0, 10.0
 LONGEST_WAIT = 3600.0
 
 
 class Backoff:
-    """:param first: seconds after which what failed is tried again; doubled each time"""
+    """:param first: seconds after which a failed task is tried again; doubled each time"""
 
     def __init__(self, first: float):
         self._first = first
 
     def __call__(self, tries: int) -> float:
-        """Seconds, somewhat apart for those that failed together. :param tries: how often it had failed before"""
+        """Seconds, somewhat apart for tasks that failed together. :param tries: how often it had failed before"""
         wait = min(self._first * 2 ** min(tries, 20), LONGEST_WAIT)
         # nobody gains by foreseeing it
         return wait * random.uniform(0.8, 1.2)  # nosec B311
@@ -56,8 +56,8 @@ class LocalRecords:
         return len(self._under_way)
 
     def take(self) -> int:
-        """Lease as many as there is place for, and begin with them, the newest first: what was seen just now is
-        likely to be read again. Waits until there is place for one; tells how many there were.
+        """Lease as many records as there is place for, the newest first, and begin with them: an object that was
+        seen just now is likely to be read again. Wait until there is place for one; tell how many there were.
 
         :raises QueueError:
         """
@@ -77,7 +77,7 @@ class LocalRecords:
         return len(found)
 
     def finish(self) -> None:
-        """Wait for what is under way, and let go."""
+        """Wait for the moves under way, and close the queue."""
         for _ in range(self._concurrency):
             self._places.acquire()
         self._renewing.kill()
@@ -85,12 +85,13 @@ class LocalRecords:
         self._queue.close()
 
     def forget(self, task: Task) -> None:
-        """This node's entry of the object is to go."""
-        record = Forget(task.account, task.container, object=task.object, at=time.time())
+        """Have this node's entry of the object dropped."""
+        name = task.name
+        record = Forget(name.account, name.container, object=name.object, at=time.time())
         try:
             self._queue.put([record])
         except QueueError as error:
-            self._logger.error('entry of %s not dropped: %s', task.name.quoted, error)
+            self._logger.error('entry of %s not dropped: %s', name.quoted, error)
         self._waker.wake()
 
     def _renew(self):
@@ -113,10 +114,10 @@ class LocalRecords:
             self._end(self._queue.dead, [leased], str(error))
             return
         outcome = self._handle(task)
-        # not to be renewed any more, whatever becomes of it now
+        # its lease is not renewed any more, even where the queue takes no answer
         self._under_way.discard(leased.id)
         if outcome.is_lost:
-            self._end(self._queue.dead, [leased], 'lost_source: it is in no policy any more')
+            self._end(self._queue.dead, [leased], f'{outcome.what}: {GIVEN_UP[outcome.what]}')
         elif outcome.is_done:
             self._end(self._queue.done, [leased.id])
         else:
@@ -126,5 +127,5 @@ class LocalRecords:
         try:
             call(*args)
         except QueueError as error:
-            # its lease runs out, and it is moved again, which finds it moved
+            # its lease runs out, and the next move finds the object at home
             self._logger.error('a misplaced record is handled, and stays in the queue: %s', error)
