@@ -36,6 +36,8 @@ DAEMONS = {
                   'container-updater'),
     'object': ('object-auditor', 'object-reconstructor', 'object-replicator', 'object-updater'),
 }
+# on a busy machine Swift's half seconds would be over before a healthy server has answered
+PATIENT = {'node_timeout': '20', 'conn_timeout': '5'}
 # one for the whole cluster, each with a pipeline of its own
 CLUSTER_DAEMONS = ('container-reconciler', 'object-expirer')
 
@@ -136,7 +138,9 @@ def _pipeline(plan, layout, pipeline):
     sections: Sections = {'pipeline:main': {'pipeline': pipeline}}
     sections['app:proxy-server'] = {
         'use': 'egg:swift#proxy', 'allow_account_management': 'true', 'account_autocreate': 'true',
-        'node_timeout': '20', 'conn_timeout': '5',
+        **PATIENT,
+        # a write is answered when all replicas have it, unless a server is down
+        'post_quorum_timeout': '20',
         # a server that was stopped and started again is soon asked again
         'error_suppression_interval': '5'}
     own = {'cache': {'memcache_servers': memcached(plan)},
@@ -186,7 +190,7 @@ def _server(plan, layout, server, number):
     sections = {
         'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=plan.ports[f'{server}{number}'], workers=0,
                              devices=layout.node(number), mount_check='false', disable_fallocate='true',
-                             fallocate_reserve='0', recon_cache_path=layout.recon(number)),
+                             fallocate_reserve='0', recon_cache_path=layout.recon(number), **PATIENT),
         'pipeline:main': {'pipeline': f'healthcheck recon {"latency " if has_latency else ""}{name}'},
         f'app:{name}': {'use': f'egg:swift#{server}'},
         'filter:healthcheck': {'use': 'egg:swift#healthcheck'},
@@ -194,6 +198,9 @@ def _server(plan, layout, server, number):
         'filter:latency': {'use': 'egg:swiftahead#latency', 'latency_ms': plan.latency_ms},
         **{daemon: {} for daemon in DAEMONS[server]}}
     sections[f'{server}-replicator'] = {'rsync_module': rsync}
+    if server == 'object':
+        # a write is answered when its container lists it
+        sections['app:object-server']['container_update_timeout'] = '20'
     if server == 'container':
         sections['app:container-server']['allow_versions'] = 'on'
         for daemon in ('container-sync', 'container-sharder'):

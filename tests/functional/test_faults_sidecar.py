@@ -228,7 +228,7 @@ def kill_again_and_again(lab, container, times):
     writers = [Writer(lab, f'{container}/w{number}', 2_000_000) for number in range(2)]
     with Load(*writers, Reader(lab, hot)) as load:
         for _ in range(times):
-            time.sleep(random.random())
+            load.wait_for(random.randrange(1, 20))
             lab.stop('sidecar', signal.SIGKILL)
             lab.start('sidecar')
     return load

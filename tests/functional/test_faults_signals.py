@@ -124,14 +124,15 @@ def test_f11_the_parent_opens_nothing_of_cache_or_queue(lab, container, hot, num
     assert below(lab.cache_dir, parent) == []
     # with nothing of the parent's but the sockets on which they listen, workers share nothing else
     assert sockets(parent) <= listening(int(lab.urls[0].rpartition(':')[2]))
-    assert any(str(lab.cache_dir / 'queue.db') in below(lab.cache_dir, pid) for pid in workers(lab))
+    clients.until(lambda: any(str(lab.cache_dir / 'queue.db') in below(lab.cache_dir, pid)
+                              for pid in all_workers(lab, COUNT)), 'a worker has opened the queue')
 
 
 def test_f11_workers_share_no_socket_but_those_they_listen_on(lab, hot):
     for path in list(hot) * 4 * COUNT:
         clients.request(lab, 'GET', path)
     shared = listening(int(lab.urls[0].rpartition(':')[2]))
-    own = [sockets(pid) - shared for pid in workers(lab)]
+    own = [sockets(pid) - shared for pid in all_workers(lab, COUNT)]
     assert any(own)
     assert sum(map(len, own)) == len(set().union(*own))
 
@@ -142,7 +143,7 @@ def test_f11_two_generations_work_side_by_side(lab, container, hot):
     assert clients.request(lab, 'PUT', path, body=body).status == 201
     clients.until_hit(lab, path)
     with clients.reading(lab, path) as slow:
-        assert slow.headers['cache-status'] == 'swiftahead; hit'
+        assert slow.headers['cache-status'].startswith('swiftahead; hit')
         first = slow.read(1000)
         old = all_workers(lab, COUNT)
         assert clients.request(lab, 'POST', f'{container}?prefetch=forget&name=large').status == 202

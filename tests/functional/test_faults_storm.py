@@ -1,12 +1,13 @@
 """F16: read-ahead that could feed on itself, on endless names, or on a container larger than the cache."""
 import json
 import re
-import time
+import uuid
 
 import clients
 import pytest
 from processes import resident
 
+from swiftahead.cache import Store
 from swiftahead.cache.folder import CacheLayout
 from swiftahead.lab import Lab
 from swiftahead.queues import Access, open_queue
@@ -38,16 +39,15 @@ def put(lab, container, count, length):
     return paths
 
 
-def status(lab):
-    return json.loads(clients.run('swiftahead', 'status', '--json', '--conf', lab.conf_path('sidecar')).stdout)
-
-
-def report(lab):
-    """What the sidecar tells of itself, counted after this was called."""
-    asked_at = time.time()
-    path = CacheLayout(lab.cache_dir).report
-    clients.until(lambda: path.exists() and json.loads(path.read_text())['at'] > asked_at, 'the sidecar reports')
-    return status(lab)
+def counts(lab):
+    """What the sidecar counted of all that was asked of it before: it has warmed one object more since."""
+    container = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
+    assert clients.request(lab, 'PUT', container).status == 201
+    put(lab, container, 1, 1)
+    before = clients.counted(lab, 'warmed_total')
+    assert clients.request(lab, 'POST', container + '?prefetch=warm').status == 202
+    clients.until(lambda: clients.counted(lab, 'warmed_total') > before, 'one more is warmed')
+    return clients.metrics(lab)
 
 
 def forget(lab, container):
@@ -57,18 +57,19 @@ def forget(lab, container):
 def test_f16_what_is_fetched_ahead_trains_nobody(lab, container):
     """A loop A -> B -> A -> B, each fetched ahead again and again."""
     paths = put(lab, container, 2, 1000)
-    before, reads = report(lab)['counters'], 0
+    before, reads = counts(lab), 0
     for _ in range(10):
         for path in paths:
             assert clients.request(lab, 'GET', path).status == 200
             reads += 1
         forget(lab, container)
-    after = report(lab)['counters']
-    later = report(lab)['counters']
-    assert later['records.access'] - before['records.access'] == reads
+    after = counts(lab)
+    later = counts(lab)
+    assert later['records_total access'] - before.get('records_total access', 0) == reads
     # one read leads to one fetch at most, and what was fetched to none
-    assert before['prefetched'] < after['prefetched'] <= before['prefetched'] + reads
-    assert later['prefetched'] == after['prefetched']
+    fetched = [found.get('prefetched_total', 0) for found in (before, after, later)]
+    assert fetched[0] < fetched[1] <= fetched[0] + reads
+    assert fetched[2] == fetched[1]
 
 
 def observe(lab, names):
@@ -85,12 +86,19 @@ def observe(lab, names):
 
 def test_f16_endless_names_take_no_endless_memory(lab):
     # that of the prefetcher, among those of other parts
-    pid = report(lab)['pid']
+    report = CacheLayout(lab.cache_dir).report
+    clients.until(report.exists, 'the sidecar has reported')
+    pid = json.loads(report.read_text())['pid']
     # until all that is bounded is full: SQLite's pages and the allocator's pools too
     observe(lab, range(14_000))
     before = resident(pid)
     observe(lab, range(14_000, 24_000))
     assert resident(pid) < before + 3 * MIB
+
+
+def cached_bytes(lab):
+    """On disk, of all entries."""
+    return sum(item.disk_bytes for item in Store.open(lab.cache_dir).linked())
 
 
 def test_f16_warming_stops_at_the_budget_and_evicts_nothing(lab, container):
@@ -100,11 +108,11 @@ def test_f16_warming_stops_at_the_budget_and_evicts_nothing(lab, container):
     large = container + '-large'
     assert clients.request(lab, 'PUT', large).status == 201
     put(lab, large, 2 * CACHE_SIZE // MIB, MIB)
-    before = report(lab)
+    before = cached_bytes(lab)
     assert clients.request(lab, 'POST', large + '?prefetch=warm').status == 202
-    clients.until(lambda: report(lab)['counters']['warmed'] > before['counters']['warmed'], 'it is warmed')
-    after = report(lab)
-    assert before['bytes'] + MIB < after['bytes'] <= CACHE_SIZE * 0.9
+    warmed = f'warmed {large.removeprefix("/v1")}/: '
+    clients.until(lambda: warmed in lab.log('sidecar').read_text(), 'it is warmed')
+    assert before + MIB < cached_bytes(lab) <= CACHE_SIZE * 0.9
     for path in hot:
         assert clients.request(lab, 'GET', path, headers={'X-No-Prefetch': 'true'}).is_hit
 
@@ -122,8 +130,8 @@ def test_f16_fetching_ahead_yields_to_a_backend_that_gets_slow(tmp_path):
         paths = put(lab, container, 100, 1000)
         assert clients.request(lab, 'POST', container + '?prefetch=warm&limit=50').status == 202
         clients.until_prefetched(lab, paths[49])
-        assert report(lab)['counters']['backoffs'] == 0
+        assert counts(lab).get('backoffs_total', 0) == 0
         slow_down(lab, 1000)
         assert clients.request(lab, 'POST', container + '?prefetch=warm').status == 202
-        clients.until(lambda: status(lab)['counters']['backoffs'], 'it fetches less at a time')
+        clients.until(lambda: clients.metrics(lab).get('backoffs_total'), 'it fetches less at a time')
         assert clients.request(lab, 'GET', paths[99]).body == bytes(1000)

@@ -1,4 +1,5 @@
 """memcached servers that the proxy's conf alone names: filter and sidecar find the same ones there."""
+import itertools
 import re
 from pathlib import Path
 from textwrap import dedent
@@ -55,8 +56,13 @@ def said(lab, path):
 
 
 def test_the_first_read_of_what_was_fetched_ahead_is_a_plain_hit_with_the_readmes_conf(lab):
-    paths = warmed(lab, f'{clients.account(lab)}/plain')
-    assert [said(lab, path) for path in paths] == ['swiftahead; hit'] * COUNT
+    # a token that is not read within a tenth of a second has its hit validated: on a busy machine, not each time
+    containers = itertools.count()
+
+    def are_plain_hits():
+        paths = warmed(lab, f'{clients.account(lab)}/plain-{next(containers)}')
+        return [said(lab, path) for path in paths] == ['swiftahead; hit'] * COUNT
+    clients.until(are_plain_hits, 'the first reads are plain hits')
     assert '127.0.0.1:11211' not in lab.log('sidecar').read_text()
 
 
