@@ -63,8 +63,12 @@ class Answer(NamedTuple):
 
 @contextmanager
 def half_filtered(folder, **options) -> Iterator[Lab]:
-    """A small lab of which the second proxy has no filter."""
-    with Lab(folder, **{'nodes': 1, 'replicas': 1, 'policies': ('gold',), 'proxies': 2, **options}) as lab:
+    """A small lab of which the second proxy has no filter.
+
+    Its sidecar lists no container unasked, so that both proxies know of one what the requests of a test told them.
+    """
+    with Lab(folder, **{'nodes': 1, 'replicas': 1, 'policies': ('gold',), 'proxies': 2,
+                        'sidecar_conf': {'prefetcher': {'neighbours': 'off'}}, **options}) as lab:
         conf = lab.conf_path('proxy2')
         conf.write_text(conf.read_text().replace(' prefetch proxy-server', ' proxy-server'))
         lab.restart('proxy2')
