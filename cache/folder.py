@@ -17,9 +17,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ..conf.files import FLAGS, WRITABLE
-from ..conf.names import CONTAINER_DIGITS, FORMAT, KEY_BYTES
+from ..conf.names import CONTAINER_DIGITS, KEY_BYTES
 from .entry import Unavailable
 
+FORMAT = 'v1'
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # what lies in a cache folder, of whatever version
 OWN = re.compile(r'key(\.[0-9a-f]+)?|lock|sidecar\.json(\.\d+)?|v\d+')
@@ -53,6 +54,10 @@ class CacheLayout:
     def fetching(self) -> Path:
         return self.cache_dir / FORMAT / 'fetching'
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return self.objects, self.spool, self.fetching
+
     def entry(self, entry_name: str) -> Path:
         return Path(self.entry_path(entry_name))
 
@@ -79,7 +84,7 @@ def refuse_others(layout: CacheLayout) -> None:
         raise Unavailable(f'{folder} must belong to {_user(os.geteuid())}, and belongs to {_user(status.st_uid)}')
     if status.st_mode & OTHERS:
         raise Unavailable(f'{folder} must have mode 0700; set it with: chmod 0700 {folder}')
-    for path in (layout.objects.parent, layout.objects, layout.spool, layout.fetching):
+    for path in (layout.objects.parent, *layout.folders):
         with suppress(FileNotFoundError):
             if not stat.S_ISDIR(os.lstat(path).st_mode):
                 raise Unavailable(f'{path} must be a folder, not a link or anything else; move it away')
@@ -115,7 +120,6 @@ def make_key(path: Path) -> None:
 def identity(path: os.PathLike) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_ino, status.st_mtime_ns
-
 
 
 def close_to_others(layout: CacheLayout, beside: str = '') -> None:
@@ -170,7 +174,7 @@ def _foreign(layout, folder, beside) -> Iterator[str]:
 
 def _folders(layout) -> Iterator[Path]:
     """Those that files lie in."""
-    yield from (layout.objects, layout.spool, layout.fetching)
+    yield from layout.folders
     with suppress(FileNotFoundError, NotADirectoryError):
         yield from sorted(layout.objects.iterdir())
 

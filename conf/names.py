@@ -1,6 +1,6 @@
-"""How cached objects are named on disk, and where in the cache folder things lie.
+"""Names of objects, of entries on disk, and of what a control request says.
 
-Names are keyed hashes: a folder listing tells nobody which objects are read, and nobody can
+Entries are named by keyed hashes: a folder listing tells nobody which objects are read, and nobody can
 choose an object name that collides with another's. The key lies in the cache folder.
 """
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import quote
 
-FORMAT = 'v1'
 KEY_BYTES = 32
 CONTAINER_DIGITS = 16
 # names of each kind, in each process
@@ -76,7 +75,7 @@ class Naming:
         return blake2b(data, key=self._key, person=person[:16], digest_size=size).hexdigest()
 
 
-
+# a control request, POST /v1/ACCOUNT/CONTAINER?prefetch=...
 PARAMETER = 'prefetch'
 # what each takes besides
 TAKES = {'warm': ('prefix', 'limit'), 'forget': ('prefix', 'name')}

@@ -1,4 +1,5 @@
-"""The process that a program finds itself in: standard streams that were closed, and the interrupt key.
+"""The process that a program finds itself in: standard streams that were closed, the interrupt key, and errors
+in the words that a user is told.
 
 Nothing of Swift is loaded for it: this is needed before.
 """

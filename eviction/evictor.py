@@ -29,8 +29,8 @@ class CacheLimits:
     :param size: bytes on disk of all entries
     :param high, low: percent of it at which eviction begins and ends
     :param floor: percent of the file system to keep free
-    :param eviction: what goes first, of `cache.orders`
-    :param admit: which captured misses are kept, of `cache.policies`
+    :param eviction: what goes first, a name of `POLICIES`
+    :param admit: which captured misses are kept, a name of `ADMISSIONS`
     """
     size: int
     high: float = 95.0

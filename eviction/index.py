@@ -1,9 +1,9 @@
 """The accounting of the cache: which entries there are, how many bytes they take, which goes next.
 
 Who writes and reads: the sidecar's evictor, in its event loop. It is in memory alone, and made anew from the
-folder after a start (`scan.py`). How often entries were read is lost by that, whatever goes first otherwise: only
-when they were read last is told by their files, and so they leave in that order until they are read again. To keep
-more would need a write for each hit, or a file that is out of date after a crash.
+folder after a start (`loader.py`). How often entries were read is lost by that, whatever goes first otherwise:
+only when they were read last is told by their files, and so they leave in that order until they are read again.
+To keep more would need a write for each hit, or a file that is out of date after a crash.
 
 Memory for each of a million entries, name and all, by how full the hash tables are: lru 170 to 250 bytes, lfu and
 gdsf 250 to 370, s3fifo 240 to 280 and, where it remembers as many names as it holds, up to 430

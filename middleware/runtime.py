@@ -118,7 +118,7 @@ class Runtime:
             self.settings = Settings(**{**vars(self._wanted), 'freshness': 'validate'})
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
-        """Count in memory; within a second or so the sidecar and statsd are told. See `conf.metrics`."""
+        """Count in memory; within a second or so the sidecar and statsd are told. See `metrics.table`."""
         self.metrics.count(name, by, reason)
         if not self._counts_wait:
             self._counts_wait = True

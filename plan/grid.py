@@ -9,7 +9,7 @@ from ..predict import SequenceLearner
 from ..predict.learner import Predictor
 from .accesslog import LogRead
 from .listing import Key
-from .replay import ANY, Counts, Replay, ReplaySettings, Request
+from .replay import ANY, Counts, Replay, ReplaySettings
 from .room import HIGH, LOW, disk_bytes, high_bytes
 from .sample import EXACT, Off, PartLearner, TracePart, estimate, parts_of
 from .traces import Trace
@@ -192,12 +192,12 @@ def _learner_of(part, **more):
     return PartLearner(SequenceLearner(**more), part)
 
 
-def requests(reads: Sequence[LogRead], number: int) -> Iterator[Request]:
+def requests(reads: Sequence[LogRead], number: int) -> Iterator[LogRead]:
     """Of one pass, from 0: it begins one usual pause after the one before has ended."""
     begin, length = reads[0].at, reads[-1].at - reads[0].at
     offset = number * (length + length / max(1, len(reads) - 1)) - begin
     for read in reads:
-        yield Request(read.at + offset, *read[1:])
+        yield LogRead(read.at + offset, *read[1:])
 
 
 def fetch_seconds(size: int) -> float:

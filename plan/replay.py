@@ -3,24 +3,14 @@ import heapq
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..eviction.evictor import IDLE_SECONDS
 from ..predict.learner import ObjectKey, Prediction, Predictor, Read, idle_for
 from ..predict.schedule import Schedule
 from ..predict.usefulness import Usefulness, UsefulnessInBytes
+from .accesslog import LogRead
 from .room import ANY, Room, RoomLimits
-
-
-class Request(NamedTuple):
-    """One GET. :param bytes: of the whole object; :param part: only a range of it is read"""
-    at: float
-    client: str
-    account: str
-    container: str
-    object: str
-    bytes: int
-    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +118,7 @@ class Replay:
         # fetched whole and not read since -> what it takes on disk
         self._unused_wholes: dict[tuple, int] = {}
 
-    def run(self, requests: Iterable[Request]) -> Counts:
+    def run(self, requests: Iterable[LogRead]) -> Counts:
         """Requests in the order of time; the clock goes on from run to run."""
         counts = self.counts = Counts()
         # of what an earlier run prefetched, only that run would have had the use
@@ -256,6 +246,6 @@ class Replay:
             self._unused[key] = by
 
 
-def replay(requests: Iterable[Request], settings: ReplaySettings,
+def replay(requests: Iterable[LogRead], settings: ReplaySettings,
            listing: dict[tuple[str, str, str], int] | None = None) -> Counts:
     return Replay(settings, listing).run(requests)

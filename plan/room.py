@@ -40,7 +40,7 @@ class RoomLimits:
 class Room:
     """Which objects are cached, each with its bytes, and when it was used last.
 
-    :param eviction: as of `Settings`
+    :param eviction: as of `ReplaySettings`
     :param disk_bytes: an object's bytes -> what its entry takes on disk
     """
 

@@ -75,7 +75,7 @@ class SequenceLearner:
         return written(self.accounts)
 
     def restore(self, snapshot: bytes) -> int:
-        """Learn what a snapshot tells; tells how many contexts there are. :raises Damaged:"""
+        """Learn what a snapshot tells; tells how many contexts there are. :raises DamagedSnapshot:"""
         return restore(self.accounts, snapshot)
 
     def _learn(self, client: ClientSequence, read: Read):

@@ -59,7 +59,7 @@ def _part(name, account: Account, batch: list[Followers]):
 def restore(accounts: Accounts, data: bytes) -> int:
     """Learn what the bytes tell, as far as it is in order; tells how many contexts there are then.
 
-    :raises Damaged: what came before the damage is learned
+    :raises DamagedSnapshot: what came before the damage is learned
     """
     names: dict[tuple, ObjectKey] = {}
     for part in _parts(data):

@@ -9,7 +9,7 @@ from .status.app import StatusPart
 
 
 class Part(Protocol):
-    """One section of the conf, one process. Made after the fork; opens nothing before `run` or `once`."""
+    """One section of the conf, one process. Made after the fork, in that process."""
 
     def __init__(self, settings: SidecarSettings, logger): ...
 

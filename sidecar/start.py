@@ -190,9 +190,8 @@ def _of_cache(settings):
             return
         except Unavailable as error:
             why, number = str(error), getattr(error.__cause__, 'errno', None)
-            may_pass = isinstance(error, InUse)
-        if not may_pass or time.monotonic() > until:
-            break
+            if not isinstance(error, InUse) or time.monotonic() > until:
+                break
         time.sleep(0.1)
     yield Trouble(f'[sidecar] cache_dir = {place}: {why}{_hint(number, settings.user)}', number in PASSING)
 

@@ -45,5 +45,6 @@ def client_app(settings: SidecarSettings, log_name: str) -> UnrememberedContaine
         loadapp(settings.client, {'log_name': log_name, **settings.proxys}, allow_modify_pipeline=False))
 
 
-def make_client(settings: SidecarSettings) -> InternalClient:
-    return InternalClient(None, AGENT, 1, app=client_app(settings, f'{AGENT}-ic'))
+def make_client(settings: SidecarSettings, agent: str = AGENT, tries: int = 1, **more) -> InternalClient:
+    """:param more: of `InternalClient`"""
+    return InternalClient(None, agent, tries, app=client_app(settings, f'{agent}-ic'), **more)

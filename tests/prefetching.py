@@ -13,7 +13,8 @@ from swiftahead.predict import Schedule
 from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.sidecar.prefetcher.backend_client import BackendClient, FetchLimits
 from swiftahead.sidecar.prefetcher.congestion import Congestion
-from swiftahead.sidecar.prefetcher.consumer import Consumer, Parts
+from swiftahead.sidecar.prefetcher.consumer import Consumer
+from swiftahead.sidecar.prefetcher.context import Context
 
 # on disk: a page for the header, one for body and table
 UNIT = 8192
@@ -42,8 +43,8 @@ class Bench:
     def start(self, concurrency=4, learner=None):
         self.keeper = self.make_keeper()
         fetcher = BackendClient(self.cluster.client(), self.store, FakeTokens(), FetchLimits(2**20), self.clock)
-        parts = Parts(self.queue, self.keeper, fetcher, learner, self.schedule, self.pace, self.count)
-        self.prefetcher = Consumer(parts, concurrency, self.logger, self.clock)
+        context = Context(self.queue, self.keeper, fetcher, learner, self.schedule, self.pace, self.count)
+        self.prefetcher = Consumer(context, concurrency, self.logger, self.clock)
 
     def clock(self):
         return self.now

@@ -4,11 +4,13 @@
 as another process would see it.
 """
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
 
-from swiftahead.queues import Access, Admit, Forget, Misplaced, Record, Warm
+from swiftahead.queues import Access, Admit, Forget, Misplaced, Queue, Record, Warm, open_queue
 
 ACCESS = Access('AUTH_a', 'c', 'o', 'client', 1.0, 10, 'miss')
 MISPLACED = Misplaced('AUTH_a', 'c', 'o', 1, '1700000000.00000')
@@ -24,6 +26,20 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+@contextmanager
+def makes(url: str, **defaults) -> Iterator[Callable[..., Queue]]:
+    """`make` of this URL; all that it made is closed at the end."""
+    made: list[Queue] = []
+
+    def make(**options):
+        made.append(open_queue(url, **{**defaults, **options}))
+        return made[-1]
+
+    yield make
+    for queue in made:
+        queue.close()
 
 
 def unreadable() -> Record:

@@ -26,7 +26,7 @@ DROPPABLE = (('due = 0', 'id'), ('due > 0', 'due'))
 STORED = 'SELECT id, kind, body, put_at, tries, '
 
 
-class QueueRow(NamedTuple):
+class RecordRow(NamedTuple):
     id: int
     kind: str
     body: str
@@ -165,16 +165,16 @@ def _account(record):
     return record.account if isinstance(record, Warm | Forget) else None
 
 
-def _select(db, kind, which, n, now=0.0, newest=False) -> Iterator[QueueRow]:
+def _select(db, kind, which, n, now=0.0, newest=False) -> Iterator[RecordRow]:
     """The first rows of a kind, or the last, until they have `n` records. :param which: condition and order"""
     (condition, order), direction = which, 'DESC' if newest else 'ASC'
     # the words in the text are this module's own; values go in as parameters
-    return _first(map(QueueRow._make, db.execute(
+    return _first(map(RecordRow._make, db.execute(
         f'SELECT id, kind, body, holds, tries FROM records WHERE kind = :kind AND {condition}'  # nosec B608
         f' ORDER BY {order} {direction}, id {direction} LIMIT :n', {'kind': kind, 'now': now, 'n': n})), n)
 
 
-def _first(rows: Iterable[QueueRow], n: int) -> Iterator[QueueRow]:
+def _first(rows: Iterable[RecordRow], n: int) -> Iterator[RecordRow]:
     """Rows until they have `n` records."""
     for row in rows:
         if n <= 0:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
-from swift.common.internal_client import InternalClient
 from swift.common.utils import EventletRateLimiter
 
 from ...freshness import Token, TokensUnreachable
@@ -22,7 +21,7 @@ from ...queues.wake import MISPLACED
 from ..memcached import token_ring
 from ..settings import SidecarSettings
 from ..status.report import mover_report, write
-from ..swift_client import client_app
+from ..swift_client import make_client
 from .local_queue import Backoff, LocalRecords
 from .move import Mover, Outcome, Task, Terms, servers_of
 from .reconciler_queue import ProcessShare, QueueRow, ReconcilerQueue
@@ -46,8 +45,7 @@ class MoverPart:
         self._path = queue.path
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
         self._tokens = token_ring(settings, logger)
-        swift = InternalClient(None, AGENT, own.request_tries, use_replication_network=True,
-                               app=client_app(settings, f'{AGENT}-ic'))
+        swift = make_client(settings, AGENT, own.request_tries, use_replication_network=True)
         swift_dir = settings.sidecar.swift_dir
         movable = partial(is_movable, swift_dir=swift_dir, ring_check_interval=own.ring_check_interval)
         terms = Terms(own.reclaim_age, own.dry_run, self._paced)

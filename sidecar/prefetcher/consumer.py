@@ -5,20 +5,17 @@ way comes again when its lease runs out, or at once where the process was stoppe
 """
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
-from swift.common.concurrency import Timeout, tpool
+from swift.common.concurrency import Timeout
 
 from ...conf.names import ObjectName
-from ...eviction.evictor import uncounted
-from ...eviction.manager import CacheManager, Stopped
-from ...predict import Learner, Read, Schedule
-from ...queues import Access, Admit, Forget, Leased, Queue, QueueError, Warm
+from ...eviction.manager import Stopped
+from ...predict import Read
+from ...queues import Access, Admit, Forget, Leased, QueueError, Warm
 from ...queues.records import PREFETCH_KINDS
 from ..async_queue import AsyncQueue
-from .backend_client import BackendClient
-from .congestion import Congestion
-from .fetch_scheduler import FetchScheduler, Means
+from .context import Context
+from .fetch_scheduler import FetchScheduler
 from .keyed_pool import KeyedPool
 from .manifests import Manifests, Reading
 from .warmer import Warmer, Warming
@@ -35,45 +32,27 @@ LANES_LIMIT = 4 * BATCH
 STOP_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a prefetcher works with. `count` counts a metric: name, by, reason."""
-    queue: Queue
-    keeper: CacheManager
-    fetcher: BackendClient
-    learner: Learner | None = None
-    schedule: Schedule = field(default_factory=Schedule)
-    pace: Congestion = field(default_factory=lambda: Congestion(16))
-    count: Callable = uncounted
-    # runs a blocking call
-    execute: Callable = tpool.execute
-    # segments that are fetched ahead of who reads a manifest, at most
-    look_ahead: int = 8
-
-
 class Consumer:
     """One process's work on prefetch records. `step()` is one turn; the daemon has the loop.
 
     :param concurrency: fetches at the same time
     """
 
-    def __init__(self, parts: Parts, concurrency: int, logger, clock: Callable[[], float] = time.time):
-        self._queue = AsyncQueue(parts.queue)
-        self._keeper = parts.keeper
-        self._learner = parts.learner
-        self._schedule = parts.schedule
-        self._count = parts.count
-        self._execute = parts.execute
+    def __init__(self, context: Context, concurrency: int, logger, clock: Callable[[], float] = time.time):
+        self._queue = AsyncQueue(context.queue)
+        self._keeper = context.keeper
+        self._learner = context.learner
+        self._schedule = context.schedule
+        self._count = context.count
+        self._execute = context.execute
         self._logger = logger
         self._clock = clock
         self._lanes = KeyedPool(LANES, self._flush)
-        means = Means(parts.keeper, parts.fetcher, parts.schedule, parts.pace, parts.count,
-                      self._lanes.__contains__)
-        self.fetches = FetchScheduler(means, concurrency, logger, clock)
-        self._manifests = Manifests(self.fetches.small, self._expect, lambda: parts.schedule.lead, parts.count,
-                                    logger, parts.look_ahead)
-        warmer = Warmer(parts.fetcher, parts.keeper, self.fetches.warm, max(1, concurrency // 2))
-        self._warming = Warming(warmer, self._queue, parts.count, logger)
+        self.fetches = FetchScheduler(context, self._lanes.__contains__, concurrency, logger, clock)
+        self._manifests = Manifests(self.fetches.small, self._expect, lambda: context.schedule.lead, context.count,
+                                    logger, context.look_ahead)
+        warmer = Warmer(context.fetcher, context.keeper, self.fetches.warm, max(1, concurrency // 2))
+        self._warming = Warming(warmer, self._queue, context.count, logger)
         self._in_lanes: set[int] = set()
         self._done: set[int] = set()
         self._dead: list[tuple[Leased, str]] = []

@@ -9,11 +9,11 @@ from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
 from ...cache.entry import expected_disk_bytes
 from ...conf.names import PREFETCH, SEGMENT, WHOLE, ObjectName
 from ...eviction.last_reads import Fetched
-from ...eviction.manager import CacheManager, Stopped
-from ...predict import Prediction, Schedule, Usefulness, UsefulnessInBytes
+from ...eviction.manager import Stopped
+from ...predict import Prediction, Usefulness, UsefulnessInBytes
 from ...predict.learner import idle_for
-from .backend_client import BackendClient, BackendFailed, NotFetched, Uncacheable
-from .congestion import Congestion
+from .backend_client import BackendFailed, NotFetched, Uncacheable
+from .context import Context
 
 # a prediction whose time is so long past comes too late
 LATE_SECONDS = 30.0
@@ -23,21 +23,6 @@ NOBODYS_GUESS = 0.0
 LOOK_SECONDS = 0.05
 # how long what was found not to be cacheable is not fetched again because somebody may read it; how many are known
 REFUSED_SECONDS, REFUSED = 300.0, 10_000
-
-
-@dataclass(frozen=True)
-class Means:
-    """What fetching works with.
-
-    :param count: counts a metric: name, by, reason
-    :param is_coming: whether an entry of this name waits to be admitted
-    """
-    keeper: CacheManager
-    fetcher: BackendClient
-    schedule: Schedule
-    pace: Congestion
-    count: Callable
-    is_coming: Callable[[str], bool]
 
 
 @dataclass
@@ -64,20 +49,21 @@ class Fetch:
 class FetchScheduler:
     """Begins fetches in time, as far as there are places and fetches of that origin pay.
 
-    Guesses ask `Usefulness` when they are planned. Segments and wholes ask a watch in bytes when they
-    begin, so that fetches under way count. Warming has no watch: somebody asked for
-    it, and it ends where the room does.
+    Guesses ask `Usefulness` when they are planned. Segments and wholes ask a watch in bytes when they begin, so
+    that fetches under way count. Warming has no watch: somebody asked for it, and it ends where the room does.
 
+    :param is_coming: whether an entry of this name waits to be admitted
     :param concurrency: fetches of predictions at the same time, at most
     """
 
-    def __init__(self, means: Means, concurrency: int, logger, clock: Callable[[], float] = time.time):
-        self._keeper = means.keeper
-        self._fetcher = means.fetcher
-        self._schedule = means.schedule
-        self._pace = means.pace
-        self._count = means.count
-        self._is_coming = means.is_coming
+    def __init__(self, context: Context, is_coming: Callable[[str], bool], concurrency: int, logger,
+                 clock: Callable[[], float] = time.time):
+        self._keeper = context.keeper
+        self._fetcher = context.fetcher
+        self._schedule = context.schedule
+        self._pace = context.pace
+        self._count = context.count
+        self._is_coming = is_coming
         self._logger = logger
         self._clock = clock
         self._pool = GreenPool(concurrency)

@@ -19,7 +19,8 @@ from ..status.report import cache_report, spool_size, write
 from ..swift_client import make_client
 from .backend_client import BackendClient, FetchLimits
 from .congestion import Congestion
-from .consumer import Consumer, Parts
+from .consumer import Consumer
+from .context import Context
 from .listings import Listings
 from .snapshot_file import SnapshotFile
 
@@ -87,17 +88,17 @@ class Worker:
         self.keeper = CacheManager(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
         self._spool = SpoolSweep(store, spool_size(own.cache_size), own.spool_age, logger)
         fetcher = BackendClient(make_client(settings), store, token_ring(settings, logger),
-                          FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
+                                FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
         self.pace = Congestion(prefetcher.concurrency, prefetcher.bytes_per_second, prefetcher.slow_factor,
-                         lambda: count('backoffs'))
+                               lambda: count('backoffs'))
         names = Listings(fetcher, prefetcher.max_contexts, lambda: not self.pace.is_stopped, count, logger)
         learner = LEARNERS[prefetcher.learner](
             prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
             names if prefetcher.neighbours else None) if prefetcher.learner != 'off' else None
         self._learned = SnapshotFile(store.layout.objects.parent, learner, logger) if learner else None
-        parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
-                      look_ahead=prefetcher.look_ahead)
-        self.prefetcher = Consumer(parts, prefetcher.concurrency, logger)
+        context = Context(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
+                          look_ahead=prefetcher.look_ahead)
+        self.prefetcher = Consumer(context, prefetcher.concurrency, logger)
         if self._learned:
             self._learned.read()
         # records are handled from the first moment on

@@ -1,6 +1,6 @@
 """The status app: a page, JSON, Prometheus' metrics and a health check, on loopback, in a process of its own.
 
-Who writes: nobody; it folds the counters of the dead, see `queues.totals`. A port that is taken, a disk that
+Who writes: nobody; it folds the counters of the dead, see `metrics.totals`. A port that is taken, a disk that
 hangs or a queue that cannot be read keeps it from telling all, and touches no other part.
 """
 import json

@@ -30,7 +30,7 @@ MOVER_REPORTED = {'under_way': 'moves_under_way', 'rows': 'swift_queue_rows', 'r
 @dataclass
 class Figures:
     """
-    :param counters: by slot, as in `conf.metrics`
+    :param counters: by slot, as in `metrics.table`
     :param gauges: by slot; what is not known is not there
     :param problems: what is wrong, in words; empty where all is well
     """

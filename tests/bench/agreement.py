@@ -31,7 +31,7 @@ from swiftahead.eviction.policies import POLICIES
 from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.grid import requests
-from swiftahead.plan.replay import ReplaySettings, Request, replay
+from swiftahead.plan.replay import ReplaySettings, replay
 from swiftahead.plan.room import HIGH, LOW
 from swiftahead.plan.traces import read_all
 
@@ -56,7 +56,7 @@ class Cache:
         self.keeper = CacheManager(self.store, limits, ListLogger(), Tools(clock=lambda: self.now))
         self.keeper.load()
 
-    def read(self, request: Request) -> bool:
+    def read(self, request: LogRead) -> bool:
         """Whether it was a hit."""
         self.now, name = request.at, name_of(request)
         is_hit = self.store.has(name)
@@ -66,7 +66,7 @@ class Cache:
             self._admit(name, request.bytes, 'read')
         return is_hit
 
-    def prefetch(self, request: Request, idle: float) -> bool:
+    def prefetch(self, request: LogRead, idle: float) -> bool:
         """Fetched ahead, if what must go for it was idle for so many seconds; whether it was."""
         self.now, name = request.at, name_of(request)
         return (not self.store.has(name) and self.keeper.may_prefetch(idle=idle)
@@ -92,11 +92,11 @@ class Cache:
         return writer.name
 
 
-def name_of(request: Request) -> ObjectName:
+def name_of(request: LogRead) -> ObjectName:
     return ObjectName(request.account or 'AUTH_a', request.container or 'c', request.object)
 
 
-def kept_hits(reads: Sequence[Request], limits: CacheLimits, folder: Path) -> int:
+def kept_hits(reads: Sequence[LogRead], limits: CacheLimits, folder: Path) -> int:
     """Hits of a real cache folder, which at the end holds what its index says."""
     cache = Cache(folder, limits)
     hits = sum(cache.read(request) for request in reads)
@@ -106,7 +106,7 @@ def kept_hits(reads: Sequence[Request], limits: CacheLimits, folder: Path) -> in
     return hits
 
 
-def planned_hits(reads: Sequence[Request], limits: CacheLimits) -> int:
+def planned_hits(reads: Sequence[LogRead], limits: CacheLimits) -> int:
     """Hits of plan's replay."""
     return replay(reads, settings(limits)).hits
 
@@ -117,12 +117,12 @@ def settings(limits: CacheLimits) -> ReplaySettings:
                     high=limits.high, low=limits.low)
 
 
-def footprint(reads: Sequence[LogRead] | Sequence[Request]) -> int:
+def footprint(reads: Sequence[LogRead]) -> int:
     """Bytes on disk of all objects."""
     return sum({read[2:5]: expected_disk_bytes(read.bytes) for read in reads}.values())
 
 
-def rows(reads: Sequence[Request], size: int, admit: str) -> Iterator[tuple]:
+def rows(reads: Sequence[LogRead], size: int, admit: str) -> Iterator[tuple]:
     for eviction in POLICIES:
         limits = CacheLimits(size, HIGH, LOW, 0, eviction, admit)
         planned = planned_hits(reads, limits)

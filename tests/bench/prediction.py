@@ -24,7 +24,7 @@ from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.grid import fetch_seconds
 from swiftahead.plan.listing import sizes
-from swiftahead.plan.replay import Counts, Listed, Replay, ReplaySettings, Request
+from swiftahead.plan.replay import Counts, Listed, Replay, ReplaySettings
 from swiftahead.plan.traces import LogError, read_all
 from swiftahead.predict import Read as Seen
 from swiftahead.predict import SequenceLearner
@@ -67,10 +67,10 @@ class Line:
         return [replay.run(one) for one in after_each_other(self.passes)][-1]
 
 
-def after_each_other(passes) -> Iterator[Iterator[Request]]:
+def after_each_other(passes) -> Iterator[Iterator[LogRead]]:
     begin = 0.0
     for reads in passes:
-        yield (Request(begin + read.at - reads[0].at, *read[1:]) for read in reads)
+        yield (LogRead(begin + read.at - reads[0].at, *read[1:]) for read in reads)
         begin += reads[-1].at - reads[0].at + 1
 
 

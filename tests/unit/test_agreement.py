@@ -8,7 +8,8 @@ from bench import agreement
 from swiftahead.eviction.admission import ADMISSIONS
 from swiftahead.eviction.evictor import CacheLimits
 from swiftahead.eviction.policies import POLICIES
-from swiftahead.plan.replay import Replay, Request
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.replay import Replay
 
 
 @pytest.fixture(scope='module')
@@ -18,7 +19,7 @@ def reads():
     sizes = {f'o{number}': int(10 ** rng.uniform(0, 4.7)) for number in range(300)}
     names = [f'o{int(300 * rng.random()**3)}' if number % 3 else f'o{200 + number // 3 % 80}'
              for number in range(1000)]
-    return [Request(float(number), 'x', 'AUTH_a', 'c', name, sizes[name]) for number, name in enumerate(names)]
+    return [LogRead(float(number), 'x', 'AUTH_a', 'c', name, sizes[name]) for number, name in enumerate(names)]
 
 
 @pytest.fixture

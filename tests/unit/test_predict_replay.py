@@ -7,7 +7,8 @@ import pytest
 
 from swiftahead.eviction.admission import SecondHit
 from swiftahead.eviction.policy_cache import EVICTIONS
-from swiftahead.plan.replay import Replay, ReplaySettings, Request, replay
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.replay import Replay, ReplaySettings, replay
 from swiftahead.predict import Prediction, Schedule, SequenceLearner, Usefulness
 
 
@@ -16,7 +17,7 @@ def settings(cache_bytes=1000, learner=SequenceLearner, seconds=0.02, eviction='
 
 
 def reads(names, start=0.0, gap=1.0, size=100, client='x'):
-    return [Request(start + number * gap, client, 'a', 'c', name, size) for number, name in enumerate(names)]
+    return [LogRead(start + number * gap, client, 'a', 'c', name, size) for number, name in enumerate(names)]
 
 
 class Told:
@@ -172,7 +173,7 @@ def test_objects_of_no_bytes_and_of_very_many_are_read(size):
 
 def test_a_clock_that_runs_backwards_ends_nothing():
     rng = random.Random(1)
-    found = [Request(rng.uniform(0, 100), 'x', 'a', 'c', rng.choice('abcdef'), 100) for _ in range(500)]
+    found = [LogRead(rng.uniform(0, 100), 'x', 'a', 'c', rng.choice('abcdef'), 100) for _ in range(500)]
     assert replay(found, settings(300)).requests == 500
 
 
@@ -278,7 +279,7 @@ def test_what_takes_long_to_fetch_is_fetched_in_time_too():
     loop = [(f'{number:03}', 300_000_000 if number % 10 == 9 else 10_000) for number in range(100)]
     run = Replay(ReplaySettings(1_500_000_000, EVICTIONS['lru'], SequenceLearner, lambda size: size / 1e8 + 0.01))
     for turn in range(4):
-        counts = run.run([Request(turn * 150 + 1.5 * number, '', 'a', 'c', name, size)
+        counts = run.run([LogRead(turn * 150 + 1.5 * number, '', 'a', 'c', name, size)
                           for number, (name, size) in enumerate(loop)])
     assert (counts.hits, counts.late) == (100, 0)
 
@@ -289,7 +290,7 @@ def test_what_takes_long_to_fetch_is_fetched_in_time_too():
 @pytest.mark.parametrize('eviction, first, second, precision', [('lru', .555, .955, .9), ('gdsf', .62, .975, .9)])
 def test_the_second_pass_of_a_real_trace(eviction, first, second, precision):
     with open(os.environ['SWIFTAHEAD_TRACE']) as file:
-        trace = [Request(int(row['offset_ms']) / 1000, '', 'a', 'c', row['object'], int(row['bytes']))
+        trace = [LogRead(int(row['offset_ms']) / 1000, '', 'a', 'c', row['object'], int(row['bytes']))
                  for row in csv.DictReader(file)]
     footprint = sum({read.object: read.bytes for read in trace}.values())
     run = Replay(settings(footprint // 10, eviction=eviction))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from helpers import ListLogger
-from queue_contract import ACCESS, ADMIT, FORGET, MISPLACED, WARM, accesses, leased
+from queue_contract import ACCESS, ADMIT, FORGET, MISPLACED, WARM, accesses, leased, makes
 
 from swiftahead.queues import Access, Admit, QueueError, WakeListener, Waker, decode, encode, open_queue
 from swiftahead.queues.wake import MISPLACED as MISPLACED_KIND
@@ -14,15 +14,8 @@ RECORDS = [ACCESS, WARM, FORGET, ADMIT, MISPLACED, Access('AUTH_a', 'c', 'not ut
 
 @pytest.fixture
 def make(tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(open_queue(f'sqlite:{tmp_path}/queue.db', **options))
-        return made[-1]
-
-    yield make
-    for queue in made:
-        queue.close()
+    with makes(f'sqlite:{tmp_path}/queue.db') as make:
+        yield make
 
 
 @pytest.fixture

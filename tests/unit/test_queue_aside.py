@@ -4,7 +4,7 @@ import os
 
 import pytest
 from helpers import ListLogger
-from queue_contract import ACCESS, ADMIT, MISPLACED, Clock, leased
+from queue_contract import ACCESS, ADMIT, MISPLACED, Clock, leased, makes
 from queue_files import asides, fill, in_child, patch, sql
 
 from swiftahead.queues import QueueError, open_queue
@@ -23,15 +23,8 @@ def logger():
 
 @pytest.fixture
 def make(path, logger):
-    made = []
-
-    def make(**options):
-        made.append(open_queue(f'sqlite:{path}', **{'logger': logger, **options}))
-        return made[-1]
-
-    yield make
-    for queue in made:
-        queue.close()
+    with makes(f'sqlite:{path}', logger=logger) as make:
+        yield make
 
 
 def until_it_works(queue):

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from queue_contract import ACCESS, QueueContract
+from queue_contract import ACCESS, QueueContract, makes
 
 from swiftahead.conf.casts import BACKENDS
 from swiftahead.queues import open_queue
@@ -19,15 +19,8 @@ def url(request, tmp_path):
 
 @pytest.fixture
 def make(url):
-    made = []
-
-    def make(**options):
-        made.append(open_queue(url, **options))
-        return made[-1]
-
-    yield make
-    for queue in made:
-        queue.close()
+    with makes(url) as make:
+        yield make
 
 
 class TestBackends(QueueContract):

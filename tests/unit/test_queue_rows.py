@@ -3,10 +3,9 @@ import random
 from dataclasses import replace
 
 import pytest
-from queue_contract import ACCESS, ADMIT, Clock, accesses, leased
+from queue_contract import ACCESS, ADMIT, Clock, accesses, leased, makes
 from queue_files import sql
 
-from swiftahead.queues import open_queue
 from swiftahead.queues.records import decode_row, encode_row
 from swiftahead.queues.sqlite.queue import ROW_LIMIT, SHARES
 
@@ -18,15 +17,8 @@ def path(tmp_path):
 
 @pytest.fixture
 def make(path):
-    made = []
-
-    def make(**options):
-        made.append(open_queue(f'sqlite:{path}', **options))
-        return made[-1]
-
-    yield make
-    for queue in made:
-        queue.close()
+    with makes(f'sqlite:{path}') as make:
+        yield make
 
 
 @pytest.fixture

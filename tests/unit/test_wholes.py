@@ -10,7 +10,8 @@ from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read 
 from swiftahead.conf.names import WHOLE
 from swiftahead.eviction.evictor import IDLE_SECONDS
 from swiftahead.eviction.policy_cache import EVICTIONS
-from swiftahead.plan.replay import Replay, ReplaySettings, Request
+from swiftahead.plan.accesslog import LogRead
+from swiftahead.plan.replay import Replay, ReplaySettings
 from swiftahead.queues import Access, Admit, Forget, decode, encode
 from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
 
@@ -287,7 +288,7 @@ def test_the_replay_fetches_the_same(throttled, asked):
     for at, object_ in enumerate(asked):
         is_hit = object_ in bench.cached()
         bench.run(read(object_, at, outcome='hit') if is_hit else part(object_, at), at=at)
-        counts = replay.run([Request(at, 'x', 'AUTH_test', 'c', object_, len(BODY), part=True)])
+        counts = replay.run([LogRead(at, 'x', 'AUTH_test', 'c', object_, len(BODY), part=True)])
         # a miss is one GET, and two where the whole is fetched
         gets = 0 if is_hit else 1 + (object_ in bench.cached())
         assert (counts.hits, counts.backend_gets) == (is_hit, gets)
