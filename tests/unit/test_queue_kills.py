@@ -33,18 +33,27 @@ WRITER = BEGIN + textwrap.dedent("""
                   + [Access(one, one, one + '-read', one, 1.0) for one in names])
         say('put', names)
 """)
-CONSUMER = BEGIN + textwrap.dedent("""
+LEASING = BEGIN + textwrap.dedent("""
     at = 0.0
     def clock():
         global at
         at = time.time()
         return at
     queue = open_queue(url, clock=clock, wait=60)
+""")
+CONSUMER = LEASING + textwrap.dedent("""
     while True:
         items = queue.lease(5, float(sys.argv[4]), sys.argv[5:])
         say('leased', at, [(item.id, item.record.object) for item in items])
         queue.done([item.id for item in items])
         say('done', [item.id for item in items])
+""")
+# one that has leased records when it is killed, for certain
+HOLDER = LEASING + textwrap.dedent("""
+    while not (items := queue.lease(5, float(sys.argv[4]), sys.argv[5:])):
+        pass
+    say('leased', at, [(item.id, item.record.object) for item in items])
+    time.sleep(600)
 """)
 
 
@@ -68,15 +77,27 @@ class Crew:
 
     def kill(self, number, lines, again=True):
         """Kill one when it has said so many lines or a little more, and start another in its place."""
-        process, log = self.running[number]
-        until = time.monotonic() + 60
+        self._await(number, lines)
+        self._kill(number)
+        if again:
+            self.running[number] = self._start(*self._jobs[number])
+
+    def kill_holder(self):
+        """Kill one that has leased Misplaced records."""
+        self.running.append(self._start(HOLDER, (str(LEASE_SECONDS), 'Misplaced')))
+        self._await(-1, 1)
+        self._kill(-1)
+
+    def _await(self, number, lines):
+        (process, log), until = self.running[number], time.monotonic() + 60
         while log.read_bytes().count(b'\n') < lines:
             assert process.poll() is None and time.monotonic() < until
             time.sleep(0.001)
+
+    def _kill(self, number):
+        process, _ = self.running[number]
         process.kill()
         process.wait()
-        if again:
-            self.running[number] = self._start(*self._jobs[number])
 
     def end(self):
         for process, _ in self.running:
@@ -110,6 +131,7 @@ def after(tmp_path_factory):
     try:
         for _ in range(KILLS):
             crew.kill(chance.randrange(7), chance.randrange(15))
+        crew.kill_holder()
         for number in range(7):
             crew.kill(number, 1, again=False)
     finally:
