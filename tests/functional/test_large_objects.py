@@ -27,9 +27,11 @@ WHOLE = b''.join(SEGMENTS)
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
     """One node, and objects of up to LIMIT bytes are fetched whole. That a machine with much to do is no backend
-    to be spared is said by `slow_factor`: what one test makes slow would be paused for in the next."""
+    to be spared is said by `slow_factor`: what one test makes slow would be paused for in the next. Names next to
+    those that are read are not guessed: what is fetched is counted."""
     with Lab(tmp_path_factory.mktemp('lab'), nodes=1, replicas=1, policies=('gold',),
-             filter_conf={'fetch_whole': str(LIMIT)}, sidecar_conf={'prefetcher': {'slow_factor': '100'}}) as lab:
+             filter_conf={'fetch_whole': str(LIMIT)},
+             sidecar_conf={'prefetcher': {'slow_factor': '100', 'neighbours': 'off'}}) as lab:
         yield lab
 
 
