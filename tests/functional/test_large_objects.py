@@ -5,10 +5,8 @@ import os
 import uuid
 from contextlib import suppress
 from functools import partial
-from urllib.parse import urlsplit
 
 import clients
-import labs
 import pytest
 
 from swiftahead.cache import Store
@@ -24,14 +22,24 @@ SEGMENTS = [os.urandom(SIZE) for _ in range(COUNT)]
 WHOLE = b''.join(SEGMENTS)
 
 
-@pytest.fixture(scope='module')
-def lab(tmp_path_factory):
+def small_lab(folder):
     """One node, and objects of up to LIMIT bytes are fetched whole. That a machine with much to do is no backend
     to be spared is said by `slow_factor`: what one test makes slow would be paused for in the next. Names next to
     those that are read are not guessed: what is fetched is counted."""
-    with Lab(tmp_path_factory.mktemp('lab'), nodes=1, replicas=1, policies=('gold',),
-             filter_conf={'fetch_whole': str(LIMIT)},
-             sidecar_conf={'prefetcher': {'slow_factor': '100', 'neighbours': 'off'}}) as lab:
+    return Lab(folder, nodes=1, replicas=1, policies=('gold',), filter_conf={'fetch_whole': str(LIMIT)},
+               sidecar_conf={'prefetcher': {'slow_factor': '100', 'neighbours': 'off'}})
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    with small_lab(tmp_path_factory.mktemp('lab')) as lab:
+        yield lab
+
+
+@pytest.fixture
+def own_lab(tmp_path):
+    """Its metrics are one test's alone."""
+    with small_lab(tmp_path) as lab:
         yield lab
 
 
@@ -124,44 +132,33 @@ def test_above_the_limit_or_without_prefetch_nothing_is_fetched(lab, put):
         False, False, True]
 
 
-def test_who_reads_a_part_of_each_object_once_has_few_of_them_fetched(lab):
-    """In another account, so that what is in vain here is no other test's."""
+def test_who_reads_a_part_of_each_object_once_has_few_of_them_fetched(own_lab):
     # with the last of these more than 128 MiB are in vain
     count, fetched = 28, 22
-    container, ask = another_account(lab)
+    ask, store = partial(clients.request, own_lab), Store.open(own_lab.cache_dir)
+    container = make_container(own_lab)
     paths = [f'{container}/{number:02}' for number in range(count)]
     for path in paths:
         assert ask('PUT', path, body=bytes(LIMIT)).status == 201
-    before = clients.metrics(lab)
     for path in paths:
         assert ask('GET', path, {'Range': 'bytes=-8'}).status == 206
 
     def told(name):
-        return clients.metrics(lab).get(name, 0) - before.get(name, 0)
+        return clients.metrics(own_lab).get(name, 0)
+
+    def is_cached(path):
+        return store.has(ObjectName(*path.split('/')[2:5]))
 
     clients.until(lambda: told('throttled_total whole') == count - fetched, 'the rest is throttled')
     clients.until(lambda: told('fetched_whole_total') == fetched, 'those before are fetched')
     assert told('prefetched_bytes_total') == fetched * LIMIT
     # what is read again has paid
-    store, account = Store.open(lab.cache_dir), container.split('/')[2]
-
-    def is_cached(path):
-        return store.has(ObjectName(account, 'c', path[-2:]))
-
     for path in filter(is_cached, paths):
         assert ask('GET', path, RANGE).is_hit
     clients.until(lambda: told('fetched_whole_used_total') == fetched, 'it is told that they are read')
     for path in paths:
         assert ask('GET', path, RANGE).status == 206
     clients.until(lambda: all(map(is_cached, paths)), 'the others are fetched')
-
-
-def another_account(lab):
-    """A container of test2:tester2's, and how to ask as that user."""
-    url, token = labs.swiftclient.get_auth(lab.auth_url(), 'test2:tester2', 'testing2')
-    container = f'{urlsplit(url).path}/c'
-    assert labs.request(lab, 'PUT', container, token=token).status == 201
-    return container, partial(clients.request, lab, token=token)
 
 
 def test_what_was_fetched_whole_ends_with_the_next_write(lab, put):
