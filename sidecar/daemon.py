@@ -1,4 +1,5 @@
 """The daemon: a worker process for each part, and how they stop."""
+import json
 import os
 import signal
 import sys
@@ -52,11 +53,14 @@ class Sidecar(Daemon):
     def run_once(self, **_):
         for part in self._enabled:
             try:
-                PARTS[part](self.settings, self.logger).once()
+                worked = PARTS[part](self.settings, self.logger)
+                worked.once()
             except (Unavailable, QueueError, OSError) as error:
                 why = f'no whole pass of the {part}: {error}'
                 self.logger.error(why)
                 sys.exit(why)
+            if report := worked.report():
+                self.logger.info('pass of the %s: %s', part, json.dumps(report))
 
     def run_forever(self, part='', **_):
         """One part's whole life; without a part, the wait of a daemon that has none."""

@@ -1,6 +1,8 @@
 """The daemon without its forks: what it is given, what it makes, and one worker's turns."""
+import json
 import os
 import pwd
+import re
 import stat
 
 import pytest
@@ -233,6 +235,16 @@ def test_one_pass_admits_and_warms_and_reports(sidecar, queue):
     sidecar.run_once()
     assert store.has(NAME)
     assert store.layout.report.exists()
+
+
+def test_one_pass_logs_the_report_of_each_part(sidecar, queue):
+    store = Store.create(sidecar.settings.sidecar.cache_dir)
+    queue.put([Admit(spool(store, b'abc'))])
+    sidecar.run_once()
+    said = dict(re.findall(r'pass of the (\w+): (.*)', '\n'.join(sidecar.logger.said)))
+    assert sorted(said) == ['mover', 'prefetcher']
+    assert json.loads(said['mover'])['under_way'] == 0
+    assert json.loads(said['prefetcher'])['entries'] == 1
 
 
 def test_one_pass_without_a_folder_ends_with_why(make, folder):
