@@ -4,18 +4,20 @@ Counted are GETs of objects that were answered with 200 or 206, those too that S
 of a client: the filter stands right of them. Their lines carry no client; it is the one of the transaction's first
 request. GETs that the filter passes by are not counted, as far as a line tells that.
 """
+import re
+from calendar import timegm
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from operator import attrgetter
 from sys import intern
+from time import strptime
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from swift.common.constraints import valid_api_version
 from swift.common.utils import split_path
 
-from .logline import fields_of
-
-NOTHING = '-'
+ABSENT = '-'
 # seconds, of no request, and bytes, of no object
 LONGEST, LARGEST = 30 * 86400, 2**50
 # of S3: what is not the object itself
@@ -26,6 +28,26 @@ NEWEST = {'SSC', 'VW', 'OV'}
 FOLLOWING = 'SYM'
 # Who makes the client's own request anew, under its own name, where force_swift_request_proxy_log has it logged.
 TRANSLATED = 'S3'
+
+# what Swift's quote leaves as it is, in any of its versions
+LETTERS = r'-A-Za-z0-9_.~%:/{}'
+FIELD, CLIENT = f'[{LETTERS}]+', f'[{LETTERS.replace("/", "")}]+'
+COUNT, SECONDS = r'-|\d+', r'\d+(?:\.\d+)?'
+# a syslog tag, and no blank after it
+TAG = r'(?:[\w./-]+(?:\[\d+\])?:(?=\d+\.\d+\.\d+\.\d+ ))?'
+WHEN = r'\d\d/[A-Z][a-z]{2}/\d{4}/\d\d/\d\d/\d\d'
+# Older versions of Swift have fewer fields at the end, and then nothing else: what is behind a blank must not be
+# taken for the next one. What a template adds at the end is left.
+END = f'(?![{LETTERS}= ])'
+USER = f' ({FIELD})(?![{LETTERS}=])'
+POLICY = f' ({COUNT})(?:{USER}|{END})'
+TIMES = f' ({SECONDS}) ({SECONDS})(?:{POLICY}|{END})'
+LINE = re.compile(
+    rf'(?:^|[^{LETTERS}]){TAG}({CLIENT}) {FIELD} ({WHEN}) ({FIELD}) ({FIELD}) (?:HTTP/[\d.]+|-) (\d{{3}}) '
+    rf'{FIELD} {FIELD} {FIELD} ({COUNT}) ({COUNT}) {FIELD} ({FIELD}) {FIELD} {SECONDS} ({FIELD})'
+    rf'(?: {FIELD}(?:{TIMES}|{END})|{END})')
+# journalctl -o export and verbose: the other fields of an entry
+JOURNAL = re.compile(r'\s*_{0,2}[A-Z][A-Z0-9_]*=')
 
 
 class LogRead(NamedTuple):
@@ -66,6 +88,51 @@ class Log(NamedTuple):
     newest: int
 
 
+class Fields(NamedTuple):
+    """As they are written, but None for what older versions do not have."""
+    client: str
+    date: str
+    method: str
+    path: str
+    status: str
+    received: str
+    sent: str
+    transaction: str
+    source: str
+    start: str | None
+    end: str | None
+    policy: str | None
+    user: str | None
+
+    @property
+    def at(self) -> float:
+        """When the request began, seconds; of old versions when it ended, in whole seconds."""
+        return seconds_of(self.date) if self.start is None else float(self.start)
+
+
+def fields_of(text: str) -> Fields | None:
+    """None: nothing of proxy-logging, but no line by itself either.
+
+    :raises ValueError: not a line of proxy-logging
+    """
+    text = text.rstrip()
+    # some programs quote slashes in JSON
+    found = LINE.search(text) or (LINE.search(text.replace(r'\/', '/')) if r'\/' in text else None)
+    if found is not None:
+        return Fields(*found.groups())
+    if JOURNAL.match(text):
+        return None
+    raise ValueError(text)
+
+
+# lines come in the order of time
+@lru_cache(maxsize=1000)
+def seconds_of(date: str) -> float:
+    return float(timegm(strptime(date, '%d/%b/%Y/%H/%M/%S')))
+
+
+# -- lines -------------------------------------------------------------------------------------------------
+
 def parse(text: str) -> Line | None:
     """None: well formed, but no client's read of an object. :raises ValueError: not a line of proxy-logging"""
     fields = fields_of(text)
@@ -80,7 +147,7 @@ def parse(text: str) -> Line | None:
         return None
     if not fields.path.startswith('/'):
         raise ValueError(text)
-    path = _object_path(fields.path, fields.policy is not None and fields.policy != NOTHING)
+    path = _object_path(fields.path, fields.policy is not None and fields.policy != ABSENT)
     client, source = _client(fields), _value(fields.source)
     # without either it is a daemon's, through a pipeline of its own
     if path is None or not (client or source):
@@ -101,11 +168,11 @@ def _client(fields) -> str:
 
 
 def _value(field):
-    return '' if field == NOTHING else field
+    return '' if field == ABSENT else field
 
 
 def _number(field):
-    return 0 if field == NOTHING else int(field)
+    return 0 if field == ABSENT else int(field)
 
 
 def _object_path(field, has_policy) -> tuple[str, str, str] | None:

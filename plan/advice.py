@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import log2
 
 from .grid import EVICTIONS, Cell
-from .shown import percent
+from .output import percent
 
 # share of the reads by which another setting must be better than a simpler one
 WORTHWHILE = 0.005
@@ -17,7 +17,7 @@ DOUBLING = 0.02
 # GETs more for each hit that prefetching gains, at most
 PRICE = 1.0
 # share of the reads that is told as 0.0 points
-NOTHING = 0.0005
+NEGLIGIBLE = 0.0005
 # share of the reads below which no cache is worth its price
 USEFUL = 0.05
 SIMPLEST_FIRST = tuple(EVICTIONS)
@@ -73,8 +73,8 @@ def best_of_each_size(cells: Sequence[Cell]) -> list[Cell]:
 def best_of(cells: Sequence[Cell]) -> Cell:
     """Of one cache size: of what is worth its price the most hits less GETs, or what is simpler and near that."""
     base = best_plain(cells)
-    worth = [cell for cell in cells if cell.prefetch and _is_worth(cell, base)]
-    return _simplest_of(worth, _balance) if worth else base
+    paying = [cell for cell in cells if cell.prefetch and _pays(cell, base)]
+    return _simplest_of(paying, _balance) if paying else base
 
 
 def best_plain(cells: Sequence[Cell]) -> Cell:
@@ -82,9 +82,9 @@ def best_plain(cells: Sequence[Cell]) -> Cell:
     return _simplest_of([cell for cell in cells if not cell.prefetch], lambda cell: cell.object_hit_ratio)
 
 
-def _simplest_of(cells, worth_of):
-    most = max(map(worth_of, cells))
-    return min((cell for cell in cells if worth_of(cell) >= most - WORTHWHILE), key=_complexity)
+def _simplest_of(cells, score):
+    most = max(map(score, cells))
+    return min((cell for cell in cells if score(cell) >= most - WORTHWHILE), key=_complexity)
 
 
 def _complexity(cell):
@@ -95,7 +95,7 @@ def _balance(cell):
     return cell.object_hit_ratio - cell.gets_ratio / PRICE
 
 
-def _is_worth(cell, base):
+def _pays(cell, base):
     gained = _gained(cell, base)
     return gained >= _least(cell) and _more_gets(cell, base) <= PRICE * gained
 
@@ -136,7 +136,7 @@ def _setting(chosen, others) -> Iterator[str]:
     """How much it answers, and what others of its size would."""
     yield f'{percent(chosen.object_hit_ratio)} of the reads are hits, with {_gets(chosen)}'
     if chosen.prefetch:
-        yield _worth_it(chosen, best_plain(others))
+        yield _price_of_hits(chosen, best_plain(others))
     else:
         yield from _prefetching(others)
     yield from _otherwise(chosen, others)
@@ -149,7 +149,7 @@ def _gets(cell):
     return f'{cell.gets_ratio:.3f} GETs of the backend for each read'
 
 
-def _worth_it(chosen, base):
+def _price_of_hits(chosen, base):
     more = _more_gets(chosen, base) / _gained(chosen, base)
     price = f'{more:.2f} GETs more' if more > 0 else 'no GET more'
     return (f'{_called(base)}, the best without prefetching, has {percent(base.object_hit_ratio)} with '
@@ -164,7 +164,7 @@ def _prefetching(cells) -> Iterator[str]:
     base, most = best_plain(cells), max(tried, key=lambda cell: (cell.object_hit_ratio, -cell.gets_ratio))
     gained, more = _gained(most, base), _more_gets(most, base)
     what = f'{_points(gained)} of hits, to {percent(most.object_hit_ratio)} with {_called(most)} at best'
-    if abs(gained) < NOTHING:
+    if abs(gained) < NEGLIGIBLE:
         yield f'prefetching would change nothing of the hits, with {_called(most)} at best'
     elif gained < 0:
         yield f'prefetching would lose {what}'

@@ -14,7 +14,7 @@ from xxhash import xxh3_64_intdigest as hashed
 
 from ..predict import Prediction
 from ..predict import Read as Observed
-from ..predict.learner import Predictor
+from ..predict.prediction import Predictor
 from .accesslog import LogRead
 from .replay import Counts
 
@@ -29,7 +29,7 @@ class Off(NamedTuple):
     vain: float = 0.0
 
 
-EXACT, NOTHING_KNOWN = Off(), Off(1.0, 1.0, 1.0)
+EXACT, UNKNOWN = Off(), Off(1.0, 1.0, 1.0)
 
 
 class TracePart:
@@ -75,7 +75,7 @@ def estimate(plain: Counts, counts: Sequence[Counts], parts: Sequence[TracePart]
     """
     # nothing can be told from nothing
     if not all(part.share for part in parts):
-        return plain, NOTHING_KNOWN
+        return plain, UNKNOWN
     found, half = (_scaled(plain, count, part.share) for count, part in zip(counts, parts, strict=True))
     doublings = log2(1 / parts[0].share)
     return found, Off(*(abs(one - other) / max(1, whole) * doublings for one, other, whole in (

@@ -25,7 +25,7 @@ class Stretch(NamedTuple):
     begin: int
     end: int
     bytes: int
-    worth: int = 1
+    value: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def stretches(reads: Sequence[LogRead], again: bool) -> list[Stretch]:
 
 def _most(found: list[Stretch], room: float, moments: int) -> float:
     """At most what the stretches that fit are worth."""
-    best = float(sum(stretch.worth for stretch in found))
+    best = float(sum(stretch.value for stretch in found))
     price = _price(found, room * moments)
     if not price:
         return best
@@ -75,8 +75,8 @@ def _most(found: list[Stretch], room: float, moments: int) -> float:
     edges = sorted({0, 1, *(moments * number // PERIODS for number in range(1, PERIODS + 1))})
     prices = [price] * (len(edges) - 1)
     for number in range(max(1, min(ROUNDS, WORK // len(found)))):
-        value, wanted = _sold(found, room, edges, prices)
-        best = min(best, value)
+        profit, wanted = _sold(found, room, edges, prices)
+        best = min(best, profit)
         step = 0.5 / (1 + number) ** 0.5
         prices = [old * min(4.0, max(0.25, share)) ** step for old, share in zip(prices, wanted, strict=True)]
     return best
@@ -85,10 +85,10 @@ def _most(found: list[Stretch], room: float, moments: int) -> float:
 def _price(found, room):
     """The one at which the best stretches take all the room, or all are bought; 0 where none takes any."""
     taken, price = 0, 0.0
-    costs = [((end - begin) * size, worth) for begin, end, size, worth in found if size and worth]
-    for cost, worth in sorted(costs, key=lambda pair: pair[0] / pair[1]):
+    costs = [((end - begin) * size, value) for begin, end, size, value in found if size and value]
+    for cost, value in sorted(costs, key=lambda pair: pair[0] / pair[1]):
         taken += cost
-        price = worth / cost
+        price = value / cost
         if taken > room:
             break
     return price
@@ -100,8 +100,8 @@ def _sold(found, room, edges, prices) -> tuple[float, list[float]]:
     by_moment = [price for price, length in zip(prices, lengths, strict=True) for price in repeat(price, length)]
     until = list(accumulate(by_moment, initial=0.0))
     profit, change = 0.0, [0] * len(until)
-    for begin, end, size, worth in found:
-        gain = worth - size * (until[end] - until[begin])
+    for begin, end, size, value in found:
+        gain = value - size * (until[end] - until[begin])
         if gain > 0:
             profit += gain
             change[begin] += size

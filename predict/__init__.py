@@ -1,9 +1,8 @@
 """Prediction: what is read next, and when to fetch it. Pure: the clock is passed in, there is no I/O."""
 from collections.abc import Callable
 
-from .learner import Learner, ObjectKey, Prediction, Read
 from .manifest_order import ManifestOrder
-from .schedule import Due, Schedule
+from .prediction import Due, Learner, ObjectKey, Prediction, Read, Schedule
 from .sequence import SequenceLearner
 from .snapshot import DamagedSnapshot
 from .usefulness import Usefulness, UsefulnessInBytes

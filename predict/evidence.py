@@ -17,7 +17,6 @@ SURE = (0.4, 0.75, 0.9)
 PATH = ORDERS * COUNTS * OTHERS
 SOON = PATH + STEPS * BINS
 LEVELS = len(SURE) + 1
-KINDS = SOON + SOON_COUNTS * BINS * LEVELS
 
 # measured: after one sighting, by order; after several, of orders below three and of three
 ONCE, OFTEN = (0.18, 0.35, 0.48), (0.7, 0.7, 0.89)
@@ -49,7 +48,7 @@ def sureness(chance: float) -> int:
     return bisect(SURE, chance)
 
 
-def guesses() -> array:
+def first_shares() -> array:
     """Of each kind, before anything was seen."""
     found = array('d')
     for order in range(ORDERS):
@@ -67,20 +66,20 @@ def guesses() -> array:
 # sightings after which those so far count half: what changed is forgotten
 LIMIT = 400
 # sightings that a first guess counts for
-GUESS_WEIGHT = 4.0
+FIRST_WEIGHT = 4.0
 
 
 class Calibration:
     """A table of shares: of the predictions on each kind of evidence, how many came true.
 
-    :param guesses: of each kind, before anything was seen, 0 to 1
+    :param shares: of each kind, before anything was seen, 0 to 1
     """
 
-    def __init__(self, guesses: array):
+    def __init__(self, shares: array):
         # the probability of each kind: asked for more often than one changes
-        self.shares = array('d', guesses)
-        self._true = array('d', (guess * GUESS_WEIGHT for guess in guesses))
-        self._all = array('d', [GUESS_WEIGHT]) * len(guesses)
+        self.shares = array('d', shares)
+        self._true = array('d', (share * FIRST_WEIGHT for share in shares))
+        self._all = array('d', [FIRST_WEIGHT]) * len(shares)
 
     def __len__(self):
         return len(self._all)

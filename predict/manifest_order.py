@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from ..conf.names import SEGMENT
-from .clients import DISORDER
-from .learner import ObjectKey, Prediction, Read
+from .accounts import DISORDER
+from .prediction import ObjectKey, Prediction, Read
 
 PACE_WEIGHT = 0.3
 # a read that was not told of does not end a sequence
@@ -65,7 +65,7 @@ class Order:
         return next((place for place in places if place >= least), places[0])
 
 
-NOTHING = Order(())
+EMPTY = Order(())
 
 
 class ManifestOrder:
@@ -106,7 +106,7 @@ class ManifestOrder:
                 for prediction in self._follow(places, key, read, to_end, lead)]
 
     def _follow(self, places, list_key, read, to_end, lead) -> Iterator[Prediction]:
-        place, order = places[list_key], self._orders.get((read.account, list_key), NOTHING)
+        place, order = places[list_key], self._orders.get((read.account, list_key), EMPTY)
         index = order.index(read.key, place.index)
         if index is None:
             return

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Container, Sequence
 
 from .evidence import Calibration
-from .learner import ObjectKey, Read
+from .prediction import ObjectKey, Read
 
 # names on each side
 REACH = 4
@@ -15,7 +15,7 @@ REACH = 4
 AROUND = 4
 # reads of the account within which a neighbour must come true
 HORIZON = 500
-GUESS = 0.2
+FIRST_SHARE = 0.2
 # seconds until it does, before any did
 WAIT, WAIT_WEIGHT = 60.0, 0.05
 # It waits long in the cache, or in vain: what takes more room than most objects is not worth it. Found by steps:
@@ -23,7 +23,7 @@ WAIT, WAIT_WEIGHT = 60.0, 0.05
 SMALL = 1.07
 # two in five names are smaller
 UP, DOWN = 1.02, 1 / 1.03
-KINDS = 2 * REACH * AROUND * 2
+PLACES = 2 * REACH * AROUND * 2
 
 Name = tuple[str, int]
 Names = Callable[[str, ObjectKey, int], tuple[Sequence[Name], Sequence[Name]]]
@@ -51,7 +51,7 @@ class Neighbours:
     def __init__(self, names: Names, threshold: float):
         self.threshold = threshold
         self._names = names
-        self.calibration = Calibration(array('d', [GUESS]) * KINDS)
+        self.calibration = Calibration(array('d', [FIRST_SHARE]) * PLACES)
         self._wait = WAIT
         self._came_true = 0
         self._number = 0
@@ -84,7 +84,7 @@ class Neighbours:
         Less, as long as no guess was settled: who divides it by the probability is not to rely on what is only
         guessed.
         """
-        return self._wait if self._number > HORIZON else self._wait * GUESS
+        return self._wait if self._number > HORIZON else self._wait * FIRST_SHARE
 
     def _fresh(self, read, known):
         """(object, place, bytes) of those never read that are not too large; how many were, up to a limit."""

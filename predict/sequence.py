@@ -6,11 +6,10 @@ was never read. All are guesses on evidence of some kind; how often that came tr
 from collections.abc import Iterator
 from operator import attrgetter
 
-from .accounts import Account, Accounts
-from .clients import Clients, ClientSequence, Guess
+from .accounts import Account, Accounts, Clients, ClientSequence
 from .evidence import path_kind, soon_kind, sureness
-from .learner import ObjectKey, Prediction, Read
 from .neighbours import Names
+from .prediction import ObjectKey, Prediction, Read
 from .snapshot import restore, written
 from .transitions import Followers
 
@@ -57,9 +56,9 @@ class SequenceLearner:
         was_known = read.key in account.followers
         if not client.reads or client.reads[-1][0].key != read.key:
             self._learn(client, read)
-        elif client.guesses:
+        elif client.unsettled:
             # read once more, in parts perhaps: what is predicted now takes the place of what was
-            client.guesses.pop()
+            client.unsettled.pop()
         client.at = read.at
         if read.bytes:
             account.note_size(client.reads[-1][0], read.bytes)
@@ -93,10 +92,10 @@ class SequenceLearner:
 
     def _found(self, client) -> Found:
         client.settle(client.reads.maxlen - 1)
-        guesses: list[Guess] = []
+        guesses: list[tuple[ObjectKey, int]] = []
         found = self._path(client, guesses)
         self._look_around(client, found, guesses)
-        client.guesses.append(guesses)
+        client.unsettled.append(guesses)
         return found
 
     def _path(self, client, guesses) -> Found:

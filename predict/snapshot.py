@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from .accounts import Account, Accounts
-from .learner import ObjectKey
+from .prediction import ObjectKey
 from .transitions import LENGTHS, Followers
 
 MAGIC = b'swiftahead learned 1\n'

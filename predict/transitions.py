@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .evidence import next_kind
-from .learner import ObjectKey
+from .prediction import ObjectKey
 
 ROWS = 32
 NEAR = 24

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from cachetools import LRUCache
 
-from .learner import ObjectKey
+from .prediction import ObjectKey
 
 LEAST = 0.1
 # a guess that is not read before so many more were fetched was fetched in vain
@@ -22,7 +22,7 @@ WAITING = 500
 WEIGHT = 0.02
 PROBE = 10
 # before anything was fetched
-GUESS = 0.5
+FIRST_PRECISION = 0.5
 # bytes that are taken to have been fetched before, so that 128 MiB in vain are too many; and how far it looks back
 FIRST_BYTES = 32 * 2**20
 WINDOW_BYTES = 2**30
@@ -80,7 +80,7 @@ class Watch(Generic[P]):
 
 class GuessPay:
     def __init__(self):
-        self.precision = GUESS
+        self.precision = FIRST_PRECISION
         self.waiting: OrderedDict[ObjectKey, None] = OrderedDict()
         self.refused = 0
 
@@ -123,7 +123,7 @@ class BytesPay:
 
     def __init__(self):
         self.fetched = float(FIRST_BYTES)
-        self.used = FIRST_BYTES * GUESS
+        self.used = FIRST_BYTES * FIRST_PRECISION
         self.coming = 0
         self.refused = 0
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..queue import QueueError
-from .file import identity, is_damage, is_missing, open_file, set_aside, turn
-from .schema import Unusable, ensure_schema
+from .file import Unusable, ensure_schema, identity, is_damage, is_missing, open_file, set_aside, turn
 
 _INHERITED: list[sqlite3.Connection] = []
 
