@@ -9,15 +9,15 @@ from typing import NamedTuple, Protocol
 
 from ..conf.names import PREFETCH
 
-# of idle_for: times w / p; less than a second is no measure
+# of `idle_for`: factor of w / p, and least seconds
 FACTOR = 2.0
 IDLE_LEAST = 1.0
 TIME_WEIGHT = 0.2
-# a fetch that is late is worth nothing, one that is early costs a little room: err on the early side
+# a late fetch gains nothing, an early one costs a little room: err on the early side
 SAFETY = 3.0
 LEAD = 0.5
-# Readers keep no time: of the wait for what is expected only a share is waited. It shrinks with each object that
-# is read before its fetch ended, and grows with each fetch that began before, so that few come too late.
+# Readers keep no time, so only a share of the wait is waited. The share shrinks with each object read before its
+# fetch ended, and grows with each fetch begun in time.
 LATE_SHRINKS, DUE_GROWS = 0.8, 0.004
 
 ObjectKey = tuple[str, str]
@@ -26,11 +26,9 @@ ObjectKey = tuple[str, str]
 class Read(NamedTuple):
     """One read, as learners see it.
 
-    :param account: nothing learned from one account is used for another
-    :param client: whose sequence it belongs to
     :param key: (container, object)
     :param at: seconds
-    :param bytes: of the object; 0: not known
+    :param bytes: size of the object; 0: unknown
     """
     account: str
     client: str
@@ -40,13 +38,13 @@ class Read(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """An object that will be read.
+    """An object that is expected to be read.
 
     :param probability: 0 to 1
-    :param at: when it is expected, at the earliest, in seconds of the same clock as the reads
-    :param bytes: at most so many, and more than half of them; 0: not known
-    :param wait: seconds by which it is usually later than that
-    :param origin: why it is to be fetched, and what its entry tells of that
+    :param at: earliest time of the read, by the clock of the reads
+    :param bytes: upper bound on the size, less than twice the size; 0: unknown
+    :param wait: usual seconds from `at` to the read
+    :param origin: reason for the fetch, noted in the entry
     """
     account: str
     key: ObjectKey
@@ -58,10 +56,10 @@ class Prediction(NamedTuple):
 
 
 def idle_for(prediction: Prediction, now: float) -> float | None:
-    """Seconds without a read after which an entry is colder than what is predicted; None: nobody predicted it.
+    """Tell after how many seconds without a read an entry may go for the predicted object; None: not predicted.
 
-    An entry that was not read for t seconds is hardly read more than once in t. An object that is expected in w
-    seconds with a probability of p is worth its room more than that if w / p is well below t.
+    An entry unread for t seconds is hardly read more than once in t. An object expected in w seconds with
+    probability p deserves the room more if w / p is well below t.
     """
     if not prediction.probability:
         return None
@@ -70,24 +68,24 @@ def idle_for(prediction: Prediction, now: float) -> float | None:
 
 class Predictor(Protocol):
     def observe(self, read: Read) -> list[Prediction]:
-        """Learn from a read; what is expected next, the soonest first."""
+        """Learn from a read and predict the next ones, the soonest first."""
         ...
 
 
 class Learner(Predictor, Protocol):
-    """Made with threshold, window, look_ahead and max_contexts of the conf, and names of neighbours or None."""
+    """Takes threshold, window, look_ahead and max_contexts of the conf, and names of neighbours or None."""
 
     def snapshot(self) -> Iterator[bytes]:
-        """What was learned, in parts, each as it is at the moment at which it is asked for."""
+        """Yield the learned state in parts, each as of the moment it is asked for."""
         ...
 
     def restore(self, snapshot: bytes) -> int:
-        """Learn what a snapshot tells; tells how many contexts there are. :raises DamagedSnapshot:"""
+        """Load a snapshot; return the number of contexts. :raises DamagedSnapshot:"""
         ...
 
 
 class FetchSeconds:
-    """How long fetches take: an average of all, and one for each doubling of what is fetched."""
+    """Average the seconds of fetches: of all, and of each doubling of the size."""
 
     def __init__(self, first: float):
         self.average = first
@@ -113,11 +111,9 @@ class Due:
 
 
 class Schedule:
-    """What is to be fetched, by the time at which to begin.
+    """Fetches to come, by the time to begin. An object waits here once: a later prediction can only advance it.
 
-    An object waits here once: a later prediction can only make it earlier.
-
-    :param limit: fetches that may wait; the ones due last are refused
+    :param limit: fetches that may wait; further ones are refused
     :param fetch_seconds: first guess of how long a fetch takes, corrected by `fetched`
     """
 
@@ -127,7 +123,7 @@ class Schedule:
         self._heap: list[Due] = []
         self._start_of: dict[tuple, float] = {}
         self._number = 0
-        # of the wait
+        # of the wait, that is waited
         self.share = 1.0
 
     def __len__(self):
@@ -135,20 +131,20 @@ class Schedule:
 
     @property
     def lead(self) -> float:
-        """Seconds before an object is expected at which its fetch begins, where its size is not known."""
+        """Tell how many seconds before the read the fetch of an object of unknown size begins."""
         return self._lead(0)
 
     def takes(self, size: int) -> float:
-        """Seconds that a fetch of so many bytes takes, most likely; 0 bytes: the size is not known."""
+        """Estimate the seconds that a fetch of `size` bytes takes; 0: size unknown."""
         return self._seconds.of(size)
 
     def _lead(self, size):
         return SAFETY * self._seconds.of(size) + LEAD
 
     def add(self, prediction: Prediction, now: float | None = None) -> bool:
-        """Plan a fetch; False where it is planned already, or there is no room.
+        """Plan a fetch; False where one as early is planned, or there is no room.
 
-        :param now: None: the whole wait is waited
+        :param now: None: wait the whole time
         """
         wait = prediction.at - now if now is not None else 0.0
         start_at = prediction.at - self._lead(prediction.bytes) - max(wait, 0.0) * (1 - self.share)
@@ -164,16 +160,16 @@ class Schedule:
         return True
 
     def cancel(self, account: str, key: ObjectKey) -> None:
-        """It is read at this moment: fetching it now would come too late."""
+        """Drop the fetch of an object that is read now."""
         if self._start_of.pop((account, key), None) is not None:
             self.late()
 
     def late(self) -> None:
-        """An object was read while its fetch was under way."""
+        """Note that an object was read before its fetch ended."""
         self.share *= LATE_SHRINKS
 
     def due(self, now: float, most: int) -> list[Prediction]:
-        """What is to begin by now, the soonest expected first; it is planned no longer."""
+        """Take up to `most` fetches that are to begin by now, the earliest first."""
         found: list[Prediction] = []
         while self._heap and self._heap[0].start_at <= now and len(found) < most:
             due = heapq.heappop(self._heap)
@@ -189,9 +185,9 @@ class Schedule:
         return self._heap[0].start_at if self._heap else None
 
     def _is_planned(self, due):
-        """Not so for an older, later plan of what was planned anew, and for what was cancelled."""
+        """Tell whether the fetch was neither cancelled nor planned anew."""
         return self._start_of.get((due.prediction.account, due.prediction.key)) == due.start_at
 
     def fetched(self, seconds: float, size: int = 0) -> None:
-        """A fetch took so long. :param size: bytes, as far as the prediction told"""
+        """Note the seconds of a fetch. :param size: bytes, as predicted"""
         self._seconds.took(seconds, size)

@@ -1,8 +1,8 @@
 """One process's connection to the queue's file, and transactions on it.
 
-Who writes and reads: the instance of `SqliteQueue` that owns the connection. What holds after a crash: a
-transaction is there whole or not at all. Errors of SQLite and of the disk come out as QueueError; the next call
-then connects anew, so that a fault which passes needs nobody to mend it.
+The instance of `SqliteQueue` that owns the connection uses it alone. After a crash a transaction is there whole or
+not at all. Errors of SQLite and of the disk come out as QueueError; the next call connects anew, so that a passing
+fault needs nobody to mend it.
 """
 import contextlib
 import os

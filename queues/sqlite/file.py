@@ -1,9 +1,9 @@
-"""The queue's file: opened, begun anew, set aside.
+"""Open the queue's file with its tables, begin it anew, set it aside.
 
-Who writes: any process that uses the queue, in turns (`<path>.lock`, held for moments only and freed by the
-kernel when its holder dies). A file that cannot be used is renamed to `<path>.damaged-<time>` or
-`<path>.version-<n>-<time>`, with its -wal and -shm, and a new file begins. What holds after a crash: the steps
-are ordered so that a new file never meets the -wal or -shm of an old one, and the old one keeps its own.
+Processes do so in turns (`<path>.lock`, held for moments only and freed by the kernel when its holder dies). An
+unusable file is renamed to `<path>.damaged-<time>` or `<path>.version-<n>-<time>`, with its -wal and -shm, and a
+new file begins. After any crash a new file never meets the -wal or -shm of an old one, and the old one keeps its
+own. The tables are made in one transaction.
 
 A process that has the old file open goes on with it until its next transaction. There it sees that the path
 leads to another file by now, and follows (see `identity`). A put that it commits in between ends in an error.
@@ -106,7 +106,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def is_missing(path: Path) -> bool:
-    """Whether there is surely no file: it is not merely out of reach."""
+    """Tell whether there is surely no file, not one out of reach."""
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -117,7 +117,7 @@ def is_missing(path: Path) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether SQLite found the file's content wrong.
+    """Tell whether SQLite found the file's content wrong.
 
     Python raises SQLITE_CORRUPT and SQLITE_NOTADB as DatabaseError itself. Locks, a full or failing disk and
     missing permissions are OperationalError: they pass, the file stays.
