@@ -57,24 +57,24 @@ def percent(ratio: float | None) -> str:
 
 # -- conf files ------------------------------------------------------------------------------------------
 
-# what the filter keeps and has fetched, where it is not told otherwise
+# the filter's own defaults
 DEFAULTS = {option.name: size(option.default) for option in FILTER.options
             if option.name in ('max_object_size', 'fetch_whole')}
 
 
 def rounded(count: float) -> int:
-    """As many bytes as are written in a conf file for so many, with a unit."""
+    """Round bytes as the conf file writes them, with a unit."""
     return size(in_units(count))
 
 
 def room_for(count: int) -> int:
-    """The cache_size in which entries of so many bytes pass no water mark."""
+    """Give the cache_size in which entries of so many bytes pass no water mark."""
     # a little more, so that rounding leaves no less
     return rounded(count * 1.001 * 100 / HIGH)
 
 
 def written(count: int) -> str:
-    """To the byte, where it is no round number."""
+    """Write bytes with a unit, or to the byte where that is not exact."""
     return in_units(count) if rounded(count) == count else str(count)
 
 
@@ -96,7 +96,7 @@ def conf_lines(cell: Cell | None, spec: GridSpec) -> Iterator[str]:
 
 
 def _limits(cell: Cell, spec: GridSpec) -> Iterator[str]:
-    """Of another size than where nothing is said; larger ones only where the cache has room for such objects."""
+    """Yield limits that differ from the defaults; larger ones only where the cache has room for such objects."""
     given = {name: value for name, default in DEFAULTS.items()
              if (value := getattr(spec, name)) != default and not value > default >= cell.cache_bytes}
     found = [f'    {name} = {written(value)}' for name, value in given.items()]
@@ -111,12 +111,12 @@ def _limits(cell: Cell, spec: GridSpec) -> Iterator[str]:
 SUFFIXES = ('.png', '.svg')
 PANELS = {'object_hit_ratio': 'reads answered from the cache', 'byte_hit_ratio': 'bytes answered from the cache'}
 
-# letters of a trace's name
+# letters of a trace's name that are drawn
 LONGEST_NAME = 60
 
 
 def plot_fault(path: str) -> str:
-    """Why that file cannot be drawn, in a sentence; '' where it can."""
+    """Explain in a sentence why the file cannot be drawn; '': it can."""
     if Path(path).suffix.lower() not in SUFFIXES:
         return f'--plot {path}: the name must end in {" or ".join(SUFFIXES)}'
     if not Path(path).absolute().parent.is_dir():
@@ -131,7 +131,7 @@ def plot_fault(path: str) -> str:
 
 
 def draw(path: str, cells: Sequence[Cell]) -> None:
-    """One row of panels for each trace, the last pass alone. :raises OSError: it cannot be written"""
+    """Draw a row of panels for each trace, the last pass alone. :raises OSError: cannot be written"""
     # no pyplot: that one looks for a screen
     from matplotlib.figure import Figure
 
