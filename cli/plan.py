@@ -10,13 +10,11 @@ from functools import partial
 
 from ..conf.arguments import argument, whole
 from ..conf.casts import size
-from ..plan import conflines, plot
 from ..plan.advice import Advice, advise, best_of, of_last_pass, recommended_size
-from ..plan.conflines import DEFAULTS, room_for, rounded
 from ..plan.grid import EVICTIONS, Cell, GridSpec, cells, learned_from, otherwise
 from ..plan.listing import Listing, sizes
+from ..plan.output import DEFAULTS, KEY, conf_lines, draw, in_units, plot_fault, room_for, rounded, table
 from ..plan.room import disk_bytes, high_bytes
-from ..plan.shown import KEY, in_units, table
 from ..plan.traces import COLUMNS, STDIN, LogError, Trace, read_all
 from .errors import CommandError
 
@@ -86,8 +84,8 @@ def _percent(number):
 
 def run(args) -> int:
     """:returns: 0, whatever is recommended"""
-    if args.plot and (missing := plot.what_is_missing(args.plot)):
-        raise CommandError(missing)
+    if args.plot and (fault := plot_fault(args.plot)):
+        raise CommandError(fault)
     if args.listing == STDIN and STDIN in args.logs:
         raise CommandError('standard input is given twice, as a log and as the listing')
     tell = Teller(sys.stderr)
@@ -118,7 +116,7 @@ class PlanReport:
     """
     trace: Trace
     whole: int
-    question: GridSpec
+    spec: GridSpec
     cells: list[Cell]
     advice: Advice
     notes: list[str]
@@ -127,22 +125,22 @@ class PlanReport:
 def _answer(args, trace, listing, tell) -> PlanReport:
     whole = room_for(sum(map(disk_bytes, sizes(trace.reads).values())))
     wanted = sorted({given.of(whole) for given in args.cache_size or map(_size, SIZES)})
-    question = GridSpec(wanted, list(dict.fromkeys(args.eviction or EVICTIONS)), args.passes, args.sample, listing,
+    spec = GridSpec(wanted, list(dict.fromkeys(args.eviction or EVICTIONS)), args.passes, args.sample, listing,
                         _max_object_size(args.max_object_size, trace), args.fetch_whole)
-    found = list(cells(trace, question, tell))
-    notes = [*trace.notes, *_not_kept(trace, question), *_error(trace, question, found)]
-    return PlanReport(trace, whole, question, found, _advice(trace, question, whole, found, tell), notes)
+    found = list(cells(trace, spec, tell))
+    notes = [*trace.notes, *_not_kept(trace, spec), *_error(trace, spec, found)]
+    return PlanReport(trace, whole, spec, found, _advice(trace, spec, whole, found, tell), notes)
 
 
-def _advice(trace, question, whole, found, tell) -> Advice:
+def _advice(trace, spec, whole, found, tell) -> Advice:
     found = of_last_pass(found)
     bytes_ = recommended_size(found)
     if bytes_ is None:
         return advise(found, None, None)
     tried = [cell for cell in found if cell.cache_bytes == bytes_]
-    tell_more = partial(otherwise, trace, question, tell=tell)
+    tell_more = partial(otherwise, trace, spec, tell=tell)
     for make in (_without_neighbours, _second_hit):
-        tried += [tell_more(cell, **changes) for cell, changes in make(question, tried)]
+        tried += [tell_more(cell, **changes) for cell, changes in make(spec, tried)]
     chosen = best_of(tried)
     if bytes_ > whole:
         chosen = _no_worse(tell_more(chosen, cache_bytes=whole), chosen)
@@ -155,14 +153,14 @@ def _no_worse(smaller, larger) -> Cell:
     return larger if is_worse else smaller
 
 
-def _without_neighbours(question, tried):
+def _without_neighbours(spec, tried):
     """Where their names are told, but too many may be fetched in vain."""
-    if question.listing is not None:
+    if spec.listing is not None:
         eviction = best_of(tried).eviction
         yield next(cell for cell in tried if cell.prefetch and cell.eviction == eviction), {'neighbours': False}
 
 
-def _second_hit(question, tried):
+def _second_hit(spec, tried):
     """Each setting without prefetching, and the best one: nothing is kept before its second read."""
     best = best_of(tried)
     for cell in tried:
@@ -178,30 +176,30 @@ def _max_object_size(given, trace):
     return max(DEFAULTS['max_object_size'], -(-largest // GIB) * GIB)
 
 
-def _not_kept(trace, question) -> Iterator[str]:
+def _not_kept(trace, spec) -> Iterator[str]:
     """What is too large to be kept, whatever the cache."""
     reads = len(trace.reads)
-    large = sum(read.bytes > question.max_object_size for read in trace.reads)
+    large = sum(read.bytes > spec.max_object_size for read in trace.reads)
     if large:
         yield (f'{trace.name}: {_counted(large, "read")} of {reads:,} are of objects above max_object_size, '
-               f'{in_units(question.max_object_size)}, and never hits')
-    most = high_bytes(max(question.cache_bytes))
-    larger = sum(disk_bytes(read.bytes) > most and read.bytes <= question.max_object_size for read in trace.reads)
+               f'{in_units(spec.max_object_size)}, and never hits')
+    most = high_bytes(max(spec.cache_bytes))
+    larger = sum(disk_bytes(read.bytes) > most and read.bytes <= spec.max_object_size for read in trace.reads)
     if larger:
         yield (f'{trace.name}: {_counted(larger, "read")} of {reads:,} are of objects that none of these caches '
                f'has room for, and never hits; --cache-size tries others')
-    parts = sum(read.part and question.fetch_whole < read.bytes <= question.max_object_size
+    parts = sum(read.part and spec.fetch_whole < read.bytes <= spec.max_object_size
                 for read in trace.reads)
     if parts:
         yield (f'{trace.name}: {_counted(parts, "read")} of {reads:,} are of parts of objects above fetch_whole, '
-               f'{in_units(question.fetch_whole)}, which are kept only where somebody reads them whole; '
+               f'{in_units(spec.fetch_whole)}, which are kept only where somebody reads them whole; '
                '--fetch-whole tries another')
 
 
-def _error(trace, question, found) -> Iterator[str]:
-    if len(trace.reads) > question.most:
+def _error(trace, spec, found) -> Iterator[str]:
+    if len(trace.reads) > spec.most:
         hits, bytes_, vain = (max(off) for off in zip(*(cell.off for cell in found), strict=True))
-        yield (f'{trace.name}: learned from {learned_from(trace, question):,} of {len(trace.reads):,} reads, and '
+        yield (f'{trace.name}: learned from {learned_from(trace, spec):,} of {len(trace.reads):,} reads, and '
                'once more from half of those, to see how much that changes; figures with prefetching are '
                f'estimates, off by about {hits * 100:.1f} points of hits, {bytes_ * 100:.1f} points of bytes, and '
                f'{vain:.0%} of what is in vain, as far as can be told')
@@ -238,7 +236,7 @@ def _print(answer, stream, with_table):
         lines += _wrapped(note, '  ')
     if with_table:
         lines += ['', *table(answer.cells, answer.whole), '', *KEY, '']
-    lines += [*conflines.lines(answer.advice, answer.question), *_wrapped(f'because {answer.advice.reason}', '')]
+    lines += [*conf_lines(answer.advice.cell, answer.spec), *_wrapped(f'because {answer.advice.reason}', '')]
     for warning in answer.advice.warnings:
         lines += ['', *_wrapped(warning, '')]
     print('\n'.join(lines), file=stream)
@@ -255,6 +253,6 @@ def _wrapped(text, indent):
 
 def _draw(path, found):
     try:
-        plot.draw(path, found)
+        draw(path, found)
     except OSError as error:
         raise CommandError(f'--plot {path}: {error.strerror or error}') from None

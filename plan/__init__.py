@@ -1,1 +1,1 @@
-"""The simulator behind ``swiftahead plan``: logs replayed through the caches that an operator could buy."""
+"""Simulate for ``swiftahead plan``: replay logs through the caches that an operator could buy."""

@@ -1,24 +1,24 @@
-"""Which of the settings that were replayed is worth its price, and why.
+"""Choose the replayed setting that pays, and say why.
 
-The price of a hit is GETs that the backend has to answer. Without prefetching each hit saves one, so that the most
-hits are the best. Prefetching has to be worth it against the best setting without, whatever its eviction.
+A hit costs GETs of the backend. Without prefetching each hit saves one, so that the most hits are the best.
+Prefetching must pay against the best setting without, whatever its eviction.
 """
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log2
 
 from .grid import EVICTIONS, Cell
-from .shown import percent
+from .output import percent
 
 # share of the reads by which another setting must be better than a simpler one
 WORTHWHILE = 0.005
 # and each doubling of the cache better than the size before
 DOUBLING = 0.02
-# GETs more for each hit that prefetching gains, at most
+# upper bound on further GETs for each hit gained by prefetching
 PRICE = 1.0
-# share of the reads that is told as 0.0 points
-NOTHING = 0.0005
-# share of the reads below which no cache is worth its price
+# share of the reads that is printed as 0.0 points
+NEGLIGIBLE = 0.0005
+# share of the reads below which no cache pays
 USEFUL = 0.05
 SIMPLEST_FIRST = tuple(EVICTIONS)
 
@@ -26,9 +26,9 @@ SIMPLEST_FIRST = tuple(EVICTIONS)
 @dataclass(frozen=True)
 class Advice:
     """
-    :param cell: the setting, as it was replayed; None where none is worth it
-    :param reason: what it reaches and what others would, in phrases
-    :param warnings: why that may not be what comes, in sentences
+    :param cell: the recommended setting; None: no cache
+    :param reason: its figures and those of others, in phrases
+    :param warnings: doubts about the figures, in sentences
     """
     cell: Cell | None
     reason: str
@@ -36,22 +36,22 @@ class Advice:
 
 
 def of_last_pass(cells: Sequence[Cell]) -> list[Cell]:
-    """It counts alone, since a cache that runs has learned."""
+    """Select the last pass, which alone counts: a running cache has learned."""
     last = max(cell.number for cell in cells)
     return [cell for cell in cells if cell.number == last]
 
 
 def recommended_size(cells: Sequence[Cell]) -> int | None:
-    """:param cells: of one trace and pass; :returns: a cache_size; None where none is of any use"""
+    """:param cells: of one trace and pass; :returns: a cache_size; None: none is useful"""
     useful = [cell for cell in best_of_each_size(cells) if cell.object_hit_ratio >= USEFUL]
     return useful[knee(useful)].cache_bytes if useful else None
 
 
 def advise(cells: Sequence[Cell], chosen: Cell | None, size: int | None) -> Advice:
     """
-    :param cells: of one trace and pass, whatever was tried
-    :param chosen: one of them, or its like in a smaller cache; None where none is of any use
-    :param size: of the cache that it is compared in
+    :param cells: all settings of one trace and pass
+    :param chosen: one of them, or its like in a smaller cache; None: none is useful
+    :param size: the cache_size of the settings to compare with
     """
     if chosen is None:
         best = best_of_each_size(cells)[-1]
@@ -71,20 +71,20 @@ def best_of_each_size(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def best_of(cells: Sequence[Cell]) -> Cell:
-    """Of one cache size: of what is worth its price the most hits less GETs, or what is simpler and near that."""
+    """Choose, for one cache size, the most hits less GETs of the settings that pay, or a simpler one near that."""
     base = best_plain(cells)
-    worth = [cell for cell in cells if cell.prefetch and _is_worth(cell, base)]
-    return _simplest_of(worth, _balance) if worth else base
+    paying = [cell for cell in cells if cell.prefetch and _pays(cell, base)]
+    return _simplest_of(paying, _balance) if paying else base
 
 
 def best_plain(cells: Sequence[Cell]) -> Cell:
-    """Without prefetching: the most hits, or what is simpler and near that."""
+    """Choose the most hits without prefetching, or a simpler setting near that."""
     return _simplest_of([cell for cell in cells if not cell.prefetch], lambda cell: cell.object_hit_ratio)
 
 
-def _simplest_of(cells, worth_of):
-    most = max(map(worth_of, cells))
-    return min((cell for cell in cells if worth_of(cell) >= most - WORTHWHILE), key=_complexity)
+def _simplest_of(cells, score):
+    most = max(map(score, cells))
+    return min((cell for cell in cells if score(cell) >= most - WORTHWHILE), key=_complexity)
 
 
 def _complexity(cell):
@@ -95,13 +95,13 @@ def _balance(cell):
     return cell.object_hit_ratio - cell.gets_ratio / PRICE
 
 
-def _is_worth(cell, base):
+def _pays(cell, base):
     gained = _gained(cell, base)
     return gained >= _least(cell) and _more_gets(cell, base) <= PRICE * gained
 
 
 def _least(cell):
-    """What must be gained: more than by how much the estimate may be off."""
+    """Give the least gain that counts: more than the error of the estimate."""
     return max(WORTHWHILE, cell.off.hits)
 
 
@@ -114,7 +114,7 @@ def _more_gets(cell, base):
 
 
 def knee(best: Sequence[Cell]) -> int:
-    """The largest size, of those in ascending order, that is still worth its bytes against the last that was."""
+    """Find the largest size, in ascending order, that still pays for its bytes against the last that did."""
     chosen = 0
     for number in range(1, len(best)):
         doublings = log2(best[number].cache_bytes / max(1, best[chosen].cache_bytes))
@@ -126,17 +126,17 @@ def knee(best: Sequence[Cell]) -> int:
 # -- the reasons -------------------------------------------------------------------------------------------
 
 def _useless(best, cells) -> Iterator[str]:
-    """Why no cache is recommended."""
+    """Explain why no cache is recommended."""
     yield (f'the best of these settings answers {percent(best.object_hit_ratio)} of the reads from the cache; '
            f'none without prefetching can answer more than {percent(best.bound.object_hit_ratio)}')
     yield from _prefetching([cell for cell in cells if cell.cache_bytes == best.cache_bytes])
 
 
 def _setting(chosen, others) -> Iterator[str]:
-    """How much it answers, and what others of its size would."""
+    """Compare the chosen setting with others of its size."""
     yield f'{percent(chosen.object_hit_ratio)} of the reads are hits, with {_gets(chosen)}'
     if chosen.prefetch:
-        yield _worth_it(chosen, best_plain(others))
+        yield _price_of_hits(chosen, best_plain(others))
     else:
         yield from _prefetching(others)
     yield from _otherwise(chosen, others)
@@ -149,7 +149,7 @@ def _gets(cell):
     return f'{cell.gets_ratio:.3f} GETs of the backend for each read'
 
 
-def _worth_it(chosen, base):
+def _price_of_hits(chosen, base):
     more = _more_gets(chosen, base) / _gained(chosen, base)
     price = f'{more:.2f} GETs more' if more > 0 else 'no GET more'
     return (f'{_called(base)}, the best without prefetching, has {percent(base.object_hit_ratio)} with '
@@ -157,14 +157,14 @@ def _worth_it(chosen, base):
 
 
 def _prefetching(cells) -> Iterator[str]:
-    """Why it is not recommended, where it was tried."""
+    """Explain why prefetching is not recommended, where it was tried."""
     tried = [cell for cell in cells if cell.prefetch]
     if not tried:
         return
     base, most = best_plain(cells), max(tried, key=lambda cell: (cell.object_hit_ratio, -cell.gets_ratio))
     gained, more = _gained(most, base), _more_gets(most, base)
     what = f'{_points(gained)} of hits, to {percent(most.object_hit_ratio)} with {_called(most)} at best'
-    if abs(gained) < NOTHING:
+    if abs(gained) < NEGLIGIBLE:
         yield f'prefetching would change nothing of the hits, with {_called(most)} at best'
     elif gained < 0:
         yield f'prefetching would lose {what}'
@@ -179,7 +179,7 @@ def _prefetching(cells) -> Iterator[str]:
 
 
 def _otherwise(chosen, others) -> Iterator[str]:
-    """What admission and neighbours have to do with it."""
+    """Tell the share of admission and neighbours."""
     like = {(cell.eviction, cell.prefetch, cell.admit, cell.neighbours): cell for cell in others}
     if chosen.admit != 'all':
         peer = like.get((chosen.eviction, chosen.prefetch, 'all', chosen.neighbours))
@@ -211,7 +211,7 @@ def _size(chosen, cells) -> Iterator[str]:
 
 
 def _warnings(cell) -> Iterator[str]:
-    """Whether the log is too short for what is told from it."""
+    """Warn where the log is too short for its figures."""
     ratio, count = cell.object_hit_ratio, cell.counts.requests
     # two standard errors of a share, which say nothing of one that is 0 or 1
     chance = max(2 * (max(0.0, ratio * (1 - ratio)) / count) ** 0.5, 3 / count)

@@ -6,7 +6,7 @@ from functools import partial
 from ..eviction.admission import ADMISSIONS
 from ..eviction.policy_cache import EVICTIONS
 from ..predict import SequenceLearner
-from ..predict.learner import Predictor
+from ..predict.prediction import Predictor
 from .accesslog import LogRead
 from .listing import Key
 from .replay import ANY, Counts, Replay, ReplaySettings
@@ -103,46 +103,46 @@ class GridSpec:
     admit: str = 'all'
 
 
-def cells(trace: Trace, question: GridSpec, tell: Callable[[str], object]) -> Iterator[Cell]:
-    parts = _parts(trace, question)
-    for number, size in enumerate(question.cache_bytes, start=1):
-        place = f'{trace.name}: cache {number} of {len(question.cache_bytes)}: '
+def cells(trace: Trace, spec: GridSpec, tell: Callable[[str], object]) -> Iterator[Cell]:
+    parts = _parts(trace, spec)
+    for number, size in enumerate(spec.cache_bytes, start=1):
+        place = f'{trace.name}: cache {number} of {len(spec.cache_bytes)}: '
         tell(f'{place}the bound')
         # from the second pass on they are all the same
-        bounds = [upper_bound(trace.reads, high_bytes(size), again, question.max_object_size, disk_bytes)
-                  for again in (False, True)[:question.passes]]
-        for eviction in question.evictions:
-            run = Run(trace.reads, question, size, eviction, partial(_tell, tell, f'{place}{eviction}'))
+        bounds = [upper_bound(trace.reads, high_bytes(size), again, spec.max_object_size, disk_bytes)
+                  for again in (False, True)[:spec.passes]]
+        for eviction in spec.evictions:
+            run = Run(trace.reads, spec, size, eviction, partial(_tell, tell, f'{place}{eviction}'))
             plain = run(None, '')
             learned = run.learned(plain, parts)
             for prefetch, passes in ((False, [(counts, EXACT) for counts in plain]), (True, learned)):
                 for index, (counts, off) in enumerate(passes):
                     yield Cell(trace.name, size, eviction, prefetch, index + 1, counts, bounds[min(index, 1)], off,
-                               question.admit, prefetch and question.listing is not None)
+                               spec.admit, prefetch and spec.listing is not None)
 
 
-def otherwise(trace: Trace, question: GridSpec, cell: Cell, tell: Callable[[str], object], **changes) -> Cell:
+def otherwise(trace: Trace, spec: GridSpec, cell: Cell, tell: Callable[[str], object], **changes) -> Cell:
     """The last pass of a cell, with other values of its fields `eviction`, `prefetch`, `admit`, `cache_bytes` or
     `neighbours`."""
     cell = replace(cell, **changes)
-    question = replace(question, admit=cell.admit, listing=question.listing if cell.neighbours else None)
-    run = Run(trace.reads, question, cell.cache_bytes, cell.eviction,
+    spec = replace(spec, admit=cell.admit, listing=spec.listing if cell.neighbours else None)
+    run = Run(trace.reads, spec, cell.cache_bytes, cell.eviction,
               partial(_tell, tell, f'{trace.name}: {cell.eviction}, once more'))
     plain = run(None, '')
     if not cell.prefetch:
         return replace(cell, counts=plain[-1], off=EXACT)
-    counts, off = run.learned(plain, _parts(trace, question))[-1]
+    counts, off = run.learned(plain, _parts(trace, spec))[-1]
     return replace(cell, counts=counts, off=off)
 
 
-def _parts(trace, question):
+def _parts(trace, spec):
     """Of the reads that are learned from; none where all are."""
-    return parts_of(trace.reads, question.most) if len(trace.reads) > question.most else []
+    return parts_of(trace.reads, spec.most) if len(trace.reads) > spec.most else []
 
 
-def learned_from(trace: Trace, question: GridSpec) -> int:
+def learned_from(trace: Trace, spec: GridSpec) -> int:
     """Reads."""
-    parts = _parts(trace, question)
+    parts = _parts(trace, spec)
     return sum(parts[0].flags) if parts else len(trace.reads)
 
 
@@ -153,22 +153,22 @@ def _tell(tell, *words):
 class Run:
     """Replays a trace, in as many passes as are asked for."""
 
-    def __init__(self, reads, question: GridSpec, size: int, eviction: str, tell: Callable[..., object]):
+    def __init__(self, reads, spec: GridSpec, size: int, eviction: str, tell: Callable[..., object]):
         self._reads = reads
-        self._question = question
+        self._question = spec
         self._size = size
         self._eviction = EVICTIONS[eviction]
-        self._admission = ADMISSIONS[question.admit] if question.admit != 'all' else None
+        self._admission = ADMISSIONS[spec.admit] if spec.admit != 'all' else None
         self._tell = tell
 
     def __call__(self, learner: Callable[..., Predictor] | None, what: str = ', prefetching') -> list[Counts]:
         """The counts of each pass."""
-        question = self._question
+        spec = self._question
         settings = ReplaySettings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission,
-                            max_object_size=question.max_object_size, fetch_whole=question.fetch_whole,
+                            max_object_size=spec.max_object_size, fetch_whole=spec.fetch_whole,
                             disk_bytes=disk_bytes, high=HIGH, low=LOW)
-        replay = Replay(settings, question.listing if learner else None)
-        return [replay.run(self._watched(replay, number, what)) for number in range(question.passes)]
+        replay = Replay(settings, spec.listing if learner else None)
+        return [replay.run(self._watched(replay, number, what)) for number in range(spec.passes)]
 
     def learned(self, plain: list[Counts], parts: list[TracePart]) -> list[tuple[Counts, Off]]:
         """Of each pass with prefetching, from parts of the reads where there are any."""

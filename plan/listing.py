@@ -1,4 +1,4 @@
-"""Names that exist, read or not: what the sidecar would find in the containers' listings."""
+"""Read the names that exist, read or not, as the sidecar would find them in containers' listings."""
 import csv
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -50,12 +50,12 @@ class Listing:
 
 
 def _drawn(usual, key):
-    """One of the sizes, always the same for a name: were they all alike, they could be told from what is read."""
+    """Draw one of the sizes, the same for a name each time: equal sizes would give unread names away."""
     return usual[zlib.crc32(key[2].encode('utf-8', 'replace')) % len(usual)]
 
 
 def sizes(reads: list[LogRead]) -> dict[Key, int]:
-    """Of each object, at its largest."""
+    """Give the largest size of each object."""
     found: dict[Key, int] = {}
     for read in reads:
         key = read[2:5]

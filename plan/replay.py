@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..eviction.evictor import IDLE_SECONDS
-from ..predict.learner import ObjectKey, Prediction, Predictor, Read, idle_for
-from ..predict.schedule import Schedule
+from ..predict.prediction import ObjectKey, Prediction, Predictor, Read, Schedule, idle_for
 from ..predict.usefulness import Usefulness, UsefulnessInBytes
 from .accesslog import LogRead
 from .room import ANY, Room, RoomLimits
@@ -105,7 +104,7 @@ class Replay:
         self.counts = Counts()
         self._learner = _make(settings.learner, listing)
         self._schedule = Schedule()
-        self._worth = Usefulness()
+        self._usefulness = Usefulness()
         self._wholes = UsefulnessInBytes()
         self._sizes: dict[tuple, int] = dict(listing or {})
         self._now = float('-inf')
@@ -143,7 +142,7 @@ class Replay:
             self._room.remove(key)
             there = None
         if there is not None:
-            self._worth.read(key[0], key[1:], True)
+            self._usefulness.read(key[0], key[1:], True)
             counts.hits += 1
             # of what is read in part the size is a guess, and may be another each time
             counts.hit_bytes += there
@@ -155,7 +154,7 @@ class Replay:
             by.useful_bytes += size
             self._store(key, size)
         else:
-            self._worth.read(key[0], key[1:], False)
+            self._usefulness.read(key[0], key[1:], False)
             counts.backend_gets += 1
             if request.part:
                 self._fetch_whole(request, counts)
@@ -193,7 +192,7 @@ class Replay:
         self._schedule.cancel(read.account, read.key)
         for prediction in learner.observe(read):
             self._room.expect((prediction.account, *prediction.key))
-            if self._is_wanted(prediction) and self._worth.allows(read.account):
+            if self._is_wanted(prediction) and self._usefulness.allows(read.account):
                 self._schedule.add(prediction, request.at)
 
     def _is_wanted(self, prediction: Prediction):
@@ -227,7 +226,7 @@ class Replay:
             key, idle = (prediction.account, *prediction.key), idle_for(prediction, now) or IDLE_SECONDS
             if not self._room.is_any_idle(now - idle):
                 continue
-            self._worth.fetched(prediction.account, prediction.key)
+            self._usefulness.fetched(prediction.account, prediction.key)
             counts.prefetched += 1
             counts.prefetched_bytes += self._sizes[key]
             counts.backend_gets += 1

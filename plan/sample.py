@@ -1,8 +1,8 @@
-"""Of a long trace a part is learned from: that is what takes time. The cache sees all of it.
+"""Learn from a part of a long trace, since learning takes the time. The cache sees all of it.
 
-What prefetching gains on the part is taken for the same share of what it would gain on the whole. The part is made
-of whole runs of clients' reads, since what is learned is their order. From less, less is learned: how much that
-is, half of the part tells, and it is reckoned on for each time that the part would have to be doubled.
+The gain of prefetching on the part is scaled to the whole. The part is made of whole runs of clients' reads, since
+their order is learned. From less, less is learned: half of the part tells how much, and that is counted for each
+doubling of the part up to the whole.
 """
 from collections import Counter
 from collections.abc import Sequence
@@ -14,26 +14,26 @@ from xxhash import xxh3_64_intdigest as hashed
 
 from ..predict import Prediction
 from ..predict import Read as Observed
-from ..predict.learner import Predictor
+from ..predict.prediction import Predictor
 from .accesslog import LogRead
 from .replay import Counts
 
-# of a client's reads, that are learned from all or not at all; fewer where there are few reads
+# reads of a client that are in the part all or not at all; at least so many runs
 RUN, RUNS = 5000, 60
 
 
 class Off(NamedTuple):
-    """By how much figures may be off: ratios, of what was fetched in vain a share of it."""
+    """Errors of the estimates: ratios, and for fetches in vain a share of them."""
     hits: float = 0.0
     bytes: float = 0.0
     vain: float = 0.0
 
 
-EXACT, NOTHING_KNOWN = Off(), Off(1.0, 1.0, 1.0)
+EXACT, UNKNOWN = Off(), Off(1.0, 1.0, 1.0)
 
 
 class TracePart:
-    """Of each read of a pass whether it belongs to the part."""
+    """Flags for each read of a pass: it belongs to the part."""
 
     def __init__(self, flags: bytearray):
         self.flags = flags
@@ -46,7 +46,7 @@ def parts_of(reads: Sequence[LogRead], most: int, run: int | None = None) -> lis
     run = run or min(RUN, max(1, len(reads) // RUNS))
     found = [bytearray(len(reads)) for _ in range(2)]
     for number, read in enumerate(reads):
-        # in an order that has nothing to do with who they are, and is the same each time
+        # an order unrelated to the clients, the same each time
         unit = f'{read.client}\n{counts[read.client] // run}'
         place = hashed(unit.encode('utf-8', 'replace')) / 2**64
         counts[read.client] += 1
@@ -55,7 +55,7 @@ def parts_of(reads: Sequence[LogRead], most: int, run: int | None = None) -> lis
 
 
 class PartLearner:
-    """Learns and predicts at the reads of a part alone; is told all of them, in passes."""
+    """Learn and predict at the reads of a part alone, of all reads in passes."""
 
     def __init__(self, learner: Predictor, part: TracePart):
         self._learner = learner
@@ -68,14 +68,13 @@ class PartLearner:
 
 
 def estimate(plain: Counts, counts: Sequence[Counts], parts: Sequence[TracePart]) -> tuple[Counts, Off]:
-    """What prefetching would come to on the whole, and how far that may be off.
+    """Estimate prefetching on the whole, and the error of that.
 
     :param plain: without prefetching
     :param counts: with it, on the part and on half of it
     """
-    # nothing can be told from nothing
     if not all(part.share for part in parts):
-        return plain, NOTHING_KNOWN
+        return plain, UNKNOWN
     found, half = (_scaled(plain, count, part.share) for count, part in zip(counts, parts, strict=True))
     doublings = log2(1 / parts[0].share)
     return found, Off(*(abs(one - other) / max(1, whole) * doublings for one, other, whole in (

@@ -1,4 +1,4 @@
-"""Files of reads: access logs and traces, plain, gzipped or from standard input."""
+"""Read access logs and traces, plain, gzipped or from standard input."""
 import csv
 import gzip
 import io
@@ -17,14 +17,14 @@ STDIN = '-'
 GZIP = b'\x1f\x8b'
 COLUMNS = 'offset_ms[,client],object,bytes'
 NO_LINES = 'there are no lines in it'
-# what other programs than gzip begin their files with
+# first bytes of files that cannot be read
 PACKED = {b'BZh': 'bzip2', b'\xfd7zXZ': 'xz', b'\x28\xb5\x2f\xfd': 'zstd', b'\xff\xfe': 'UTF-16',
           b'\xfe\xff': 'UTF-16'}
-# of a line that is shown
+# characters of a broken line that are shown
 SHOWN = 200
-# logs that are named one by one where they are one trace
+# logs of one trace that are named one by one
 NAMED = 3
-# reads of a log of which nearly all have a client of their own, and what share is nearly all
+# least reads, and share of clients to reads, at which a log shows no sequences
 MANY, OWN = 100, 0.9
 # lines between two calls of `progress`
 STEP = 100_000
@@ -39,7 +39,7 @@ class Trace:
     """Reads in the order of time.
 
     :param is_log: made of access logs, so that accounts and containers are known
-    :param notes: what is to be known about the files, a sentence each
+    :param notes: findings about the files, a sentence each
     """
     name: str
     reads: list[LogRead]
@@ -48,7 +48,7 @@ class Trace:
 
 
 def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Trace]:
-    """Each trace by itself; all access logs together as one, since they are parts of the same.
+    """Read each trace by itself, and all access logs as one, since they are parts of the same.
 
     :raises LogError:
     """
@@ -68,7 +68,7 @@ def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Tr
 
 
 def _refuse_twice(names):
-    """Reads that are counted twice would all be repeated."""
+    """Refuse a file given twice: all its reads would be repeated."""
     seen = set()
     for name in names:
         path = name if name == STDIN else os.path.realpath(name)
@@ -100,7 +100,7 @@ def _trace(file):
 
 
 def _log(name, files):
-    """Of a log the order is that in which requests ended, so that times may run backwards."""
+    """Join logs into one trace. Lines stand in the order in which requests ended, so times may run backwards."""
     log = accesslog.reads(line for file in files for line in file.rows)
     if not log.reads:
         raise LogError(f'{name}: no GET of an object was answered with 200 or 206 in it'
@@ -119,7 +119,7 @@ def _log(name, files):
 
 
 class _File:
-    """One file's rows, and what of it could not be read."""
+    """The rows of a file, and its unreadable lines."""
 
     def __init__(self, name: str, progress: Callable[[str], object]):
         self.name = _called(name)
@@ -183,7 +183,7 @@ class _File:
 
 
 def shown(text):
-    """Of a broken line what is safe to show on a terminal."""
+    """Show the begin of a broken line, safe for a terminal."""
     return ascii(text[:SHOWN]) + ('...' if len(text) > SHOWN else '')
 
 
@@ -218,7 +218,7 @@ def cells_of(text):
 
 
 def _columns(name, header) -> Callable[[str], LogRead]:
-    """The parser of a trace's lines. :raises LogError: a column is missing"""
+    """Make the parser of a trace's lines. :raises LogError: a column is missing"""
     columns = [cell.strip() for cell in cells_of(header)]
     missing = [column for column in ('object', 'bytes') if column not in columns]
     if missing:

@@ -1,4 +1,4 @@
-"""What no policy can pass that fetches an object only when it is asked for, even if it knew all that comes.
+"""Bound the hits of any policy that fetches objects only on request, even one that knew the future.
 
 A read is a hit only if the object stays in the cache from its last read on, and so takes its bytes at each moment
 in between. Were room sold at a price per byte and moment, each stretch would be bought that is worth more than it
@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 from .accesslog import LogRead
 
-# of the time, each with a price of its own
+# periods of the time, each with a price of its own
 PERIODS = 64
 ROUNDS = 20
-# stretches that are looked at in all rounds together, so that a long trace takes some seconds
+# stretches looked at in all rounds, so that a long trace takes some seconds
 WORK = 2_000_000
 
 
 class Stretch(NamedTuple):
-    """Between two reads of an object: the moments begin to end - 1; each comes before the read of its number."""
+    """The moments begin to end - 1 between two reads of an object; each comes before the read of its number."""
     begin: int
     end: int
     bytes: int
-    worth: int = 1
+    value: int = 1
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def upper_bound(reads: Sequence[LogRead], room: float, again: bool = False, most
           disk_bytes: Callable[[int], int] = int) -> UpperBound:
     """
     :param room: bytes that the cache has
-    :param again: another pass of the same reads came before, so that what that one read may still be there
-    :param most: bytes of an object that is kept at all
-    :param disk_bytes: an object's bytes -> those that it takes of the room
+    :param again: a pass of the same reads came before, and its objects may still be there
+    :param most: upper bound on the bytes of an object that is kept
+    :param disk_bytes: size of an object -> bytes of its entry
     """
     found = [stretch for stretch in stretches(reads, again)
              if disk_bytes(stretch.bytes) <= room and (most is None or stretch.bytes <= most)]
@@ -52,7 +52,7 @@ def upper_bound(reads: Sequence[LogRead], room: float, again: bool = False, most
 
 
 def stretches(reads: Sequence[LogRead], again: bool) -> list[Stretch]:
-    """What is read anew with other bytes was replaced meanwhile: what was kept of it is of no use."""
+    """Find the stretches. An object read again with another size was replaced, so its stretch is left out."""
     last = {read[2:5]: (-1, read.bytes) for read in reads} if again else {}
     found = []
     for number, read in enumerate(reads):
@@ -66,8 +66,8 @@ def stretches(reads: Sequence[LogRead], again: bool) -> list[Stretch]:
 
 
 def _most(found: list[Stretch], room: float, moments: int) -> float:
-    """At most what the stretches that fit are worth."""
-    best = float(sum(stretch.worth for stretch in found))
+    """Bound the value of the stretches that fit."""
+    best = float(sum(stretch.value for stretch in found))
     price = _price(found, room * moments)
     if not price:
         return best
@@ -75,33 +75,33 @@ def _most(found: list[Stretch], room: float, moments: int) -> float:
     edges = sorted({0, 1, *(moments * number // PERIODS for number in range(1, PERIODS + 1))})
     prices = [price] * (len(edges) - 1)
     for number in range(max(1, min(ROUNDS, WORK // len(found)))):
-        value, wanted = _sold(found, room, edges, prices)
-        best = min(best, value)
+        profit, wanted = _sold(found, room, edges, prices)
+        best = min(best, profit)
         step = 0.5 / (1 + number) ** 0.5
         prices = [old * min(4.0, max(0.25, share)) ** step for old, share in zip(prices, wanted, strict=True)]
     return best
 
 
 def _price(found, room):
-    """The one at which the best stretches take all the room, or all are bought; 0 where none takes any."""
+    """Find the price at which the best stretches take all the room, or all are bought; 0: none takes any."""
     taken, price = 0, 0.0
-    costs = [((end - begin) * size, worth) for begin, end, size, worth in found if size and worth]
-    for cost, worth in sorted(costs, key=lambda pair: pair[0] / pair[1]):
+    costs = [((end - begin) * size, value) for begin, end, size, value in found if size and value]
+    for cost, value in sorted(costs, key=lambda pair: pair[0] / pair[1]):
         taken += cost
-        price = worth / cost
+        price = value / cost
         if taken > room:
             break
     return price
 
 
 def _sold(found, room, edges, prices) -> tuple[float, list[float]]:
-    """Profit and room's price together; and for each period how much of the room is bought."""
+    """Give profit plus price of the room, and the share of the room that is bought in each period."""
     lengths = [end - begin for begin, end in zip(edges, edges[1:], strict=False)]
     by_moment = [price for price, length in zip(prices, lengths, strict=True) for price in repeat(price, length)]
     until = list(accumulate(by_moment, initial=0.0))
     profit, change = 0.0, [0] * len(until)
-    for begin, end, size, worth in found:
-        gain = worth - size * (until[end] - until[begin])
+    for begin, end, size, value in found:
+        gain = value - size * (until[end] - until[begin])
         if gain > 0:
             profit += gain
             change[begin] += size

@@ -1,14 +1,13 @@
-"""Prediction: what is read next, and when to fetch it. Pure: the clock is passed in, there is no I/O."""
+"""Predict the next reads and the times to fetch them. Pure: the clock is passed in, there is no I/O."""
 from collections.abc import Callable
 
-from .learner import Learner, ObjectKey, Prediction, Read
 from .manifest_order import ManifestOrder
-from .schedule import Due, Schedule
+from .prediction import Due, Learner, ObjectKey, Prediction, Read, Schedule
 from .sequence import SequenceLearner
 from .snapshot import DamagedSnapshot
 from .usefulness import Usefulness, UsefulnessInBytes
 
-# by their names in the conf; to add one: write its module, and add a line here
+# name in the conf -> learner; to add one, write its module and add a line here
 LEARNERS: dict[str, Callable[..., Learner]] = {'sequence': SequenceLearner}
 
 __all__ = ['LEARNERS', 'ManifestOrder', 'DamagedSnapshot', 'Due', 'Learner', 'ObjectKey', 'Prediction', 'Read',

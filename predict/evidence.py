@@ -1,7 +1,7 @@
-"""Kinds of evidence, as numbers: each is a place in an account's calibration. Called several times for each read.
+"""Number the kinds of evidence; each number is a place in an account's calibration. Called often for each read.
 
-What comes next by its order, by how often it came and how often others did; a path of several steps by their
-number and the product of their chances; what came soon by how often it did, and by how sure the next one is.
+Three families: a follower, by order, count and the count of the others; a path, by its steps and the product of
+their chances; an object that came soon, by its count and by how sure the next read is.
 """
 from array import array
 from bisect import bisect
@@ -11,17 +11,16 @@ ORDERS, COUNTS, OTHERS = 3, 5, 6
 BINS = 10
 STEPS = 8
 SOON_COUNTS = 6
-# how sure the next one is
+# bounds of the levels of sureness
 SURE = (0.4, 0.75, 0.9)
 
 PATH = ORDERS * COUNTS * OTHERS
 SOON = PATH + STEPS * BINS
 LEVELS = len(SURE) + 1
-KINDS = SOON + SOON_COUNTS * BINS * LEVELS
 
-# measured: after one sighting, by order; after several, of orders below three and of three
+# measured shares by order: after one sighting, and after several
 ONCE, OFTEN = (0.18, 0.35, 0.48), (0.7, 0.7, 0.89)
-# of others: 0, 1, 2, 3-4, 5-8, more
+# classes of the count of others: 0, 1, 2, 3-4, 5-8, more
 FEW = (0, 1, 2, 3, 3, 4, 4, 4, 4)
 USUAL_OTHERS = (0, 1, 2, 3, 6, 12)
 
@@ -38,7 +37,7 @@ def path_kind(step: int, chance: float) -> int:
 
 
 def soon_kind(count: int, reads: int, sure: int) -> int:
-    """:param sure: as `sureness` tells"""
+    """:param sure: level from `sureness`"""
     share = count * BINS // reads
     if share >= BINS:
         share = BINS - 1
@@ -49,8 +48,8 @@ def sureness(chance: float) -> int:
     return bisect(SURE, chance)
 
 
-def guesses() -> array:
-    """Of each kind, before anything was seen."""
+def first_shares() -> array:
+    """Give the share of each kind before anything was seen."""
     found = array('d')
     for order in range(ORDERS):
         for count in range(1, COUNTS + 1):
@@ -64,23 +63,23 @@ def guesses() -> array:
     return found
 
 
-# sightings after which those so far count half: what changed is forgotten
+# sightings after which earlier ones count half, so that old habits fade
 LIMIT = 400
-# sightings that a first guess counts for
-GUESS_WEIGHT = 4.0
+# sightings that a first share counts for
+FIRST_WEIGHT = 4.0
 
 
 class Calibration:
-    """A table of shares: of the predictions on each kind of evidence, how many came true.
+    """Keep the share of predictions that came true, for each kind of evidence.
 
-    :param guesses: of each kind, before anything was seen, 0 to 1
+    :param shares: 0 to 1, of each kind before anything was seen
     """
 
-    def __init__(self, guesses: array):
-        # the probability of each kind: asked for more often than one changes
-        self.shares = array('d', guesses)
-        self._true = array('d', (guess * GUESS_WEIGHT for guess in guesses))
-        self._all = array('d', [GUESS_WEIGHT]) * len(guesses)
+    def __init__(self, shares: array):
+        # kept ready, since they are read more often than they change
+        self.shares = array('d', shares)
+        self._true = array('d', (share * FIRST_WEIGHT for share in shares))
+        self._all = array('d', [FIRST_WEIGHT]) * len(shares)
 
     def __len__(self):
         return len(self._all)
@@ -93,11 +92,11 @@ class Calibration:
         self._all[kind], self._true[kind] = seen, true
 
     def numbers(self) -> Iterator[tuple[float, float]]:
-        """(came true, all) of each kind, for a snapshot."""
+        """Give (came true, all) of each kind, for a snapshot."""
         return zip(self._true, self._all, strict=True)
 
     def restore(self, numbers) -> None:
-        """:raises ValueError: where these cannot have been counted"""
+        """:raises ValueError: for numbers that no counting gives"""
         for kind, (came_true, seen) in enumerate(numbers):
             if not 0 <= came_true <= seen <= LIMIT or not seen:
                 raise ValueError('no shares')

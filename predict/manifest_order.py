@@ -1,8 +1,8 @@
-"""Reading along a list: where the order is known beforehand, what comes next is certain, and only when is not.
+"""Follow readers along lists, such as a manifest's segments: the order is known, only the time is not.
 
-A reader is followed from the moment it opens a list. What it reads next is expected at its own pace; as long
-as that is not known, at once, and then no more than one. So many are expected at a time that each can be fetched
-before it is read, and no more: who stops in the middle of a long list leaves little that is fetched in vain.
+A reader is followed once it opens a list. Its next keys are expected at its own pace; until the pace is known,
+one key is expected at once. Only as many are expected as must be fetched now to be there in time, so that a
+reader who stops in the middle of a long list leaves few fetches in vain.
 """
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from ..conf.names import SEGMENT
-from .clients import DISORDER
-from .learner import ObjectKey, Prediction, Read
+from .accounts import DISORDER
+from .prediction import ObjectKey, Prediction, Read
 
 PACE_WEIGHT = 0.3
-# a read that was not told of does not end a sequence
+# steps at a time that still count as one pace: a record of a read may be lost
 SKIPPED = 2
 # lists that one reader has open at the same time
 OPEN_LISTS = 4
@@ -22,16 +22,18 @@ OPEN_LISTS = 4
 
 @dataclass(frozen=True)
 class Place:
-    """Where a reader is in a list: the index, since when, and how many seconds it takes for each; None: not known.
+    """A reader's place in a list.
 
-    :param index: -1 before the first
+    :param index: -1 before the first key
+    :param at: time since when the reader is there
+    :param pace: seconds for each key; None: unknown
     """
     index: int
     at: float
     pace: float | None = None
 
     def after(self, index: int, at: float) -> 'Place':
-        """Where it is when it reads that."""
+        """Give the place after a read of the key at `index`."""
         steps = index - self.index
         if not steps:
             return self
@@ -43,13 +45,13 @@ class Place:
 
 
 class Order:
-    """The keys of one list, and where each stands."""
+    """The keys of one list, and the places of each."""
 
     def __init__(self, keys: Iterable[ObjectKey]):
         self.keys: list[ObjectKey] = []
         self._places: dict[ObjectKey, list[int]] = {}
         for key in keys:
-            # several parts of one object in a row are one read of it, or nearly so
+            # parts of one object in a row count as one read
             if not self.keys or self.keys[-1] != key:
                 self._places.setdefault(key, []).append(len(self.keys))
                 self.keys.append(key)
@@ -58,21 +60,21 @@ class Order:
         return len(self.keys)
 
     def index(self, key: ObjectKey, least: int) -> int | None:
-        """Where it stands: the first place from `least` on, or else its first; None where it is not there."""
+        """Find the first place of a key from `least` on, or else its first; None: not in the list."""
         places = self._places.get(key)
         if places is None:
             return None
         return next((place for place in places if place >= least), places[0])
 
 
-NOTHING = Order(())
+EMPTY = Order(())
 
 
 class ManifestOrder:
     """
-    :param look_ahead: of a list, what is expected at a time, at most
-    :param max_keys: that are remembered, of all lists together
-    :param max_readers: who are remembered
+    :param look_ahead: keys of a list that are expected at a time, at most
+    :param max_keys: keys that are remembered, of all lists together
+    :param max_readers: readers that are remembered
     """
 
     def __init__(self, look_ahead: int = 8, max_keys: int = 100_000, max_readers: int = 10_000):
@@ -81,7 +83,7 @@ class ManifestOrder:
         self._readers: LRUCache = LRUCache(max_readers)
 
     def know(self, account: str, key: ObjectKey, keys: Iterable[ObjectKey]) -> bool:
-        """What that list holds, in its order. False where it is too long to be remembered."""
+        """Remember the keys of a list, in order; False where it is too long."""
         order = Order(keys)
         if len(order) >= self._orders.maxsize:
             return False
@@ -89,31 +91,31 @@ class ManifestOrder:
         return True
 
     def open(self, read: Read) -> None:
-        """It was a list that was read."""
+        """Note that a list itself was read."""
         places = self._readers.setdefault((read.account, read.client), LRUCache(OPEN_LISTS))
         place = places.get(read.key)
-        # where it is, is kept by who opens the list anew for each part that it reads
+        # a reader may open the list anew for each part that it reads
         places[read.key] = place or Place(-1, read.at)
 
     def observe(self, read: Read, to_end: bool, lead: float) -> list[Prediction]:
-        """What is expected next, the soonest first.
+        """Predict the next keys of the lists that hold this one, the soonest first.
 
-        :param to_end: False where it was read in part, so that the next may not be wanted
-        :param lead: seconds before it is expected at which its fetch must begin
+        :param to_end: False where the read stopped early, so that the next may not be wanted
+        :param lead: seconds before a read at which its fetch must begin
         """
         places = self._readers.get((read.account, read.client), {})
         return [prediction for key in list(places)
                 for prediction in self._follow(places, key, read, to_end, lead)]
 
     def _follow(self, places, list_key, read, to_end, lead) -> Iterator[Prediction]:
-        place, order = places[list_key], self._orders.get((read.account, list_key), NOTHING)
+        place, order = places[list_key], self._orders.get((read.account, list_key), EMPTY)
         index = order.index(read.key, place.index)
         if index is None:
             return
         if read.at < place.at - DISORDER:
             place = Place(-1, read.at)
         elif read.at < place.at:
-            # of a reader's reads an older one may come late
+            # an older read may be told of late
             return
         place = places[list_key] = place.after(index, read.at)
         if place.pace is None and not to_end:
@@ -124,7 +126,7 @@ class ManifestOrder:
                 yield Prediction(read.account, order.keys[index + step], 1.0, at, origin=SEGMENT)
 
     def _steps(self, pace, lead):
-        """How many: the next, and those whose fetches must begin before it is read."""
+        """Count the keys to expect: the next one, and all whose fetch must begin before it is read."""
         if pace is None:
             return 1
         if pace * (self._look_ahead - 1) <= lead:

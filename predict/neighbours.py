@@ -1,36 +1,40 @@
-"""What was never read: names that stand next to those that are, in the order of their container's listing.
+"""Predict objects that were never read: the neighbours of a read in its container's listing.
 
-Of each place that a neighbour may have it is measured how often such a one was read soon after.
+For each place of a neighbour the share that was read soon after is measured.
 """
 from array import array
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 
 from .evidence import Calibration
-from .learner import ObjectKey, Read
+from .prediction import ObjectKey, Read
 
 # names on each side
 REACH = 4
-# names of its surroundings that were read: none, one, two, more
+# classes of the count of neighbours that were read: none, one, two, more
 AROUND = 4
-# reads of the account within which a neighbour must come true
+# reads of the account within which a neighbour must be read
 HORIZON = 500
-GUESS = 0.2
-# seconds until it does, before any did
+FIRST_SHARE = 0.2
+# first average of the seconds until then, and the weight of a new one
 WAIT, WAIT_WEIGHT = 60.0, 0.05
-# It waits long in the cache, or in vain: what takes more room than most objects is not worth it. Found by steps:
-# where all are of one size they are within a step or two of it.
+# A neighbour waits long in the cache, or in vain, so larger ones than most are left out. The bound is found in
+# steps; objects of one size are within a step or two of it.
 SMALL = 1.07
-# two in five names are smaller
+# steps that balance where two in five names are smaller
 UP, DOWN = 1.02, 1 / 1.03
-KINDS = 2 * REACH * AROUND * 2
+PLACES = 2 * REACH * AROUND * 2
 
 Name = tuple[str, int]
 Names = Callable[[str, ObjectKey, int], tuple[Sequence[Name], Sequence[Name]]]
 
 
 class Guess:
-    """A name that may be read soon, since when, and why."""
+    """A neighbour that may be read soon.
+
+    :param number: of the read beside it
+    :param kind: of evidence
+    """
     __slots__ = ('key', 'number', 'at', 'kinds', 'is_wanted', 'came_true')
 
     def __init__(self, key: ObjectKey, number: int, at: float, kind: int):
@@ -43,7 +47,7 @@ class Guess:
 
 
 class Neighbours:
-    """Of one account.
+    """The neighbours of one account's reads.
 
     :param names: (account, key, reach) -> names and bytes before and after it in its container, the nearest first
     """
@@ -51,21 +55,21 @@ class Neighbours:
     def __init__(self, names: Names, threshold: float):
         self.threshold = threshold
         self._names = names
-        self.calibration = Calibration(array('d', [GUESS]) * KINDS)
+        self.calibration = Calibration(array('d', [FIRST_SHARE]) * PLACES)
         self._wait = WAIT
         self._came_true = 0
         self._number = 0
-        # bytes that two in five names have at most
+        # size that two in five names have at most
         self._usual = 10_000.0
         self._waiting: dict[ObjectKey, Guess] = {}
         self._guesses: deque[Guess] = deque()
 
     def observe(self, read: Read, was_known: bool,
                 known: Container[ObjectKey]) -> list[tuple[ObjectKey, float, int]]:
-        """(object, probability, bytes) of the neighbours that were never read.
+        """Give (object, probability, bytes) of likely neighbours that were never read.
 
-        :param was_known: whether this was read before
-        :param known: what was
+        :param was_known: whether this object was read before
+        :param known: objects that were read
         """
         self._settle(read)
         fresh, around = self._fresh(read, known)
@@ -79,15 +83,11 @@ class Neighbours:
 
     @property
     def wait(self) -> float:
-        """Seconds until one that comes true does, on average.
-
-        Less, as long as no guess was settled: who divides it by the probability is not to rely on what is only
-        guessed.
-        """
-        return self._wait if self._number > HORIZON else self._wait * GUESS
+        """Average seconds until a neighbour is read; a fifth of it while it is a mere guess."""
+        return self._wait if self._number > HORIZON else self._wait * FIRST_SHARE
 
     def _fresh(self, read, known):
-        """(object, place, bytes) of those never read that are not too large; how many were, up to a limit."""
+        """Give (object, place, bytes) of small unread neighbours, and the class of the count of those read."""
         container, usual, fresh, around = read.key[0], self._usual, [], 0
         for first, side in zip((0, REACH), self._names(read.account, read.key, REACH), strict=True):
             for place, (name, size) in enumerate(side, first):
@@ -101,7 +101,7 @@ class Neighbours:
         return fresh, min(around, AROUND - 1)
 
     def _is_new(self, key, at, kind, wanted):
-        """Whether it is wanted for the first time in a while."""
+        """Tell whether the neighbour is wanted for the first time in a while."""
         guess = self._waiting.get(key)
         if guess is None:
             guess = self._waiting[key] = Guess(key, self._number, at, kind)
@@ -112,13 +112,13 @@ class Neighbours:
         return is_new
 
     def _settle(self, read):
-        """What came true is counted no sooner than what did not, or else it would be too much of it at first."""
+        """Note a neighbour that is read. Hits and failures are counted at the same age, so that neither leads."""
         self._number += 1
         guess = self._waiting.get(read.key)
         if guess is not None and not guess.came_true:
             guess.came_true = True
             self._came_true += 1
-            # of the first few each counts as much as the others
+            # the first few count alike
             self._wait += max(WAIT_WEIGHT, 1 / self._came_true) * (read.at - guess.at - self._wait)
         while self._guesses and self._guesses[0].number + HORIZON < self._number:
             guess = self._guesses.popleft()

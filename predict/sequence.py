@@ -1,42 +1,40 @@
-"""What is read next, from what was read: contexts per client over counts that the account's clients share.
+"""Predict the next reads from a client's last reads, over counts that all clients of the account share.
 
-Contexts of up to three reads with back-off; a window of reads, against noise; neighbours in name order, for what
-was never read. All are guesses on evidence of some kind; how often that came true tells how likely each is.
+Contexts of up to three reads with back-off; a window of reads, against noise; neighbours by name, for objects
+never read. Each is evidence of some kind, and the share of that kind that came true is the probability.
 """
 from collections.abc import Iterator
 from operator import attrgetter
 
-from .accounts import Account, Accounts
-from .clients import Clients, ClientSequence, Guess
+from .accounts import Account, Accounts, Clients, ClientSequence
 from .evidence import path_kind, soon_kind, sureness
-from .learner import ObjectKey, Prediction, Read
 from .neighbours import Names
+from .prediction import ObjectKey, Prediction, Read
 from .snapshot import restore, written
 from .transitions import Followers
 
-# reads after an object within which another one comes soon after it
+# reads within which one object comes soon after another
 WINDOW = 6
-# a path less likely than that is not followed any further
+# probability below which a path is not followed further
 LEAST = 0.2
-# What came soon is not followed by what else there is to know: it must be likelier, and what came after one
-# read in so many is not looked at.
+# An object that came soon has no order to back it: it must be likelier, and have come after one read in `SELDOM`.
 SOON_LEAST, SELDOM = 0.6, 4
-# What is large takes the room of many: it must be likelier than what is small, within limits.
+# A large object takes the room of many, so it must be likelier than a small one, within limits.
 COST, CHEAP, SURE_ENOUGH = 0.15, 0.7, 0.6
 
 EXPECTED = attrgetter('at')
 
-# of an object, the probability, after how many seconds, and what is known of it
+# object -> probability, seconds until it is read, and its followers
 Found = dict[ObjectKey, tuple[float, float, Followers | None]]
 
 
 class SequenceLearner:
     """
-    :param threshold: least probability of what is predicted, for an object of the usual size
+    :param threshold: least probability of a prediction, for an object of the usual size
     :param window: seconds after which a read no longer follows the one before
-    :param look_ahead: steps at most
-    :param max_contexts: objects whose followers are remembered, and clients whose place is
-    :param names: of neighbours; None: none are known
+    :param look_ahead: upper bound on the steps
+    :param max_contexts: upper bound on the objects with followers, and on the clients
+    :param names: gives neighbours; None: none are known
     :param neighbour_threshold: least probability of a neighbour
     """
 
@@ -57,9 +55,9 @@ class SequenceLearner:
         was_known = read.key in account.followers
         if not client.reads or client.reads[-1][0].key != read.key:
             self._learn(client, read)
-        elif client.guesses:
-            # read once more, in parts perhaps: what is predicted now takes the place of what was
-            client.guesses.pop()
+        elif client.unsettled:
+            # read once more, in parts perhaps: the new predictions replace the last
+            client.unsettled.pop()
         client.at = read.at
         if read.bytes:
             account.note_size(client.reads[-1][0], read.bytes)
@@ -71,11 +69,9 @@ class SequenceLearner:
         return predictions + self._beside(account, read, was_known)
 
     def snapshot(self) -> Iterator[bytes]:
-        """What was learned, in parts."""
         return written(self.accounts)
 
     def restore(self, snapshot: bytes) -> int:
-        """Learn what a snapshot tells; tells how many contexts there are. :raises DamagedSnapshot:"""
         return restore(self.accounts, snapshot)
 
     def _learn(self, client: ClientSequence, read: Read):
@@ -93,14 +89,14 @@ class SequenceLearner:
 
     def _found(self, client) -> Found:
         client.settle(client.reads.maxlen - 1)
-        guesses: list[Guess] = []
+        guesses: list[tuple[ObjectKey, int]] = []
         found = self._path(client, guesses)
         self._look_around(client, found, guesses)
-        client.guesses.append(guesses)
+        client.unsettled.append(guesses)
         return found
 
     def _path(self, client, guesses) -> Found:
-        """Step by step, each from what would have been read by then."""
+        """Follow the likeliest path, each step from the reads that would have come before."""
         found: Found = {}
         shares, known = client.account.calibration.shares, client.account.followers
         followers, before, before_that = client.context()
@@ -108,7 +104,7 @@ class SequenceLearner:
         for step in range(1, self._look_ahead + 1):
             chance, following_key, pause = -1.0, start, 0.0
             for key, kind, seconds in followers.best(before, before_that, step == 1):
-                # as likely by more reads is likelier
+                # of equal chances the higher order wins
                 if shares[kind] >= chance:
                     chance, following_key, pause = shares[kind], key, seconds
                 if step == 1:
@@ -129,7 +125,7 @@ class SequenceLearner:
         return found
 
     def _look_around(self, client, found, guesses):
-        """What came soon after this one, whatever was between."""
+        """Add objects that came soon after this one, whatever was between."""
         followers, account = client.reads[-1][0], client.account
         reads, sure = followers.reads, sureness(next(iter(found.values()))[0] if found else 0.0)
         for key, count, gap in followers.near(-(-reads // SELDOM)):
@@ -151,7 +147,7 @@ class SequenceLearner:
         return max(self._threshold * CHEAP, min(self._threshold * cost, self._sure_enough))
 
     def _beside(self, account: Account, read, was_known):
-        """When a neighbour is read, nobody knows: it may be at once, and mostly is much later."""
+        """Predict neighbours: at once at the earliest, mostly much later."""
         neighbours = account.neighbours
         if neighbours is None:
             return []

@@ -1,8 +1,8 @@
-"""What was learned, as bytes: account by account, in parts that can be read without what follows them.
+"""Write the learned state as bytes, account by account, in parts that each can be read alone.
 
-A part is a line of JSON with lengths, numbers and names, and then what was counted: references to the names as
-32-bit numbers, and pairs of count and gap as bytes. It is packed by zlib, its length and its checksum before it.
-Order and calibration of an account come back as they were; who is where, and what was not settled, is not kept.
+A part is a line of JSON with lengths, numbers and names, then references to the names as 32-bit numbers, then
+pairs of count and gap as bytes. It is packed by zlib, after its length and checksum. Order and calibration of an
+account come back as they were; places of clients and unsettled predictions are not kept.
 """
 import json
 import struct
@@ -12,26 +12,26 @@ from collections.abc import Iterator
 from itertools import islice
 
 from .accounts import Account, Accounts
-from .learner import ObjectKey
+from .prediction import ObjectKey
 from .transitions import LENGTHS, Followers
 
 MAGIC = b'swiftahead learned 1\n'
 HEAD = struct.Struct('<II')
-# of a part: some milliseconds' work
+# contexts in a part: some milliseconds' work
 AT_A_TIME = 500
 
 
 class DamagedSnapshot(ValueError):
-    """These bytes are no snapshot, or not a whole one."""
+    """The bytes are no snapshot, or not a whole one."""
 
 
 # -- writing -----------------------------------------------------------------------------------------------
 
 def written(accounts: Accounts) -> Iterator[bytes]:
-    """The parts, each as it is at the moment at which it is asked for."""
+    """Yield the parts, each as of the moment it is asked for."""
     yield MAGIC
     for name, account in accounts:
-        # what was read least lately first, as it is to be read again
+        # oldest first, so that `restore` brings back the order
         keys = iter(list(account.followers))
         while batch := list(islice(keys, AT_A_TIME)):
             found = [followers for key in batch if (followers := account.followers.get(key)) is not None]
@@ -57,9 +57,9 @@ def _part(name, account: Account, batch: list[Followers]):
 # -- reading -----------------------------------------------------------------------------------------------
 
 def restore(accounts: Accounts, data: bytes) -> int:
-    """Learn what the bytes tell, as far as it is in order; tells how many contexts there are then.
+    """Load the parts; return the number of contexts.
 
-    :raises DamagedSnapshot: what came before the damage is learned
+    :raises DamagedSnapshot: the parts before the damage are loaded
     """
     names: dict[tuple, ObjectKey] = {}
     for part in _parts(data):
@@ -93,7 +93,7 @@ def _learn(accounts, head, rest, names):
     account = accounts.of(str(head['account']))
     account.usual_size = float(head['usual'])
     account.calibration.restore(head['shares'])
-    # one tuple for each name, which is what contexts are compared by
+    # share one tuple for each name, to save memory and make comparisons fast
     keys = [names.setdefault((head['account'], *key), (key[0], key[1])) if key else None for key in head['names']]
     refs = array('I')
     refs.frombytes(rest[:head['refs'] * refs.itemsize])

@@ -1,29 +1,27 @@
-"""What was read after one object: counted by the two reads before it, and in a window of reads after it.
+"""Count the reads after one object: by the two reads before it, and in a window after it.
 
-A transition is a row of a few references and two bytes: objects are named by the account's own tuples. Orders one
-to three are sums over the same rows, so that each is stored once.
+A transition is a row of a few references and two bytes; keys are the account's own tuples. Orders one to three are
+sums over the same rows, so that each is stored once.
 """
 from bisect import bisect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .evidence import next_kind
-from .learner import ObjectKey
+from .prediction import ObjectKey
 
 ROWS = 32
 NEAR = 24
-# numbers that a snapshot has of each
+# numbers in a snapshot for each object
 LENGTHS = 4
-# a count that would pass it halves all: what changed is forgotten
+# a count that would pass it halves all, so that old habits fade
 COUNT_LIMIT = 31
-# a gap that was shorter counts for more: what comes too late is worth nothing
+# weight of a shorter gap, and of a longer one: a late fetch gains nothing
 SHORTER, LONGER = 0.5, 0.1
-# of a gap's logarithm: from a millisecond to a day in a byte, each a tenth more than the one before
+# A gap is coded in a byte, from a millisecond to a day; each code is about a tenth more than the one before.
 STEPS, LEAST = 9.5, 0.001
-
-
 SECONDS = tuple(LEAST * 2 ** (code / STEPS) if code else 0.0 for code in range(256))
-# the least seconds of each code but the first
+# least seconds of each code but the first
 BOUNDS = tuple(LEAST * 2 ** ((code - 0.5) / STEPS) for code in range(1, 256))
 
 
@@ -36,47 +34,41 @@ def toward(code: int, new: int) -> int:
 
 
 class Next(NamedTuple):
-    """
-    :param kind: of evidence
-    :param gap: seconds
-    """
+    """A follower, the kind of evidence for it, and the gap in seconds."""
     key: ObjectKey
     kind: int
     gap: float
 
 
 class Followers:
-    """
-    :param key: the object
-    """
+    """The reads that came after the object `key`."""
     __slots__ = ('key', 'reads', 'size_code', '_usual', '_asked', '_rows', '_tallies', '_near', '_near_tallies')
 
     def __init__(self, key: ObjectKey):
         self.key = key
-        # as often as what came near it was looked at
+        # reads of the object, as long as its window was counted
         self.reads = 0
-        # how many bits its bytes take as a number; 0: they are not known
+        # bit length of its size; 0: size unknown
         self.size_code = 0
-        # the best of order one, until something is added
+        # cached best of order one
         self._usual: Next | None = None
-        # what `best` was asked for last and its answer, until something is added: in a crowd it is asked again
+        # cached last arguments and answer of `best`: a crowd asks the same again
         self._asked: tuple[ObjectKey | None, ObjectKey | None, bool, list[Next]] | None = None
-        # what came, what was read before, and before that: ObjectKey, and twice that or None
+        # three items a row: follower, the key before, and the one before that; the last two may be None
         self._rows: list[Any] = []
-        # count and gap of each
+        # count and gap code of each row
         self._tallies = bytearray()
         self._near: list[ObjectKey] = []
         self._near_tallies = bytearray()
 
     def __len__(self):
-        """How many transitions."""
         return len(self._rows) // 3 + len(self._near)
 
     @property
     def most_bytes(self) -> int:
         return (1 << self.size_code) - 1
 
-    # what came next
+    # -- followers
 
     def add(self, key: ObjectKey, before: ObjectKey | None, before_that: ObjectKey | None, gap: float) -> None:
         rows, tallies, code = self._rows, self._tallies, to_code(gap)
@@ -95,7 +87,7 @@ class Followers:
         tallies += bytes((1, code))
 
     def _make_room(self):
-        """The oldest goes, or is counted half and comes last."""
+        """Drop the oldest row that came once; rows before it are halved and go last."""
         rows, tallies = self._rows, self._tallies
         while tallies[0] > 1:
             rows += rows[:3]
@@ -110,9 +102,9 @@ class Followers:
                                   (self._tallies[2 * place] // 2, self._tallies[2 * place + 1]))
 
     def best(self, before: ObjectKey | None, before_that: ObjectKey | None, all_orders: bool = True) -> list[Next]:
-        """What came most often after it, of each order the first.
+        """Give the most frequent follower of each order.
 
-        :param all_orders: False: not order two, where there is order three
+        :param all_orders: False: leave out order two where there is order three
         """
         rows, asked = self._rows, self._asked
         if asked is not None and asked[0] is before and asked[1] is before_that and asked[2] is all_orders:
@@ -120,7 +112,7 @@ class Followers:
         if not rows:
             return []
         if len(rows) == 3:
-            # equal, not the same: what was forgotten and is learned anew has another tuple
+            # equal, not identical: a key forgotten and learned anew has another tuple
             order = (3 if rows[2] == before_that else 2) if rows[1] == before else 1
             times, code = self._tallies
             return [Next(rows[0], next_kind(order, times, 0), SECONDS[code])]
@@ -144,7 +136,7 @@ class Followers:
         return found
 
     def _most_often(self, places, order):
-        """Of some rows; of several that came as often, the one that came first."""
+        """Give the most frequent follower of these rows; of equals the first."""
         rows, tallies = self._rows, self._tallies
         if len(places) == 1:
             place, = places
@@ -158,7 +150,7 @@ class Followers:
         times = counts[key]
         return Next(key, next_kind(order, times, sum(counts.values()) - times), SECONDS[tallies[2 * latest + 1]])
 
-    # what came soon
+    # -- window
 
     def add_near(self, key: ObjectKey, gap: float) -> None:
         near, tallies, code = self._near, self._near_tallies, to_code(gap)
@@ -184,7 +176,7 @@ class Followers:
         del near[0], tallies[:2]
 
     def read(self) -> None:
-        """It is read once more."""
+        """Count a read of the object itself."""
         self.reads += 1
         if self.reads > 2 * COUNT_LIMIT:
             self.reads //= 2
@@ -194,21 +186,21 @@ class Followers:
                                            (self._near_tallies[2 * place] // 2, self._near_tallies[2 * place + 1]))
 
     def near(self, least: int) -> list[tuple[ObjectKey, int, float]]:
-        """(object, how often it came in the window, after how many seconds) of what came at least so often."""
+        """Give (object, count, seconds) of objects that came in the window at least so often."""
         near, tallies = self._near, self._near_tallies
         return [(near[place], count, SECONDS[tallies[2 * place + 1]])
                 for place, count in enumerate(tallies[::2]) if count >= least]
 
-    # a snapshot's
+    # -- snapshot
 
     def state(self) -> tuple[list[ObjectKey | None], tuple[int, ...], bytes]:
-        """Keys, how many of which kind and how often it was read, and the counts and gaps."""
+        """Give the keys, the `LENGTHS` numbers, and the counts and gaps."""
         return ([*self._rows, *self._near],
                 (len(self._rows) // 3, len(self._near), self.reads, self.size_code),
                 bytes(self._tallies + self._near_tallies))
 
     def restore(self, keys: list[ObjectKey | None], lengths: Sequence[int], tallies: bytes) -> None:
-        """:raises ValueError: where these are too many, or too few"""
+        """:raises ValueError: where lengths and keys do not fit"""
         rows, near, self.reads, self.size_code = lengths
         if (rows > ROWS or near > NEAR or not self.reads
                 or len(keys) != 3 * rows + near or len(tallies) != 2 * (rows + near)):

@@ -1,12 +1,12 @@
-"""Watches whether fetching pays, account by account: how much of it is read from the cache afterwards.
+"""Watch whether fetching pays, account by account: how much of the fetched is read from the cache afterwards.
 
-Where that is too little, only one fetch in some is still begun: so it is seen when it pays again. Each origin of
-fetches has a watch of its own. A reader of the ends of large files must not stop good guesses about readers in
-order, and good guesses must not hide what large files cost that were fetched whole in vain.
+Where it is too little, only one fetch in `PROBE` is begun, which shows when fetching pays again. Each origin of
+fetches has a watch of its own: fetches of whole large files must neither stop good predictions nor hide
+behind them.
 
-Guesses are counted by objects and with patience: their size was weighed when they were made, and they are about
-the next few hundred reads. Wholes and segments are counted by bytes, and as unread until they are read: nobody
-weighed their size, and the read of eight bytes may fetch 64 MiB, so that hundreds are too many to wait for.
+Predicted fetches are counted by objects and with patience: their size was weighed, and they are about the next few
+hundred reads. Wholes and segments are counted by bytes, as unread until they are read: nobody weighed their size,
+and a read of eight bytes may fetch 64 MiB.
 """
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,30 +14,27 @@ from typing import Generic, Protocol, TypeVar
 
 from cachetools import LRUCache
 
-from .learner import ObjectKey
+from .prediction import ObjectKey
 
 LEAST = 0.1
-# a guess that is not read before so many more were fetched was fetched in vain
+# fetches after which an unread one counts as in vain
 WAITING = 500
 WEIGHT = 0.02
 PROBE = 10
-# before anything was fetched
-GUESS = 0.5
-# bytes that are taken to have been fetched before, so that 128 MiB in vain are too many; and how far it looks back
+# precision before anything was fetched
+FIRST_PRECISION = 0.5
+# bytes taken as fetched before, so that 128 MiB in vain are too many; and bytes looked back
 FIRST_BYTES = 32 * 2**20
 WINDOW_BYTES = 2**30
 
 
 class Pay(Protocol):
-    """Of one account.
-
-    :ivar refused: fetches
-    """
+    """How fetching pays for one account. :ivar refused: fetches refused"""
     refused: int
 
     @property
     def precision(self) -> float:
-        """Share of what was fetched that is read."""
+        """Share of the fetched that is read."""
         ...
 
 
@@ -46,7 +43,7 @@ P = TypeVar('P', bound=Pay)
 
 class Watch(Generic[P]):
     """
-    :param make: of an account's pay
+    :param make: makes an account's pay
     :param least: share that must be read
     :param most: accounts that are watched
     """
@@ -63,7 +60,7 @@ class Watch(Generic[P]):
         return pay
 
     def allows(self, account: str) -> bool:
-        """Whether one more is to be fetched."""
+        """Tell whether one more may be fetched."""
         pay = self._of(account)
         if pay.precision >= self._least:
             return True
@@ -72,15 +69,13 @@ class Watch(Generic[P]):
 
     @property
     def throttled(self) -> int:
-        """How many accounts."""
+        """Count the accounts whose fetches are refused."""
         return sum(pay.precision < self._least for pay in self._pays.values())
 
 
-# guesses
-
 class GuessPay:
     def __init__(self):
-        self.precision = GUESS
+        self.precision = FIRST_PRECISION
         self.waiting: OrderedDict[ObjectKey, None] = OrderedDict()
         self.refused = 0
 
@@ -89,16 +84,16 @@ class GuessPay:
 
 
 class Usefulness(Watch[GuessPay]):
-    """Of guesses, by objects."""
+    """Watch predicted fetches, by objects."""
 
     def __init__(self, least: float = LEAST, most: int = 1000):
         super().__init__(GuessPay, least, most)
 
     def fetched(self, account: str, key: ObjectKey) -> None:
-        """It was fetched because of a prediction."""
+        """Note a fetch by a prediction."""
         pay = self._of(account)
         if key in pay.waiting:
-            # it was evicted meanwhile, and is fetched once more
+            # evicted unread, and fetched once more
             del pay.waiting[key]
             pay.tell(False)
         pay.waiting[key] = None
@@ -107,23 +102,19 @@ class Usefulness(Watch[GuessPay]):
             pay.tell(False)
 
     def read(self, account: str, key: ObjectKey, was_there: bool) -> None:
-        """It was read; whether it was there."""
+        """Note a read. :param was_there: the read was a hit"""
         pay = self._pays.get(account)
         if pay is not None and key in pay.waiting:
             del pay.waiting[key]
             pay.tell(was_there)
 
 
-# wholes and segments
-
 class BytesPay:
-    """
-    :ivar coming: bytes that are being fetched
-    """
+    """:ivar coming: bytes that are being fetched"""
 
     def __init__(self):
         self.fetched = float(FIRST_BYTES)
-        self.used = FIRST_BYTES * GUESS
+        self.used = FIRST_BYTES * FIRST_PRECISION
         self.coming = 0
         self.refused = 0
 
@@ -138,27 +129,27 @@ class BytesPay:
             self.fetched = float(WINDOW_BYTES)
 
     def use(self, size: int) -> None:
-        # it may have come so long ago that it is no part of the window any more
+        # the fetch may have left the window
         self.used = min(self.used + size, self.fetched + self.coming)
 
 
 class UsefulnessInBytes(Watch[BytesPay]):
-    """Of wholes or segments. A size is what the object takes on disk: few bytes cost a GET all the same."""
+    """Watch wholes or segments, by bytes on disk: a few bytes cost a GET all the same."""
 
     def __init__(self, least: float = LEAST, most: int = 1000):
         super().__init__(BytesPay, least, most)
 
     def began(self, account: str, size: int) -> None:
-        """A fetch began. :param size: as far as it is known; else 0"""
+        """Note that a fetch began. :param size: 0: unknown"""
         self._of(account).coming += size
 
     def ended(self, account: str, size: int, came: int) -> None:
-        """That fetch ended. :param came: the size that it turned out to have; 0 where it failed"""
+        """Note that the fetch ended. :param came: its real size; 0: it failed"""
         pay = self._of(account)
-        # of an account that was forgotten meanwhile nothing began
+        # an account forgotten meanwhile has nothing coming
         pay.coming = max(pay.coming - size, 0)
         pay.came(came)
 
     def used(self, account: str, size: int) -> None:
-        """Tell that it was read from the cache, in part or whole, for the first time since it was fetched."""
+        """Note the first read from the cache since the fetch, in part or whole."""
         self._of(account).use(size)

@@ -10,15 +10,15 @@ from .wake import WakeListener, Waker
 __all__ = ['Access', 'Admit', 'Forget', 'Leased', 'Misplaced', 'Queue', 'QueueError', 'Record', 'StoredRecord',
            'WakeListener', 'Waker', 'Warm', 'decode', 'encode', 'open_queue']
 
-# now, not at the first call: a process that outlives an upgrade of the package must not load the new one's
+# loaded now: a process that outlives an upgrade of the package must not load the new version's
 _CLASSES = {scheme: resolve_name(f'{__name__}.{place}') for scheme, place in BACKENDS.items()}
 
 
 def open_queue(url: str, **options) -> Queue:
-    """Make the queue that a URL names; nothing is opened before its first call.
+    """Make the queue that a URL names; its first call opens it.
 
     :param options: of the back end, such as `logger` and `clock`
-    :raises ValueError: for a URL that names none, with the rule
+    :raises ValueError: for a bad URL, with the rule
     """
     scheme, _, path = queue_url(url).partition(':')
     return _CLASSES[scheme](Path(path), **options)

@@ -53,8 +53,6 @@ class Queue(Protocol):
     """
     path: Path
 
-    # the producers' and the consumers' calls
-
     def put(self, records: Sequence[Record]) -> None:
         """Append records, all or none. A Misplaced record is durable when this returns.
 
@@ -86,10 +84,10 @@ class Queue(Protocol):
         """
         ...
 
-    # the operator's calls: they neither begin a queue nor change one that cannot be used
+    # the operator's calls neither begin a queue nor change an unusable one
 
     def is_missing(self) -> bool:
-        """Whether there is surely no queue yet."""
+        """Tell whether there is surely no queue yet."""
         ...
 
     def depth(self) -> dict[str, int]:
@@ -97,7 +95,7 @@ class Queue(Protocol):
         ...
 
     def oldest(self) -> dict[str, float]:
-        """Tell the seconds since the oldest record of each kind was put."""
+        """Give the seconds since the oldest record of each kind was put."""
         ...
 
     def dead_letters(self, n: int, after: int = 0) -> list[StoredRecord]:
@@ -109,13 +107,13 @@ class Queue(Protocol):
         ...
 
     def revive(self, ids: Iterable[int]) -> int:
-        """Have dead letters tried again, as if they had never been tried. Tells how many."""
+        """Put dead letters back as untried; return how many."""
         ...
 
     def drop(self, ids: Iterable[int]) -> int:
-        """Forget dead letters. Tells how many."""
+        """Delete dead letters; return how many."""
         ...
 
     def close(self) -> None:
-        """Let go of the queue; the next call opens it again."""
+        """Close the queue; the next call opens it again."""
         ...

@@ -1,8 +1,7 @@
 """The records. Added fields have defaults, so that a record of an older version still decodes.
 
-Who writes: the filter makes all kinds, the mover Forget, the operator's command Misplaced. Who reads: the sidecar.
-What holds after a crash is the queue's affair. Names are native strings, unquoted; times are seconds since the
-epoch.
+The filter makes all kinds, the mover Forget, the operator's command Misplaced; the sidecar reads them. The queue
+decides what a crash leaves. Names are native strings, unquoted; times are seconds since the epoch.
 """
 import json
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ class Access:
     :param outcome: 'hit', 'prefetched' (a hit on what the sidecar had fetched) or 'miss'
     :param manifest: the object is a static large object's manifest
     :param cut: the read ended before the object's end
-    :param fetch: the object is to be fetched whole: a part of it was read, and it was not in the cache
+    :param fetch: fetch the whole object: a part of it was read and missed
     """
     account: str
     container: str
@@ -51,7 +50,7 @@ class Warm:
 class Forget:
     """Drop one object's entry, or a container's entries (those with `prefix`).
 
-    :param identity: of the only file that is meant, so that no newer one is dropped
+    :param identity: the only file to drop, so that no newer one is; empty: any
     """
     account: str
     container: str
@@ -63,7 +62,7 @@ class Forget:
 
 @dataclass(frozen=True)
 class Admit:
-    """Admit a captured miss: its spool file is an entry already, stamp and all, to be checked and linked.
+    """Check and link a captured miss: its spool file is an entry already, with its stamp.
 
     :param at: when the file was whole
     """
@@ -98,8 +97,8 @@ PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Admit')
 
 
 def encode(record: Record) -> tuple[str, str]:
-    """(kind, JSON)."""
-    # all fields are plain values: dataclasses.asdict would copy each of them, at twice the cost
+    """Give (kind, JSON)."""
+    # all fields are plain values, which dataclasses.asdict would copy at twice the cost
     return type(record).__name__, json.dumps(vars(record), separators=(',', ':'))
 
 
@@ -110,9 +109,7 @@ def decode(kind: str, text: str) -> Record:
 
 
 def encode_row(records: Sequence[Record]) -> tuple[str, str]:
-    """(kind, JSON) of a row: a record alone as `encode` has it; of several of one kind, the names of the fields,
-    once, and the values of each record.
-    """
+    """Give (kind, JSON) of a row: one record as in `encode`, several of a kind as field names and values."""
     if len(records) == 1:
         return encode(records[0])
     names = [field.name for field in fields(records[0])]

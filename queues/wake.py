@@ -1,8 +1,8 @@
-"""Wake-up of the consumers: a datagram that says only "look". A lost one costs one poll.
+"""Wake the consumers by a datagram that says only "look". A lost one costs one poll.
 
-Two kinds of consumers have a socket each: one takes prefetch records, the other Misplaced records. Who writes:
-each process that has put records. Who reads: the consumer of the kind that has bound the socket last; others
-poll. What holds after a crash: a socket without a reader is left, which the next consumer replaces.
+Consumers of prefetch records and of Misplaced records have a socket each. Each process that has put records sends.
+The consumer that bound the socket last receives; others poll. A crash leaves a socket that the next consumer
+replaces.
 """
 import contextlib
 import logging
@@ -23,7 +23,7 @@ def socket_path(queue_path: Path, kind: str = PREFETCH) -> Path:
 
 
 class Waker:
-    """The producers' end: never waits, never fails."""
+    """The producers' end. It never waits and never fails."""
 
     def __init__(self, queue_path: Path):
         self._paths = {kind: str(socket_path(queue_path, kind)) for kind in (PREFETCH, MISPLACED)}
@@ -56,10 +56,10 @@ class WakeListener:
 
     def __init__(self, queue_path: Path, kind: str = PREFETCH, logger=None):
         path = socket_path(queue_path, kind)
-        # nobody can send to a socket that has no name: it waits to the end
+        # unbound, the socket receives nothing, and `wait` lasts its whole time
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            # an earlier run left it; a consumer that still runs loses its wake-ups to us, and polls
+            # left by an earlier run; a consumer that still runs loses its wake-ups, and polls
             with contextlib.suppress(FileNotFoundError):
                 if stat.S_ISSOCK(os.lstat(path).st_mode):
                     path.unlink()
@@ -70,7 +70,7 @@ class WakeListener:
                 'no wake-ups, the queue is only polled: %s (a socket path has 107 bytes at most): %s', path, error)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until woken, at most `seconds`; take all wake-ups that came. Tells whether one did."""
+        """Wait for a wake-up, at most `seconds`; take all that came. Tell whether any did."""
         self._socket.settimeout(max(seconds, 0.001))
         try:
             self._socket.recv(16)

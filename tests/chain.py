@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from swiftahead.predict.learner import ObjectKey, Prediction, Read
+from swiftahead.predict.prediction import ObjectKey, Prediction, Read
 
 FOLLOWERS = 8
 GAP_WEIGHT = 0.3

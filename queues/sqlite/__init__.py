@@ -1,13 +1,13 @@
 """The queue in one SQLite file in WAL mode.
 
-Who writes: every proxy worker puts; the sidecar's processes lease and finish, each its own kinds; the operator's
-command puts, retries, revives and drops. Who reads: the sidecar and the command.
+Every proxy worker puts; the sidecar's processes lease and finish, each its own kinds; the operator's command
+puts, retries, revives, drops and looks.
 
-What holds after a crash, of a process or of the machine: each transaction is there whole or not at all. A
-Misplaced record is there once `put()` returned (synchronous=FULL); of the other records the last moments may be
-lost after a power cut (NORMAL). A row whose consumer died is leased again when its lease runs out, and so is one
-whose consumer is too slow: handling a record twice must do no harm. A file that cannot be used is set aside and
-a new one begins (`file.py`).
+After a crash of a process or the machine each transaction is there whole or not at all. A Misplaced record is
+there once `put()` returned (synchronous=FULL); of the other records the last moments may be lost after a power
+cut (NORMAL). A row whose consumer died is leased again when its lease runs out, and so is one whose consumer is
+too slow: handling a record twice must do no harm. A file that cannot be used is set aside and a new one begins
+(`file.py`).
 
 Rows: the Access records of a put share rows, which costs a fraction of a row for each; a row holds at most
 ROW_LIMIT records, and at most 1 / SHARES of `limit`. It is leased, given back, finished and dropped as a whole.

@@ -1,8 +1,8 @@
 """One process's connection to the queue's file, and transactions on it.
 
-Who writes and reads: the instance of `SqliteQueue` that owns the connection. What holds after a crash: a
-transaction is there whole or not at all. Errors of SQLite and of the disk come out as QueueError; the next call
-then connects anew, so that a fault which passes needs nobody to mend it.
+The instance of `SqliteQueue` that owns the connection uses it alone. After a crash a transaction is there whole or
+not at all. Errors of SQLite and of the disk come out as QueueError; the next call connects anew, so that a passing
+fault needs nobody to mend it.
 """
 import contextlib
 import os
@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..queue import QueueError
-from .file import identity, is_damage, is_missing, open_file, set_aside, turn
-from .schema import Unusable, ensure_schema
+from .file import Unusable, ensure_schema, identity, is_damage, is_missing, open_file, set_aside, turn
 
 _INHERITED: list[sqlite3.Connection] = []
 

@@ -1,9 +1,9 @@
-"""The queue's file: opened, begun anew, set aside.
+"""Open the queue's file with its tables, begin it anew, set it aside.
 
-Who writes: any process that uses the queue, in turns (`<path>.lock`, held for moments only and freed by the
-kernel when its holder dies). A file that cannot be used is renamed to `<path>.damaged-<time>` or
-`<path>.version-<n>-<time>`, with its -wal and -shm, and a new file begins. What holds after a crash: the steps
-are ordered so that a new file never meets the -wal or -shm of an old one, and the old one keeps its own.
+Processes do so in turns (`<path>.lock`, held for moments only and freed by the kernel when its holder dies). An
+unusable file is renamed to `<path>.damaged-<time>` or `<path>.version-<n>-<time>`, with its -wal and -shm, and a
+new file begins. After any crash a new file never meets the -wal or -shm of an old one, and the old one keeps its
+own. The tables are made in one transaction.
 
 A process that has the old file open goes on with it until its next transaction. There it sees that the path
 leads to another file by now, and follows (see `identity`). A put that it commits in between ends in an error.
@@ -18,7 +18,9 @@ process.
 """
 import contextlib
 import errno
+import functools
 import os
+import random
 import re
 import sqlite3
 import stat
@@ -28,13 +30,70 @@ from pathlib import Path
 
 from ...conf.files import try_lock
 from ..queue import QueueError
-from .schema import Unusable, ensure_schema
 
 PAUSE = 60
 KEPT = 8
 POLL_SECONDS = 0.01
 # files that SQLite makes beside its own, and that go where it goes
 BESIDE = ('-journal', '-wal', '-shm')
+VERSION = 2
+
+# A row waits (due = 0, since NULL) or is held back, leased or to be retried: then it is nobody's while
+# since <= now < due. `since` lies as long before the moment it was held back as `due` lies after it: a clock that
+# was set back by more than that length does not hold the row any longer. `holds` is the number of records in the
+# row. `account` is set where records are bounded by account. The triggers keep count, so that nobody scans.
+SCHEMA = (
+    """CREATE TABLE records (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        holds INTEGER NOT NULL DEFAULT 1,
+        account TEXT,
+        put_at REAL NOT NULL,
+        since REAL,
+        due REAL NOT NULL DEFAULT 0,
+        tries INTEGER NOT NULL DEFAULT 0
+    )""",
+    'CREATE INDEX by_due ON records (kind, due)',
+    'CREATE INDEX by_since ON records (kind, since) WHERE since IS NOT NULL',
+    'CREATE INDEX by_account ON records (account) WHERE account IS NOT NULL',
+    """CREATE TABLE dead (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        account TEXT,
+        put_at REAL NOT NULL,
+        tries INTEGER NOT NULL,
+        why TEXT NOT NULL,
+        died_at REAL NOT NULL
+    )""",
+    'CREATE INDEX dead_by_kind ON dead (kind)',
+    'CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID',
+    """CREATE TRIGGER row_comes AFTER INSERT ON records BEGIN
+        INSERT INTO counters VALUES (NEW.kind, NEW.holds)
+            ON CONFLICT (name) DO UPDATE SET value = value + NEW.holds;
+    END""",
+    """CREATE TRIGGER row_goes AFTER DELETE ON records BEGIN
+        UPDATE counters SET value = value - OLD.holds WHERE name = OLD.kind;
+    END""",
+    """CREATE TRIGGER letter_comes AFTER INSERT ON dead BEGIN
+        INSERT INTO counters VALUES ('dead', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1;
+    END""",
+    """CREATE TRIGGER letter_goes AFTER DELETE ON dead BEGIN
+        UPDATE counters SET value = value - 1 WHERE name = 'dead';
+    END""",
+)
+
+
+class Unusable(Exception):
+    """The file is not one that this program can use, now or later.
+
+    :param word: 'damaged' or 'version-<n>'
+    """
+
+    def __init__(self, word: str, why: str):
+        super().__init__(why)
+        self.word = word
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -47,7 +106,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def is_missing(path: Path) -> bool:
-    """Whether there is surely no file: it is not merely out of reach."""
+    """Tell whether there is surely no file, not one out of reach."""
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -58,7 +117,7 @@ def is_missing(path: Path) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether SQLite found the file's content wrong.
+    """Tell whether SQLite found the file's content wrong.
 
     Python raises SQLITE_CORRUPT and SQLITE_NOTADB as DatabaseError itself. Locks, a full or failing disk and
     missing permissions are OperationalError: they pass, the file stays.
@@ -180,3 +239,45 @@ def _set_aside_before(path):
     pattern = re.compile(re.escape(path.name) + r'\.(?:damaged|version-\d+)-(\d+)(?:-\d+)?')
     matches = filter(None, map(pattern.fullmatch, os.listdir(path.parent)))
     return sorted((int(match[1]), path.with_name(match[0])) for match in matches)
+
+
+# -- tables ------------------------------------------------------------------------------------------------
+
+def ensure_schema(db: sqlite3.Connection) -> None:
+    """Make the tables in an empty file. To be called by one process at a time.
+
+    :raises Unusable: for a file of another version, or with other tables than these
+    :raises sqlite3.Error:
+    """
+    version, = db.execute('PRAGMA user_version').fetchone()
+    found = _tables(db)
+    if not version and not found:
+        _make(db)
+    elif version > 0 and version != VERSION:
+        raise Unusable(f'version-{version}', f'of version {version}, this program knows {VERSION}')
+    elif version != VERSION or not _expected() <= found:
+        raise Unusable('damaged', f'not a queue: version {version}, or other tables')
+
+
+def _make(db):
+    db.execute('BEGIN IMMEDIATE')
+    for statement in SCHEMA:
+        db.execute(statement)
+    # No id of a file that was moved away comes again: a consumer that still holds one must not finish another row
+    # with it. 2**32 ids per file, and all below 2**53, which any reader of JSON can take; no secret.
+    db.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (random.getrandbits(21) << 32,))  # nosec B311
+    db.execute(f'PRAGMA user_version = {VERSION}')
+    db.execute('COMMIT')
+
+
+def _tables(db):
+    return set(db.execute('SELECT type, name, tbl_name, sql FROM sqlite_master'))
+
+
+@functools.lru_cache(maxsize=1)
+def _expected():
+    """The tables of a file that was just made; more in a file is no harm."""
+    with contextlib.closing(sqlite3.connect(':memory:', isolation_level=None)) as db:
+        for statement in SCHEMA:
+            db.execute(statement)
+        return _tables(db)

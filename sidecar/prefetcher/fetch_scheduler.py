@@ -11,7 +11,7 @@ from ...conf.names import PREFETCH, SEGMENT, WHOLE, ObjectName
 from ...eviction.last_reads import Fetched
 from ...eviction.manager import Stopped
 from ...predict import Prediction, Usefulness, UsefulnessInBytes
-from ...predict.learner import idle_for
+from ...predict.prediction import idle_for
 from .backend_client import BackendFailed, NotFetched, Uncacheable
 from .context import Context
 

@@ -18,7 +18,7 @@ from swift.common.concurrency import GreenPool, Timeout
 
 from ...conf.names import ObjectName
 from ...predict import ManifestOrder, Prediction, Read
-from ...predict.learner import ObjectKey
+from ...predict.prediction import ObjectKey
 from .backend_client import BackendFailed, NotFetched
 
 # slo's own limit for what it writes, and ten times its number of segments

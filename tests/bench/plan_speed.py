@@ -20,9 +20,9 @@ from bench import common
 from bench.common import Table
 from swiftahead.cli.plan import SAMPLE
 from swiftahead.plan.accesslog import LogRead
-from swiftahead.plan.conflines import room_for
 from swiftahead.plan.grid import EVICTIONS, GridSpec, Run
 from swiftahead.plan.listing import sizes
+from swiftahead.plan.output import room_for
 from swiftahead.plan.replay import Counts
 from swiftahead.plan.room import disk_bytes
 from swiftahead.plan.sample import parts_of

@@ -17,10 +17,9 @@ from swiftahead.cli import plan as plan_command
 from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, casts
 from swiftahead.eviction.admission import ADMISSIONS
 from swiftahead.eviction.policy_cache import EVICTIONS
-from swiftahead.plan.conflines import room_for, written
 from swiftahead.plan.grid import GridSpec, cells, fetch_seconds, requests
+from swiftahead.plan.output import in_units, room_for, written
 from swiftahead.plan.replay import ReplaySettings, replay
-from swiftahead.plan.shown import in_units
 from swiftahead.plan.traces import read_all
 from swiftahead.predict import SequenceLearner
 
@@ -287,7 +286,7 @@ def test_a_picture_that_cannot_be_written(capsys, write, tmp_path):
 
 
 def test_a_picture_that_becomes_impossible_meanwhile(capsys, write, monkeypatch):
-    monkeypatch.setattr(plan_command.plot, 'draw', lambda path, found: os.remove('/none/x.png'))
+    monkeypatch.setattr(plan_command, 'draw', lambda path, found: os.remove('/none/x.png'))
     assert main(['plan', write(LOOP), '--eviction', 'lru', '--plot', 'x.png']) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith('x.png: No such file or directory')
 

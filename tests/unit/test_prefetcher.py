@@ -9,7 +9,7 @@ from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read 
 from swift.common.concurrency import Timeout, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 
-from swiftahead.predict.usefulness import GUESS
+from swiftahead.predict.usefulness import FIRST_PRECISION
 from swiftahead.queues import Admit, Forget, Warm
 from swiftahead.sidecar.prefetcher.consumer import LEASE_SECONDS, POSTPONE_SECONDS, STALE_SECONDS
 from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
@@ -276,7 +276,7 @@ def test_what_is_fetched_and_finds_no_room_then_did_not_pay(make):
     bench.prefetcher.drain()
     bench.step(read('b', 30), at=30)
     assert bench.cached() == ['c', 'd', 'e']
-    assert bench.prefetcher.fetches.worth._of('AUTH_test').precision < GUESS
+    assert bench.prefetcher.fetches.worth._of('AUTH_test').precision < FIRST_PRECISION
 
 
 # fills and what is to be forgotten

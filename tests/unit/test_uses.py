@@ -1,7 +1,7 @@
 """What was read lately, for who is about to evict."""
 from swiftahead.eviction.last_reads import LastReads
 from swiftahead.predict import Prediction
-from swiftahead.predict.learner import IDLE_LEAST, idle_for
+from swiftahead.predict.prediction import IDLE_LEAST, idle_for
 
 NAMES = [f'{number:048x}' for number in range(5)]
 
