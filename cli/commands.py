@@ -12,7 +12,7 @@ import sys
 
 from ..conf.process import told
 from ..lab.command import add_parser as add_lab
-from ..lab.errors import LabError, NoLab
+from ..lab.spec import LabError, NoLab
 from . import container, misplaced, node, plan, queue
 from .errors import Absent, CommandError
 

@@ -1,5 +1,5 @@
 """A real Swift cluster on loopback, in one folder."""
 from .cluster import Lab
-from .errors import LabError
+from .spec import LabError
 
 __all__ = ['Lab', 'LabError']

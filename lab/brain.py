@@ -12,10 +12,9 @@ from urllib.parse import quote, urlsplit
 from swift.common.utils import quorum_size
 
 from .cluster import KEY, USER, Lab
-from .errors import LabError
-from .inside import Answer, InternalRequests
+from .internal_requests import Answer, InternalRequests
 from .placement import Placement, Replica
-from .spec import SERVERS, LabSpec
+from .spec import SERVERS, LabError, LabSpec
 
 PASSES = 6
 
@@ -30,15 +29,15 @@ class Brain:
     """
 
     def __init__(self, lab: Lab, container: str, account: str = 'AUTH_test', inside: bool = False):
-        plan = LabSpec.read(lab.layout.plan)
-        if not plan or not plan.ports:
+        spec = LabSpec.read(lab.layout.spec)
+        if not spec or not spec.ports:
             raise LabError(f'the lab in {lab.folder} has not been put up yet')
         self.lab = lab
         self.account = account
         self.container = container
         self.is_inside = inside
         self.places = Placement(lab.layout)
-        self._plan = plan
+        self._spec = spec
         self._inside = InternalRequests(lab.swift_dir)
         self._login: str | None = None
         self._has_account = False
@@ -68,7 +67,7 @@ class Brain:
     @cached_property
     def _halves(self):
         primaries = [one.node for one in self.places.primaries('container', self.account, self.container)]
-        return halves(primaries, self._plan)
+        return halves(primaries, self._spec)
 
     def stop(self, half: str, servers: tuple[str, ...] = SERVERS) -> None:
         """:param servers: which of each node: account, container, object"""
@@ -87,7 +86,7 @@ class Brain:
         missing = [name for name in names if not self.lab.pid(name)]
         if missing:
             self._inside.close()
-            proxies = [name for name in self._plan.proxy_names if self.lab.pid(name)]
+            proxies = [name for name in self._spec.proxy_names if self.lab.pid(name)]
             for name in proxies:
                 self.lab.stop(name)
             self.lab.start(*missing, *proxies)
@@ -115,14 +114,14 @@ class Brain:
         return self._names_of(servers, self.nodes(half))
 
     def _names_of(self, servers, nodes=()):
-        return [f'{server}{node}' for node in nodes or self._plan.node_numbers for server in servers]
+        return [f'{server}{node}' for node in nodes or self._spec.node_numbers for server in servers]
 
     # -- requests --------------------------------------------------------------------------------------
 
     def put_container(self, policy: str = '', container: str = '', **headers: str) -> Answer:
         """:param policy: its name; '': the default. :param container: another than the brain's"""
-        if policy and policy not in self._plan.policies:
-            raise LabError(f'policy {policy!r}: the lab has {", ".join(self._plan.policies)}')
+        if policy and policy not in self._spec.policies:
+            raise LabError(f'policy {policy!r}: the lab has {", ".join(self._spec.policies)}')
         return self.must('PUT', self.path('', container), {
             **as_headers(headers), **({'X-Storage-Policy': policy} if policy else {})})
 
@@ -207,7 +206,7 @@ class Brain:
 
     def everywhere(self, name: str) -> dict[str, dict[int, list[str]]]:
         """policy -> node -> names of files; policies where nothing lies are left out."""
-        found = ((policy, self.files(index, name)) for index, policy in enumerate(self._plan.policies))
+        found = ((policy, self.files(index, name)) for index, policy in enumerate(self._spec.policies))
         return {policy: files for policy, files in found if files}
 
     def meet(self, *containers: str) -> None:
@@ -231,7 +230,7 @@ class Brain:
     def run_everywhere(self, daemon: str) -> None:
         """One pass on each node, two at a time."""
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda node: self.lab.run_daemon(daemon, node), self._plan.node_numbers))
+            list(pool.map(lambda node: self.lab.run_daemon(daemon, node), self._spec.node_numbers))
 
     def forget(self) -> None:
         """Empty memcached, where proxies keep the policies of containers for a minute, and tokens too."""
@@ -247,21 +246,21 @@ class Brain:
         return len({(one.status, one.policy, one.names) for one in replicas}) == 1
 
 
-def halves(primaries: list[int], plan: LabSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def halves(primaries: list[int], spec: LabSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(left, right) for a container with these primaries.
 
     Left gets nodes until it has a quorum of the primaries; right gets the others. What a side lacks in primaries
     it makes up with handoffs, so that each takes writes if it has devices for a quorum.
     """
-    quorum = quorum_size(plan.replicas)
+    quorum = quorum_size(spec.replicas)
     left: list[int] = []
     held = Counter(primaries)
     for node, _ in held.most_common():
         if sum(held[one] for one in left) < quorum:
             left.append(node)
-    right = [node for node in plan.node_numbers if node not in left]
-    if min(len(left), len(right)) * len(plan.devices) < quorum:
-        raise LabError(f'{plan.nodes} nodes with {plan.replicas} replicas cannot be split: each half needs '
+    right = [node for node in spec.node_numbers if node not in left]
+    if min(len(left), len(right)) * len(spec.devices) < quorum:
+        raise LabError(f'{spec.nodes} nodes with {spec.replicas} replicas cannot be split: each half needs '
                        f'{quorum} devices; put the lab up with --nodes {2 * quorum}')
     return tuple(sorted(left)), tuple(right)
 

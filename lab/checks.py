@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from .confs import LabLayout
-from .errors import LabError
+from .spec import LabError
 
 SOCKET_PATH_BYTES = 107
 # the longest of the paths on which a lab's programs open Unix sockets is the queue's with this at its end
@@ -17,7 +17,7 @@ DAEMON_FOLDERS = ('/usr/sbin', '/usr/local/sbin')
 # others mean something in one of the conf files
 PATH = re.compile(r'[\w./+@=,~-]+')
 
-# what a lab that was killed before it had its plan has made
+# what a lab that was killed before it had its spec has made
 OWN = re.compile(r'lock|etc|bin|run|logs|cache|node\d+|lab\.json(\.new)?|lost\+found')
 
 
@@ -42,7 +42,7 @@ def check_folder(layout: LabLayout) -> None:
 
 def _refuse_others(layout):
     """A lab writes over what has the names of its folders: `etc` and `bin` of a system, say."""
-    if layout.plan.exists():
+    if layout.spec.exists():
         return
     for name in sorted(os.listdir(layout.folder)):
         if not OWN.fullmatch(name):

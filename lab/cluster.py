@@ -7,11 +7,9 @@ from pathlib import Path
 from ..conf.files import try_lock
 from .checks import check_folder, tool
 from .confs import LabLayout, memcached, write_confs
-from .errors import LabError, NoLab
 from .ports import HOST, Reservation
-from .programs import Program, programs, write_scripts
-from .runner import Runner, Started
-from .spec import LabSpec
+from .programs import Program, Runner, Started, programs, write_scripts
+from .spec import LabError, LabSpec, NoLab
 
 USER, KEY = 'test:tester', 'testing'
 
@@ -38,20 +36,20 @@ class Lab:
         self._set(folder, LabSpec(nodes, replicas, names, proxies, latency_ms, bool(filter), bool(sidecar),
                                dict(filter_conf or {}), dict(sidecar_conf or {}), workers, user))
 
-    def _set(self, folder, plan):
+    def _set(self, folder, spec):
         self.layout = LabLayout(Path(folder).expanduser().resolve())
-        self._plan = plan
+        self._spec = spec
         self._runner = Runner(self.layout)
 
     @classmethod
     def load(cls, folder) -> 'Lab':
         """The lab that was put up in `folder`, whether it still runs or not."""
         layout = LabLayout(Path(folder).expanduser().resolve())
-        plan = LabSpec.read(layout.plan)
-        if not plan:
+        spec = LabSpec.read(layout.spec)
+        if not spec:
             raise NoLab(f'there is no lab in {folder}; put one up with: swiftahead lab up --dir {folder}')
         lab = cls.__new__(cls)
-        lab._set(folder, plan)
+        lab._set(folder, spec)
         return lab
 
     def __enter__(self) -> 'Lab':
@@ -83,37 +81,37 @@ class Lab:
                 raise
 
     def _start_all(self):
-        before = LabSpec.read(self.layout.plan)
-        if before and not self._plan.holds_data_of(before):
+        before = LabSpec.read(self.layout.spec)
+        if before and not self._spec.holds_data_of(before):
             raise LabError(f'{self.folder} holds a lab with {before.nodes} nodes, {before.replicas} replicas '
                            f'and policies {",".join(before.policies)}; give the same ones, or another folder')
         with Reservation() as reservation:
             ports = before.ports if before else {}
-            self._plan = self._plan.on_ports(
-                {name: reservation.take(ports.get(name)) for name in self._plan.port_names})
+            self._spec = self._spec.on_ports(
+                {name: reservation.take(ports.get(name)) for name in self._spec.port_names})
             self._write_files()
             self._runner.wait_until_ready([self._runner.start(program)
                                            for program in self._programs.values() if program.always])
 
     def _write_files(self):
         # imported here since most commands and programs do not need Swift's ring builder
-        from .rings import write_rings
-        layout, plan = self.layout, self._plan
+        from .placement import write_rings
+        layout, spec = self.layout, self._spec
         for folder in (layout.etc, layout.run, layout.logs):
             folder.mkdir(exist_ok=True)
-        for node in plan.node_numbers:
+        for node in spec.node_numbers:
             layout.recon(node).mkdir(exist_ok=True)
-            for device in plan.devices:
+            for device in spec.devices:
                 (layout.node(node) / device).mkdir(parents=True, exist_ok=True)
-        plan.write(layout.plan)
-        write_confs(plan, layout)
+        spec.write(layout.spec)
+        write_confs(spec, layout)
         write_scripts(layout, {program.script for program in self._programs.values() if program.script})
-        write_rings(plan, layout.etc)
+        write_rings(spec, layout.etc)
 
     def down(self) -> None:
         """End every process of the lab, whoever started it. Its files stay."""
         self._runner.stop_all()
-        self._runner.wait_until_closed(list(self._plan.ports.values()))
+        self._runner.wait_until_closed(list(self._spec.ports.values()))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -198,13 +196,13 @@ class Lab:
     @property
     def urls(self) -> list[str]:
         """One for each proxy."""
-        return [f'http://{HOST}:{self._programs[name].port}' for name in self._plan.proxy_names]
+        return [f'http://{HOST}:{self._programs[name].port}' for name in self._spec.proxy_names]
 
     @property
     def memcached(self) -> str:
         """host:port"""
         self._need_ports()
-        return memcached(self._plan)
+        return memcached(self._spec)
 
     def auth_url(self, proxy: int = 0) -> str:
         return f'{self.urls[proxy]}/auth/v1.0'
@@ -222,7 +220,7 @@ class Lab:
     @property
     def _programs(self) -> dict[str, Program]:
         self._need_ports()
-        return programs(self._plan, self.layout)
+        return programs(self._spec, self.layout)
 
     def _program(self, name) -> Program:
         found = self._programs.get(name)
@@ -232,5 +230,5 @@ class Lab:
         return found
 
     def _need_ports(self):
-        if not self._plan.ports:
+        if not self._spec.ports:
             raise LabError(f'the lab in {self.folder} has not been put up yet')

@@ -4,9 +4,8 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import LabError
 from .ports import HOST
-from .spec import SERVERS, LabSpec
+from .spec import SERVERS, LabError, LabSpec
 
 Sections = dict[str, dict]
 
@@ -73,7 +72,7 @@ class LabLayout:
         return self.folder / 'logs'
 
     @property
-    def plan(self) -> Path:
+    def spec(self) -> Path:
         return self.folder / 'lab.json'
 
     def node(self, number: int) -> Path:
@@ -94,35 +93,35 @@ def user() -> str:
                        '/etc/passwd, or run the lab as another user') from None
 
 
-def write_confs(plan: LabSpec, layout: LabLayout) -> None:
+def write_confs(spec: LabSpec, layout: LabLayout) -> None:
     etc = layout.etc
-    _write(etc / 'swift.conf', _swift(plan))
-    _write(etc / 'memcache.conf', {'memcache': {'memcache_servers': memcached(plan)}})
+    _write(etc / 'swift.conf', _swift(spec))
+    _write(etc / 'memcache.conf', {'memcache': {'memcache_servers': memcached(spec)}})
     _write(etc / 'container-sync-realms.conf',
-           {'lab': {'key': 'changeme', 'cluster_lab': f'http://{HOST}:{plan.ports["proxy1"]}/v1/'}})
-    for number, name in enumerate(plan.proxy_names, 1):
-        _write(layout.server_conf('proxy', number), _proxy(plan, layout, plan.ports[name]))
-    for number in plan.node_numbers:
+           {'lab': {'key': 'changeme', 'cluster_lab': f'http://{HOST}:{spec.ports["proxy1"]}/v1/'}})
+    for number, name in enumerate(spec.proxy_names, 1):
+        _write(layout.server_conf('proxy', number), _proxy(spec, layout, spec.ports[name]))
+    for number in spec.node_numbers:
         for server in SERVERS:
-            _write(layout.server_conf(server, number), _server(plan, layout, server, number))
-    _write(etc / 'internal-client.conf', _client(plan, layout, 'catch_errors proxy-logging cache symlink '
+            _write(layout.server_conf(server, number), _server(spec, layout, server, number))
+    _write(etc / 'internal-client.conf', _client(spec, layout, 'catch_errors proxy-logging cache symlink '
                                                                'proxy-server'))
     for name in CLUSTER_DAEMONS:
         own = {name: {'interval': '1', 'internal_client_conf_path': str(etc / f'{name}.conf')}}
-        _write(etc / f'{name}.conf', {**_client(plan, layout, CLIENT_PIPELINE), **own})
-    _write(etc / 'swiftahead-sidecar.conf', _sidecar(plan, layout))
-    (etc / 'rsyncd.conf').write_text(_rsync(plan, layout))
+        _write(etc / f'{name}.conf', {**_client(spec, layout, CLIENT_PIPELINE), **own})
+    _write(etc / 'swiftahead-sidecar.conf', _sidecar(spec, layout))
+    (etc / 'rsyncd.conf').write_text(_rsync(spec, layout))
 
 
-def memcached(plan: LabSpec) -> str:
-    return f'{HOST}:{plan.ports["memcached"]}'
+def memcached(spec: LabSpec) -> str:
+    return f'{HOST}:{spec.ports["memcached"]}'
 
 
-def _swift(plan):
+def _swift(spec):
     sections: Sections = {'swift-hash': {'swift_hash_path_prefix': 'lab', 'swift_hash_path_suffix': 'lab'}}
-    for index, name in enumerate(plan.policies):
+    for index, name in enumerate(spec.policies):
         section = {'name': name, 'policy_type': 'replication'}
-        if plan.is_ec(name):
+        if spec.is_ec(name):
             section = {'name': name, 'policy_type': 'erasure_coding', 'ec_type': 'liberasurecode_rs_vand',
                        'ec_num_data_fragments': '2', 'ec_num_parity_fragments': '1'}
         sections[f'storage-policy:{index}'] = section | ({} if index else {'default': 'yes'})
@@ -133,7 +132,7 @@ def _defaults(layout, **more):
     return {'swift_dir': layout.etc, 'user': user(), 'log_level': 'INFO', **more}
 
 
-def _pipeline(plan, layout, pipeline):
+def _pipeline(spec, layout, pipeline):
     """[pipeline:main], its filters and a proxy."""
     sections: Sections = {'pipeline:main': {'pipeline': pipeline}}
     sections['app:proxy-server'] = {
@@ -143,8 +142,8 @@ def _pipeline(plan, layout, pipeline):
         'post_quorum_timeout': '20',
         # a server that was stopped and started again is soon asked again
         'error_suppression_interval': '5'}
-    own = {'cache': {'memcache_servers': memcached(plan)},
-           'prefetch': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', **plan.filter_conf}}
+    own = {'cache': {'memcache_servers': memcached(spec)},
+           'prefetch': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', **spec.filter_conf}}
     for name in dict.fromkeys(pipeline.split()[:-1]):
         egg = {'cache': 'swift#memcache', 'prefetch': 'swiftahead#prefetch'}.get(
             name, f'swift#{name.replace("-", "_")}')
@@ -153,49 +152,49 @@ def _pipeline(plan, layout, pipeline):
     return sections
 
 
-def _proxy(plan, layout, port):
+def _proxy(spec, layout, port):
     pipeline = PIPELINE
-    if plan.filter:
+    if spec.filter:
         pipeline = pipeline.replace(' proxy-server', ' prefetch proxy-server')
-    return {'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=port, workers=plan.workers,
-                                **_user(plan)),
-            **_pipeline(plan, layout, pipeline)}
+    return {'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=port, workers=spec.workers,
+                                **_user(spec)),
+            **_pipeline(spec, layout, pipeline)}
 
 
-def _user(plan):
-    return {'user': plan.user} if plan.user else {}
+def _user(spec):
+    return {'user': spec.user} if spec.user else {}
 
 
-def _client(plan, layout, pipeline):
+def _client(spec, layout, pipeline):
     return {'DEFAULT': _defaults(layout, recon_cache_path=layout.run),
-            **_pipeline(plan, layout, pipeline)}
+            **_pipeline(spec, layout, pipeline)}
 
 
-def _sidecar(plan, layout):
+def _sidecar(spec, layout):
     sections = {
         'DEFAULT': {'swift_dir': layout.etc, 'log_level': 'INFO'},
-        'sidecar': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', 'user': plan.user or user(),
+        'sidecar': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', 'user': spec.user or user(),
                     'swift_dir': layout.etc, 'cache_size': '1 GiB'},
-        'status': {'bind_port': plan.ports['status']},
-        **_pipeline(plan, layout, CLIENT_PIPELINE)}
-    for section, options in plan.sidecar_conf.items():
+        'status': {'bind_port': spec.ports['status']},
+        **_pipeline(spec, layout, CLIENT_PIPELINE)}
+    for section, options in spec.sidecar_conf.items():
         sections[section] = {**sections.get(section, {}), **options}
     return sections
 
 
-def _server(plan, layout, server, number):
+def _server(spec, layout, server, number):
     name = f'{server}-server'
-    has_latency = server == 'object' and plan.latency_ms > 0
-    rsync = f'rsync://{HOST}:{plan.ports["rsync"]}/{server}{{replication_port}}'
+    has_latency = server == 'object' and spec.latency_ms > 0
+    rsync = f'rsync://{HOST}:{spec.ports["rsync"]}/{server}{{replication_port}}'
     sections = {
-        'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=plan.ports[f'{server}{number}'], workers=0,
+        'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=spec.ports[f'{server}{number}'], workers=0,
                              devices=layout.node(number), mount_check='false', disable_fallocate='true',
                              fallocate_reserve='0', recon_cache_path=layout.recon(number), **PATIENT),
         'pipeline:main': {'pipeline': f'healthcheck recon {"latency " if has_latency else ""}{name}'},
         f'app:{name}': {'use': f'egg:swift#{server}'},
         'filter:healthcheck': {'use': 'egg:swift#healthcheck'},
         'filter:recon': {'use': 'egg:swift#recon'},
-        'filter:latency': {'use': 'egg:swiftahead#latency', 'latency_ms': plan.latency_ms},
+        'filter:latency': {'use': 'egg:swiftahead#latency', 'latency_ms': spec.latency_ms},
         **{daemon: {} for daemon in DAEMONS[server]}}
     sections[f'{server}-replicator'] = {'rsync_module': rsync}
     if server == 'object':
@@ -208,14 +207,14 @@ def _server(plan, layout, server, number):
     return sections
 
 
-def _rsync(plan, layout):
-    lines = [f'address = {HOST}', f'port = {plan.ports["rsync"]}', 'use chroot = no',
+def _rsync(spec, layout):
+    lines = [f'address = {HOST}', f'port = {spec.ports["rsync"]}', 'use chroot = no',
              f'log file = {layout.logs / "rsync.log"}']
     if os.geteuid() == 0:
         lines += ['uid = root', 'gid = root']
-    for number in plan.node_numbers:
+    for number in spec.node_numbers:
         for server in SERVERS:
-            module = f'{server}{plan.ports[f"{server}{number}"]}'
+            module = f'{server}{spec.ports[f"{server}{number}"]}'
             lines += [f'[{module}]', f'path = {layout.node(number)}', 'read only = false',
                       'max connections = 25', f'lock file = {layout.run / module}.lock']
     return '\n'.join(lines) + '\n'

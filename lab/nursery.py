@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from .confs import CLUSTER_DAEMONS, DAEMONS, PIPELINE
-from .errors import LabError
-from .spec import SERVERS
+from .spec import SERVERS, LabError
 
 STOP_SECONDS = 20.0
 # all that says of a process which lab it belongs to begins so

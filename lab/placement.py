@@ -8,11 +8,17 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote
 
+from swift.common.ring import RingBuilder
 from swift.common.ring.ring import RingData
 from swift.common.utils import readconf
 
 from .confs import LabLayout
 from .ports import HOST
+from .spec import EC_FRAGMENTS, LabSpec
+
+PART_POWER = 6
+# the same lab gets the same rings again, even on other ports, so that its data is found
+SEED = 'swiftahead'
 
 
 @dataclass(frozen=True)
@@ -111,3 +117,22 @@ class Placement:
 
 def ring_name(policy: int) -> str:
     return 'object' + (f'-{policy}' if policy else '')
+
+
+def write_rings(spec: LabSpec, etc: Path) -> None:
+    for server in ('account', 'container'):
+        _write_ring(spec, etc / f'{server}.ring.gz', server, spec.replicas)
+    for index, policy in enumerate(spec.policies):
+        replicas = EC_FRAGMENTS if spec.is_ec(policy) else spec.replicas
+        _write_ring(spec, etc / f'object{f"-{index}" if index else ""}.ring.gz', 'object', replicas)
+
+
+def _write_ring(spec, path, server, replicas):
+    builder = RingBuilder(PART_POWER, replicas, 0)
+    for node in spec.node_numbers:
+        for device in spec.devices:
+            port = spec.ports[f'{server}{node}']
+            builder.add_dev({'region': 1, 'zone': node, 'ip': '127.0.0.1', 'port': port, 'weight': 1.0,
+                             'replication_ip': '127.0.0.1', 'replication_port': port, 'device': device})
+    builder.rebalance(seed=SEED)
+    builder.get_ring().save(str(path))

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import SystemRandom
 
-from .errors import LabError
+from .spec import LabError
 
 HOST = '127.0.0.1'
 LOWEST, HIGHEST = 10000, 61000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import nursery
-from .errors import LabError
+from .spec import LabError
 
 MARK = 'SWIFTAHEAD_LAB'
 NAME = 'SWIFTAHEAD_LAB_PROGRAM'

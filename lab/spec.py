@@ -4,11 +4,19 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from .errors import LabError
+from ..conf.files import write_whole
 
 EC_FRAGMENTS = 3
 SERVERS = ('account', 'container', 'object')
 POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
+
+
+class LabError(Exception):
+    """Tell what is wrong and how to mend it, in a sentence or a few; may quote the end of a log."""
+
+
+class NoLab(LabError):
+    """Tell that the folder holds no lab."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class LabSpec:
         return [f'proxy{number + 1}' for number in range(self.proxies)]
 
     def holds_data_of(self, other: 'LabSpec') -> bool:
-        """Whether what was stored under `other` can be found under this plan."""
+        """Whether what was stored under `other` can be found under this spec."""
         return ((self.nodes, self.replicas, self.policies)
                 == (other.nodes, other.replicas, other.policies))
 
@@ -74,10 +82,8 @@ class LabSpec:
         return replace(self, ports=ports)
 
     def write(self, path: Path) -> None:
-        # renamed into place, for whoever is killed while writing
-        new = path.with_name(path.name + '.new')
-        new.write_text(json.dumps(asdict(self), indent=1, default=str))
-        new.replace(path)
+        text = json.dumps(asdict(self), indent=1, default=str)
+        write_whole(path, [text.encode()], suffix='.new')
 
     @classmethod
     def read(cls, path: Path) -> 'LabSpec | None':

@@ -18,7 +18,7 @@ from swiftahead.cli import main
 from swiftahead.cli.commands import parser
 from swiftahead.lab.checks import check_folder
 from swiftahead.lab.confs import LabLayout
-from swiftahead.lab.errors import LabError
+from swiftahead.lab.spec import LabError
 from swiftahead.queues import Misplaced, open_queue
 
 PROGRAM = 'import sys; from swiftahead.cli import main; sys.exit(main())'

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import LabError
+from .spec import LabError
 
 STOP_SECONDS = 20.0
 
@@ -28,7 +28,7 @@ class InternalRequests:
     """The other process; begins with the first request."""
 
     def __init__(self, swift_dir: Path):
-        self._command = [sys.executable, '-m', 'swiftahead.lab.inside', str(swift_dir)]
+        self._command = [sys.executable, '-m', 'swiftahead.lab.internal_requests', str(swift_dir)]
         self._process: subprocess.Popen | None = None
 
     def close(self) -> None:
