@@ -16,7 +16,7 @@ FUNCTIONAL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 TYPES := typings_root/swiftahead
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools coverage lint audit docs wheel clean prerequisites bench soak conformance rules
+.PHONY: help demo test tools coverage lint audit docs wheel clean prerequisites bench soak conformance rules promises
 
 help:  ## this list
 	@echo 'make <target> [PYTHON=python3.12]'
@@ -48,6 +48,9 @@ bench: $(STAMP)  ## a benchmark; doc/benchmarks.rst says which there are [BENCH=
 
 rules: $(STAMP)  ## which test holds which rule of moving misplaced objects
 	$(VENV)/bin/python tests/rules.py
+
+promises: $(STAMP)  ## write doc/promises.rst: which tests hold what
+	$(VENV)/bin/python tests/promises.py
 
 lint: $(STAMP) $(TYPES)  ## ruff, pyright, and the import rules between the rooms
 	$(VENV)/bin/ruff check .

@@ -233,13 +233,15 @@ class QueueContract:
 
     # the clock (F8)
 
-    def test_f8_a_lease_does_not_outlive_a_clock_that_is_set_back_by_a_day(self, queue, clock):
+    @pytest.mark.holds('F8')
+    def test_a_lease_does_not_outlive_a_clock_that_is_set_back_by_a_day(self, queue, clock):
         queue.put([ACCESS])
         queue.lease(1, 60)
         clock.now -= DAY
         assert leased(queue) == [ACCESS]
 
-    def test_f8_a_lease_outlives_a_clock_that_is_set_back_a_little(self, queue, clock):
+    @pytest.mark.holds('F8')
+    def test_a_lease_outlives_a_clock_that_is_set_back_a_little(self, queue, clock):
         queue.put([ACCESS])
         queue.lease(1, 60)
         clock.now -= 50
@@ -247,7 +249,8 @@ class QueueContract:
         clock.now += 110
         assert leased(queue) == [ACCESS]
 
-    def test_f8_a_retry_in_a_day_waits_when_the_clock_is_set_back_by_an_hour(self, queue, clock):
+    @pytest.mark.holds('F8')
+    def test_a_retry_in_a_day_waits_when_the_clock_is_set_back_by_an_hour(self, queue, clock):
         queue.put([ACCESS])
         queue.retry([queue.lease(1, 60)[0].id], clock.now + DAY)
         clock.now -= 3600
@@ -255,27 +258,31 @@ class QueueContract:
         clock.now += 3600 + DAY
         assert leased(queue) == [ACCESS]
 
-    def test_f8_a_retry_in_an_hour_does_not_wait_for_a_clock_that_is_set_back_by_a_day(self, queue, clock):
+    @pytest.mark.holds('F8')
+    def test_a_retry_in_an_hour_does_not_wait_for_a_clock_that_is_set_back_by_a_day(self, queue, clock):
         queue.put([ACCESS])
         queue.retry([queue.lease(1, 60)[0].id], clock.now + 3600)
         clock.now -= DAY
         assert leased(queue) == [ACCESS]
 
-    def test_f8_what_is_put_is_there_whatever_the_clock_says(self, queue, clock):
+    @pytest.mark.holds('F8')
+    def test_what_is_put_is_there_whatever_the_clock_says(self, queue, clock):
         queue.put([ACCESS])
         clock.now -= 100 * DAY
         assert leased(queue) == [ACCESS]
 
     # the bound
 
-    def test_f10_a_full_queue_drops_its_oldest_records_and_counts_them(self, make):
+    @pytest.mark.holds('F10')
+    def test_a_full_queue_drops_its_oldest_records_and_counts_them(self, make):
         queue = make(limit=100)
         for number in range(15):
             queue.put(accesses(10 * number, 10 * number + 10))
         assert queue.depth() == {'Access': 100, 'dead': 0, 'dropped': 50}
         assert leased(queue) == accesses(50, 150)
 
-    def test_f10_of_what_was_put_together_the_oldest_are_dropped_one_by_one(self, make):
+    @pytest.mark.holds('F10')
+    def test_of_what_was_put_together_the_oldest_are_dropped_one_by_one(self, make):
         queue = make(limit=10)
         for first, last in ((0, 7), (7, 14), (14, 15)):
             queue.put(accesses(first, last))
@@ -345,7 +352,8 @@ class QueueContract:
         queue.put([MISPLACED])
         assert queue.oldest() == {'Misplaced': 100.0}
 
-    def test_f8_nothing_is_younger_than_now(self, queue, clock):
+    @pytest.mark.holds('F8')
+    def test_nothing_is_younger_than_now(self, queue, clock):
         queue.put([ACCESS])
         clock.now -= 10
         assert queue.oldest() == {'Access': 0.0}

@@ -9,7 +9,7 @@ from equivalence_lab import compared, warm
 from swiftahead.lab import Lab
 
 # they take a minute, and whoever began one last would be waited for
-FIRST = ('test_conformance', 'test_mover_scenarios', 'test_faults_signals', 'test_smoke')
+FIRST = ('test_conformance', 'test_mover_scenarios', 'test_signals', 'test_smoke')
 
 
 def pytest_collection_modifyitems(items):

@@ -56,51 +56,59 @@ def warm(matrix, objects):
     return objects
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('acl', ACLS)
-def test_a1_the_first_read_is_answered_as_by_swift(matrix, objects, acl):
+def test_the_first_read_is_answered_as_by_swift(matrix, objects, acl):
     assert matrix.differences_in((method, objects[acl, kind], reader)
                                  for own, reader, kind, method in FIRST_READS if own == acl) == []
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.slow
 @pytest.mark.parametrize('acl', ACLS)
-def test_a1_every_first_read_is_answered_as_by_swift(matrix, objects, acl):
+def test_every_first_read_is_answered_as_by_swift(matrix, objects, acl):
     assert matrix.differences([objects[acl, kind] for kind in KINDS]) == []
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('reader', READERS)
-def test_a1_a_warm_cache_answers_as_swift_does(matrix, warm, reader):
+def test_a_warm_cache_answers_as_swift_does(matrix, warm, reader):
     assert matrix.differences_in((method, warm[acl, kind], reader)
                                  for acl, own, kind, method in WARM_READS if own == reader) == []
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.slow
 @pytest.mark.parametrize('reader', READERS)
-def test_a1_a_warm_cache_answers_all_as_swift_does(matrix, warm, reader):
+def test_a_warm_cache_answers_all_as_swift_does(matrix, warm, reader):
     assert matrix.differences(warm.values(), [reader]) == []
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('acl, reader', [
     ('none', 'owner'), ('none', 'reseller admin'), ('user', 'same account'), ('other', 'other account'),
     ('public', 'anonymous'), ('referrer', 'good referrer')])
-def test_a1_those_who_may_read_are_answered_from_the_cache(matrix, warm, acl, reader):
+def test_those_who_may_read_are_answered_from_the_cache(matrix, warm, acl, reader):
     answer = matrix.ask('GET', warm[acl, 'plain'], reader, 0)
     assert (answer.status, answer.body) == (200, BODY)
     assert answer.header('Cache-Status').startswith('swiftahead; hit')
 
 
+@pytest.mark.holds('A2')
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('acl, reader', [
     ('none', 'anonymous'), ('none', 'same account'), ('none', 'other account'), ('none', 'forged token'),
     ('referrer', 'bad referrer'), ('user', 'other account')])
 @pytest.mark.parametrize('method', METHODS)
-def test_a1_a2_who_may_not_read_is_told_nothing_of_a_cache(matrix, warm, acl, reader, method):
+def test_who_may_not_read_is_told_nothing_of_a_cache(matrix, warm, acl, reader, method):
     answer = matrix.ask(method, warm[acl, 'plain'], reader, 0)
     assert answer.status in (401, 403)
     told = {key.lower() for key, _ in answer.headers}
     assert not told & {'cache-status', 'age', 'x-object-prefetched', 'etag'}
 
 
-def test_a1_the_matrix_has_what_is_allowed_and_what_is_not(matrix, warm):
+@pytest.mark.holds('A1')
+def test_the_matrix_has_what_is_allowed_and_what_is_not(matrix, warm):
     """A matrix of denials alone would be equal too."""
     found = {(reader, matrix.ask('GET', warm['none', 'plain'], reader, 1).status) for reader in READERS}
     assert {status for _, status in found} >= {200, 401, 403}
@@ -108,9 +116,10 @@ def test_a1_the_matrix_has_what_is_allowed_and_what_is_not(matrix, warm):
 
 # changes of the ACL between two reads
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('before, after', [
     ('.r:*', ''), ('', '.r:*'), ('test2:tester2', ''), ('', 'test:tester3')])
-def test_a1_a_change_of_the_acl_counts_from_the_next_read_on(matrix, before, after):
+def test_a_change_of_the_acl_counts_from_the_next_read_on(matrix, before, after):
     container = matrix.container(f'changed-{before}-{after}', before)
     path = matrix.put(container, 'o', BODY)
     matrix.warm(path)
@@ -120,8 +129,9 @@ def test_a1_a_change_of_the_acl_counts_from_the_next_read_on(matrix, before, aft
     assert clients.until_hit(matrix.lab, path).body == BODY
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('kind', ['slo', 'dlo', 'symlink elsewhere'])
-def test_a1_a_change_of_the_acl_of_what_it_is_made_of_counts_too(matrix, warm, kind):
+def test_a_change_of_the_acl_of_what_it_is_made_of_counts_too(matrix, warm, kind):
     """Of the container that readers do not ask for themselves."""
     path, hidden = warm['public', kind], f'{clients.account(matrix.lab)}/hidden-public'
     for acl in ('.r:*,.rlistings', 'test2:tester2', ''):
@@ -130,8 +140,9 @@ def test_a1_a_change_of_the_acl_of_what_it_is_made_of_counts_too(matrix, warm, k
         assert (matrix.ask('GET', path, 'anonymous', 0).status == 200) is acl.startswith('.r')
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('acl', ['none', 'other', 'public'])
-def test_a1_symlinks_from_another_account(matrix, warm, acl):
+def test_symlinks_from_another_account(matrix, warm, acl):
     """Who may read the link is one thing, who may read what it leads to another."""
     target = warm[acl, 'plain'].split('/')
     container = f'/v1/AUTH_test2/links-{acl}'
@@ -144,7 +155,8 @@ def test_a1_symlinks_from_another_account(matrix, warm, acl):
     assert (answer.status, answer.is_hit) == ((403, False) if acl == 'none' else (200, True))
 
 
-def test_a1_a_change_of_the_accounts_acl_counts_from_the_next_read_on(matrix, warm):
+@pytest.mark.holds('A1')
+def test_a_change_of_the_accounts_acl_counts_from_the_next_read_on(matrix, warm):
     account, path = clients.account(matrix.lab), warm['none', 'plain']
     try:
         for acl, status in (('{"read-only": ["test2:tester2"]}', 200), ('{}', 403)):
@@ -155,7 +167,8 @@ def test_a1_a_change_of_the_accounts_acl_counts_from_the_next_read_on(matrix, wa
         matrix.request('POST', account, {'X-Account-Access-Control': ''})
 
 
-def test_a1_what_was_fetched_for_one_is_not_for_another(matrix):
+@pytest.mark.holds('A1')
+def test_what_was_fetched_for_one_is_not_for_another(matrix):
     container = matrix.container('fetched', 'test:tester3')
     paths = [matrix.put(container, f'{number}', BODY) for number in range(3)]
     assert matrix.request('POST', container + '?prefetch=warm').status == 202
@@ -167,6 +180,7 @@ def test_a1_what_was_fetched_for_one_is_not_for_another(matrix):
 
 # signed URLs
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('kind', ['plain', 'slo', 'dlo', 'symlink', 'symlink elsewhere'])
 @pytest.mark.parametrize('sign', [
     partial(signed, 'GET'), partial(signed, 'HEAD'), partial(signed, 'PUT'), prefixed, expired,
@@ -174,14 +188,15 @@ def test_a1_what_was_fetched_for_one_is_not_for_another(matrix):
     partial(signed, 'GET', filename='a b.txt'), partial(signed, 'GET', inline=True),
     lambda path, key: signed('GET', path + 'x', key)],
     ids=['GET', 'HEAD', 'PUT', 'prefix', 'expired', 'ip', 'other ip', 'filename', 'inline', 'other object'])
-def test_a1_temporary_urls(matrix, warm, kind, sign):
+def test_temporary_urls(matrix, warm, kind, sign):
     path = warm['none', kind]
     query = sign(path, TEMPURL_KEY)
     for method in METHODS:
         assert matrix.difference(method, f'{path}?{query}', 'anonymous') == []
 
 
-def test_a1_a_temporary_url_is_answered_from_the_cache_until_its_key_changes(matrix, warm):
+@pytest.mark.holds('A1')
+def test_a_temporary_url_is_answered_from_the_cache_until_its_key_changes(matrix, warm):
     path = warm['none', 'plain']
     url = f'{path}?{signed("GET", path, TEMPURL_KEY)}'
     answer = matrix.ask('GET', url, 'anonymous', 0)
@@ -206,11 +221,12 @@ def bucket(matrix):
     return '/bucket/o'
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('user, key', [
     ('test:tester', 'testing'), ('test:tester2', 'testing2'), ('test:tester3', 'testing3'),
     ('test2:tester2', 'testing2'), ('test:tester', 'wrong'), ('nobody:x', 'x')])
 @pytest.mark.parametrize('seconds', [60, -60])
-def test_a1_presigned_s3_urls(matrix, bucket, user, key, seconds):
+def test_presigned_s3_urls(matrix, bucket, user, key, seconds):
     for method in METHODS:
         url = f'{bucket}?{s3_v2(method, bucket, user, key, seconds)}'
         assert matrix.difference(method, url, 'anonymous') == []
@@ -218,7 +234,8 @@ def test_a1_presigned_s3_urls(matrix, bucket, user, key, seconds):
 
 # what other middleware makes of objects
 
-def test_a1_versions(matrix):
+@pytest.mark.holds('A1')
+def test_versions(matrix):
     container = matrix.container('versions', 'test:tester3')
     assert matrix.request('POST', container, {'X-Versions-Enabled': 'true'}).status == 204
     path = [matrix.put(container, 'o', body) for body in (BODY, BODY[::-1])][0]
@@ -229,8 +246,9 @@ def test_a1_versions(matrix):
     assert matrix.differences(urls) == []
 
 
+@pytest.mark.holds('A1')
 @pytest.mark.parametrize('mode', ['X-Versions-Location', 'X-History-Location'])
-def test_a1_versions_of_the_older_kind(matrix, mode):
+def test_versions_of_the_older_kind(matrix, mode):
     """They are objects of a container with rights of its own."""
     container, archive = matrix.container(f'{mode}-c', '.r:*'), matrix.container(f'{mode}-archive', '')
     assert matrix.request('POST', container, {mode: archive.rpartition('/')[2]}).status == 204
@@ -242,7 +260,8 @@ def test_a1_versions_of_the_older_kind(matrix, mode):
     assert len(urls) == 2 and matrix.differences(urls) == []
 
 
-def test_a1_static_web(matrix):
+@pytest.mark.holds('A1')
+def test_static_web(matrix):
     container = matrix.container('site', '.r:*')
     headers = {'X-Container-Meta-Web-Index': 'index.html', 'X-Container-Meta-Web-Error': 'error.html',
                'X-Container-Meta-Web-Listings': 'true'}

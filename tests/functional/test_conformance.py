@@ -4,7 +4,7 @@ from conformance.clusters import CLUSTERS
 from conformance.main import SOURCES, Run
 from conformance.upstream import fetch
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.holds('F17')]
 
 # reads in all their forms, and copies, but for what takes long and reads nothing
 TESTS = ['test/functional/tests.py::TestFile', 'test/functional/tests.py::TestFileComparison', '-k',

@@ -28,6 +28,8 @@ from pools import MAX_AGE, NODES, Pool
 from trying import tries
 from versions import Content
 
+pytestmark = pytest.mark.holds('F7')
+
 PROXIES = st.sampled_from([0, 0, 1, 2])
 STOPS = st.sets(st.integers(1, 6), max_size=2)
 WHICH = st.integers(0, 3)

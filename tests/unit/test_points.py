@@ -1,17 +1,12 @@
-"""Each fault that the project says it survives has tests that carry its number."""
+"""Each fault and attack that the project survives has tests that hold it, and doc/promises.rst names them."""
 import re
 from pathlib import Path
 
+import promises
 import pytest
 
 ROOT = Path(__file__).parents[2]
 POINTS = re.findall(r'^(F\d+) ', (ROOT / 'doc' / 'faults.rst').read_text(), re.MULTILINE)
-NAMES = re.compile(r'^(?:def )?test_(f\d+)_', re.MULTILINE)
-
-
-def points_with_tests():
-    texts = (path.read_text() for path in (ROOT / 'tests').glob('*/test_*.py'))
-    return {name.upper() for text in texts for name in NAMES.findall(text)}
 
 
 def test_the_page_of_faults_has_points():
@@ -20,8 +15,18 @@ def test_the_page_of_faults_has_points():
 
 @pytest.mark.parametrize('point', POINTS)
 def test_a_point_has_its_tests(point):
-    assert point in points_with_tests()
+    assert promises.held()[point]
 
 
-def test_no_test_has_a_number_that_the_page_lacks():
-    assert points_with_tests() <= set(POINTS)
+def test_no_test_holds_a_point_that_no_page_has():
+    assert promises.marked_tests().keys() <= {*promises.ATTACKS, *promises.FAULTS}
+
+
+def test_the_page_of_promises_is_of_today():
+    """Else run `make promises`."""
+    assert promises.PAGE.read_text() == promises.page()
+
+
+def test_each_mutant_of_the_protocol_has_to_be_found():
+    made = re.findall(r'^def ([a-z]\w+)\(patch\)', (ROOT / 'tests' / 'mutants.py').read_text(), re.MULTILINE)
+    assert len(made) > 12 and set(made) <= promises.mutants().keys()

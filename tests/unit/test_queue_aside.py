@@ -67,8 +67,9 @@ DAMAGES = {
 }
 
 
+@pytest.mark.holds('F10')
 @pytest.mark.parametrize('damage', DAMAGES.values(), ids=DAMAGES)
-def test_f10_a_damaged_queue_is_set_aside(path, make, logger, damage):
+def test_a_damaged_queue_is_set_aside(path, make, logger, damage):
     fill(path)
     damage(path)
     content = path.read_bytes()
@@ -80,7 +81,8 @@ def test_f10_a_damaged_queue_is_set_aside(path, make, logger, damage):
     assert len(logger.said) == 1 and str(aside) in logger.said[0]
 
 
-def test_f10_queue_from_the_future_is_set_aside(path, make, logger):
+@pytest.mark.holds('F10')
+def test_queue_from_the_future_is_set_aside(path, make, logger):
     fill(path)
     sql(path, 'PRAGMA user_version = 99')
     queue = make(clock=Clock())
@@ -113,7 +115,8 @@ def test_more_tables_are_no_damage(path, make, logger):
     assert logger.said == []
 
 
-def test_f10_a_header_with_any_byte_changed_does_not_stop_the_queue(tmp_path):
+@pytest.mark.holds('F10')
+def test_a_header_with_any_byte_changed_does_not_stop_the_queue(tmp_path):
     """But the two that stand for formats which SQLite may not write, or not read: it calls neither damage."""
     fill(tmp_path / 'whole.db')
     whole = (tmp_path / 'whole.db').read_bytes()

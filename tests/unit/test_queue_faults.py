@@ -82,9 +82,10 @@ def locked(path, how):
             locker.kill()
 
 
+@pytest.mark.holds('F10')
 @pytest.mark.parametrize('is_open', [True, False])
 @pytest.mark.parametrize('how', ['transaction', 'alone', 'turn'])
-def test_f10_queue_locked_by_another_process(queue, how, is_open):
+def test_queue_locked_by_another_process(queue, how, is_open):
     queue.put([MISPLACED])
     if not is_open or how == 'alone':
         queue.close()
@@ -97,7 +98,8 @@ def test_f10_queue_locked_by_another_process(queue, how, is_open):
     assert is_whole(queue)
 
 
-def test_f10_a_locked_queue_can_be_looked_at(queue):
+@pytest.mark.holds('F10')
+def test_a_locked_queue_can_be_looked_at(queue):
     queue.put([MISPLACED])
     with locked(queue.path, 'transaction'):
         assert queue.depth() == {'Misplaced': 1, 'dead': 0, 'dropped': 0}
@@ -129,7 +131,8 @@ def put_until_refused(queue):
     return taken
 
 
-def test_f10_queue_on_a_full_disk(mount, queue):
+@pytest.mark.holds('F10')
+def test_queue_on_a_full_disk(mount, queue):
     taken = put_until_refused(queue)
     assert taken > 0
     with refused('full|I/O'):
@@ -143,7 +146,8 @@ def test_f10_queue_on_a_full_disk(mount, queue):
     assert is_whole(queue)
 
 
-def test_f10_queue_begun_on_a_full_disk(disk, queue):
+@pytest.mark.holds('F10')
+def test_queue_begun_on_a_full_disk(disk, queue):
     (disk / 'ballast').write_bytes(bytes(500 * 1024))
     with refused():
         queue.put([WARM])
@@ -153,7 +157,8 @@ def test_f10_queue_begun_on_a_full_disk(disk, queue):
     assert is_whole(queue)
 
 
-def test_f10_queue_on_a_disk_that_fills_at_any_moment_of_its_beginning(disk, tmp_path):
+@pytest.mark.holds('F10')
+def test_queue_on_a_disk_that_fills_at_any_moment_of_its_beginning(disk, tmp_path):
     """At each number of free pages there are all tables afterwards, or none."""
     for pages in range(40):
         folder = disk / str(pages)
@@ -182,7 +187,8 @@ def limited(what, most):
         resource.setrlimit(what, (soft, hard))
 
 
-def test_f10_queue_whose_file_may_not_grow(queue):
+@pytest.mark.holds('F10')
+def test_queue_whose_file_may_not_grow(queue):
     queue.put([MISPLACED])
     with limited(resource.RLIMIT_FSIZE, 200 * 1024):
         # what is closed after the first refusal is written back, and frees the -wal
@@ -202,8 +208,9 @@ queue.put([Misplaced('AUTH_a', 'c', 'o', 1, '1700000000.00000')])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
+@pytest.mark.holds('F10')
 @pytest.mark.parametrize('closed', [True, False])
-def test_f10_queue_on_a_disk_that_is_read_only(mount, queue, closed):
+def test_queue_on_a_disk_that_is_read_only(mount, queue, closed):
     """:param closed: or left by a killed process, with its -wal and -shm"""
     subprocess.run([sys.executable, '-c', KILLED, str(queue.path)], check=False)
     assert (mount.folder / 'queue.db-wal').exists()
@@ -239,8 +246,9 @@ def descriptors(free):
                 os.close(number)
 
 
+@pytest.mark.holds('F10')
 @pytest.mark.parametrize('free', range(4))
-def test_f10_queue_without_file_descriptors(queue, free):
+def test_queue_without_file_descriptors(queue, free):
     queue.put([MISPLACED])
     queue.close()
     with descriptors(free), refused():
@@ -250,7 +258,8 @@ def test_f10_queue_without_file_descriptors(queue, free):
     assert is_whole(queue)
 
 
-def test_f10_queue_in_a_folder_that_is_removed_and_comes_back(folder, queue):
+@pytest.mark.holds('F10')
+def test_queue_in_a_folder_that_is_removed_and_comes_back(folder, queue):
     queue.put([MISPLACED])
     folder.rename(f'{folder}-away')
     for _ in range(2):
