@@ -50,10 +50,6 @@ FILTER = Table('filter:prefetch', (
     Option('free_space', number(float, 0, 90, 'percent'), '5',
            'percent of the file system below which nothing more is captured'),
     Option('cache_status', boolean, 'on', 'whether responses tell Cache-Status, Age and X-Object-Prefetched'),
-    Option('flush_interval', seconds(0.001, 60), '0.01',
-           'seconds that records are gathered before they are written to the queue'),
-    Option('buffer_records', number(int, 1), '10000',
-           'records that one worker holds in memory at most; more are dropped and counted'),
     Option('memcache_servers', text, None,
            "memcached servers of the freshness tokens; those of Swift's cache filter, which must be the same, "
            'when not given'),
@@ -62,8 +58,6 @@ FILTER = Table('filter:prefetch', (
            'found there is recorded for the mover'),
     Option('detect_rate', number(float, 0, 10000), '10',
            'objects in a second for which one worker asks other policies; more are asked for at a later read'),
-    Option('detect_memory', seconds(0), '300',
-           'seconds for which a worker does not ask again for an object that it asked for'),
     Option('serve_misplaced', boolean, 'off',
            'whether the client gets a misplaced object at once, where Swift alone would answer 404; needs '
            'detect_misplaced'),
@@ -105,7 +99,6 @@ PREFETCHER = Table('prefetcher', (
     Option('slow_factor', number(float, 1.1, 100), '3',
            'times its usual time to first byte at which the backend counts as slow; fetches at the same time are '
            'halved then, down to none'),
-    Option('queue_limit', number(int, 1), '1000', 'predictions that wait to be fetched at most'),
     Option('threshold', number(float, 0, 1), '0.35',
            'least probability at which an object of the usual size is fetched ahead'),
     Option('window', seconds(0.001), '60', 'seconds within which one read counts as following another'),
@@ -114,8 +107,6 @@ PREFETCHER = Table('prefetcher', (
            'whether objects are fetched ahead that nobody has read, since they stand next to those that are in '
            'the listing of their container'),
     Option('max_object_size', size, '1 GiB', 'objects above this size are not fetched ahead'),
-    Option('poll_interval', seconds(0.01, 5), '1',
-           'seconds between two looks at the queue when no wake-up came'),
     Option('max_contexts', number(int, 1), '100000', 'objects whose followers are remembered at most'),
 ), foreign=LOGGING)
 

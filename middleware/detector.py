@@ -24,6 +24,8 @@ from .looking import Question
 
 # names of which it is remembered what came of asking
 REMEMBERED = 10_000
+# for how long
+REMEMBERED_SECONDS = 300.0
 # looks at the same time in one process: where the backend is slow, others wait for the next read
 RUNNING = 4
 # how long a client waits, where it does, before it gets Swift's 404 all the same
@@ -81,7 +83,7 @@ class Detector:
         self._logger = runtime.logger
         self._reclaim_age = settings.reclaim_age
         self._rate = Rate(settings.detect_rate, timer)
-        self._known: TTLCache[ObjectName, str] = TTLCache(REMEMBERED, settings.detect_memory, timer)
+        self._known: TTLCache[ObjectName, str] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, timer)
 
     def sight(self, app, env: dict, name: ObjectName, policy_index: int) -> None:
         """A read of the name, which was authorised, was answered 404: have a look elsewhere after the answer."""

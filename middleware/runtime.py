@@ -85,7 +85,7 @@ class Runtime:
             self.find_tokens(swifts_cache)
         queue = SqliteQueue(settings.queue, logger=logger)
         self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
-        self.recorder = Recorder(queue, settings.buffer_records, settings.flush_interval, logger, self.count)
+        self.recorder = Recorder(queue, logger, self.count)
         self.detector = Detector(self) if settings.detect_misplaced else None
         self._counts_wait = False
         self._store: Store | None = None

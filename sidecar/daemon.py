@@ -32,6 +32,8 @@ from .status import StatusServer
 from .swift_client import make_client
 
 UPKEEP_SECONDS = 5.0
+# between two looks at the queue where no wake-up came
+POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 PARTS = ('prefetcher', 'mover', 'status')
 
@@ -144,10 +146,10 @@ class Sidecar(Daemon):
 class Worker:
     """The prefetcher's process: what it has open, and one turn of its loop."""
 
-    def __init__(self, settings, logger):
+    def __init__(self, settings, logger, poll_seconds: float = POLL_SECONDS):
         own, prefetcher = settings.sidecar, settings.prefetcher
-        self._settings = settings
         self._logger = logger
+        self._poll_seconds = poll_seconds
         self._upkeep_at = 0.0
         self._failing = False
         queue = SqliteQueue(own.queue, logger=logger)
@@ -167,7 +169,7 @@ class Worker:
             prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
             names if prefetcher.neighbours else None) if prefetcher.learn else None
         self._learned = Learned(store.layout.objects.parent, learner, logger) if learner else None
-        parts = Parts(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
+        parts = Parts(queue, self.keeper, fetcher, learner, Schedule(), self.pace, count,
                       look_ahead=prefetcher.look_ahead)
         self.prefetcher = Prefetcher(parts, prefetcher.concurrency, logger)
         if self._learned:
@@ -186,7 +188,7 @@ class Worker:
 
         False where the cache folder is another by now: the daemon then starts a worker anew.
         """
-        wait = self.prefetcher.seconds_to_next(self._settings.prefetcher.poll_interval)
+        wait = self.prefetcher.seconds_to_next(self._poll_seconds)
         self._listener.wait(wait)
         try:
             self.prefetcher.step()

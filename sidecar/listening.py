@@ -8,7 +8,7 @@ from ..queues.wake import socket_path
 
 
 class Poller:
-    """What there is where no socket can be made: the queue is looked at each poll_interval."""
+    """What there is where no socket can be made: the queue is looked at each second."""
 
     def wait(self, seconds: float) -> bool:
         sleep(seconds)

@@ -124,8 +124,9 @@ def test_a10_a_long_name_makes_no_long_path(store):
 
 
 def test_a10_records_in_memory_are_bounded(store, tmp_path):
-    proxy = Proxy(store.layout.cache_dir, tmp_path / 'gone' / 'queue.db', buffer_records='5')
+    proxy = Proxy(store.layout.cache_dir, tmp_path / 'gone' / 'queue.db')
     proxy.swift.put(PATH, b'body')
+    proxy.runtime.recorder.limit = 5
     for _ in range(50):
         proxy.request()
     assert len(proxy.runtime.recorder._buffer) <= 5 and proxy.runtime.recorder.dropped >= 40

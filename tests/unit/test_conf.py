@@ -36,7 +36,7 @@ def test_the_two_keys_are_enough():
 @pytest.mark.parametrize('key, value', [
     ('freshness', 'sometimes'), ('max_age', 'long'), ('max_age', '-1'), ('max_age', 'nan'), ('max_age', 'inf'),
     ('capture', 'perhaps'), ('max_object_size', 'big'), ('free_space', '91'), ('cache_dir', 'relative'),
-    ('queue', 'redis://x'), ('flush_interval', '0'), ('buffer_records', '1.5'), ('max_agee', '1')])
+    ('queue', 'redis://x'), ('fetch_wait', '61'), ('detect_rate', 'often'), ('max_agee', '1')])
 def test_a_wrong_filter_option_names_section_key_and_value(key, value):
     with pytest.raises(ConfError) as caught:
         FILTER.read({**KEYS, key: value})

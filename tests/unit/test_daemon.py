@@ -35,7 +35,7 @@ def make(folder):
         path = folder / 'sidecar.conf'
         path.write_text(
             f'[sidecar]\ncache_dir = {cache_dir}\nqueue = sqlite:{cache_dir}/queue.db\nuser = {user}\n'
-            f'swift_dir = {folder}\n{own}\n[prefetcher]\npoll_interval = 0.01\n{prefetcher}\n'
+            f'swift_dir = {folder}\n{own}\n[prefetcher]\n{prefetcher}\n'
             '[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:1\n')
         prepare(read_settings(str(path)))
         sidecar = Sidecar({'__file__': str(path)})
@@ -51,7 +51,7 @@ def sidecar(make):
 
 @pytest.fixture
 def worker(sidecar):
-    worker = Worker(sidecar.settings, ListLogger())
+    worker = Worker(sidecar.settings, ListLogger(), poll_seconds=0.01)
     yield worker
     worker.close()
 
@@ -169,7 +169,7 @@ def test_a_turn_handles_what_waits_and_reports(worker, queue):
 
 
 def test_a_turn_is_begun_by_a_wake_up(worker, queue):
-    worker._settings.prefetcher.poll_interval = 60.0
+    worker._poll_seconds = 60.0
     waker = Waker(queue.path)
     waker.wake()
     waker.close()

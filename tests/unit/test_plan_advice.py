@@ -10,7 +10,7 @@ from swiftahead.cli.cells import Cell, Question, cells, otherwise, requests
 from swiftahead.cli.sample import Off
 from swiftahead.cli.traces import Trace
 from swiftahead.conf import PREFETCHER
-from swiftahead.predict import Schedule, SequenceLearner
+from swiftahead.predict import SequenceLearner
 from swiftahead.predict.replay import Counts, Settings
 
 
@@ -182,7 +182,6 @@ def test_the_replay_has_the_defaults_of_the_conf_file():
     found = SequenceLearner.__init__.__defaults__[:4]
     assert found == tuple(getattr(defaults, name) for name in names)
     assert Settings.concurrency == defaults.concurrency
-    assert Schedule.__init__.__defaults__[0] == defaults.queue_limit
 
 
 def test_a_pass_begins_when_the_one_before_has_ended():
