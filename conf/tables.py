@@ -112,10 +112,10 @@ PREFETCHER = Table('prefetcher', (
 
 MOVER = Table('mover', (
     Option('enabled', boolean, 'on', 'whether misplaced objects are moved to the policy of their container'),
-    Option('swift_queue', boolean, 'off',
-           "whether Swift's own queue, .misplaced_objects, is worked off too, as its container-reconciler does"),
-    Option('hand_over', boolean, 'off',
-           "whether what this node sees is put into Swift's queue, for others to move, and not moved here"),
+    Option('swift_queue', choice('off', 'take', 'give', 'both'), 'off',
+           "what is done with Swift's own queue, .misplaced_objects: take: its rows are moved too, as its "
+           'container-reconciler does; give: what this node sees is put there for others to move, and not moved '
+           'here; both; off: neither'),
     Option('interval', seconds(0.1), '30', "seconds from one pass over Swift's queue to the next"),
     Option('concurrency', number(int, 1, 1000), '8', 'objects that are moved at the same time'),
     Option('processes', number(int, 0), '0',

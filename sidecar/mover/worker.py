@@ -56,7 +56,8 @@ class MoverPart:
         self._rows = SwiftQueue(swift, logger, own.reclaim_age, Part(own.process, own.processes), backoff,
                                 on_invalid=lambda: self._met('invalid_record'))
         self._rate = EventletRateLimiter(own.bytes_per_second)
-        handle = self._hand_over if own.hand_over else self._move
+        self._takes_rows = own.swift_queue in ('take', 'both')
+        handle = self._hand_over if own.swift_queue in ('give', 'both') else self._move
         self._local = LocalRecords(queue, handle, own.concurrency, backoff, logger)
         # a record of the local queue waits for no row of Swift's
         self._row_pool = GreenPool(own.concurrency)
@@ -67,7 +68,7 @@ class MoverPart:
     def run(self, is_over) -> None:
         """Until it is over; what is under way is finished then."""
         listener = listen(self._path, MISPLACED, self._logger)
-        loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._settings.swift_queue else [])
+        loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._takes_rows else [])
         others = [spawn(loop) for loop in loops]
         failing = ''
         while not is_over():
@@ -88,7 +89,7 @@ class MoverPart:
     def once(self) -> None:
         """One whole pass over both queues. :raises QueueError: where the local one cannot be read"""
         try:
-            if self._settings.swift_queue:
+            if self._takes_rows:
                 self._pass()
             while self._local.take():
                 pass
@@ -188,7 +189,7 @@ class MoverPart:
     def _report(self):
         under_way = self._local.under_way + len(self._rows_under_way)
         report = {'pid': os.getpid(), 'at': time.time(), 'under_way': under_way}
-        if self._settings.swift_queue and self._rows.seen is not None:
+        if self._takes_rows and self._rows.seen is not None:
             report |= {'rows': self._rows.seen.rows, 'rows_age': self._rows.seen.age}
         try:
             tpool.execute(write, mover_report(self._path), report)

@@ -6,7 +6,7 @@ from swift.proxy.server import parse_per_policy_config
 
 from swiftahead.cache.orders import ORDERS
 from swiftahead.cache.policies import ADMISSIONS
-from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, STATUS, ConfError
+from swiftahead.conf import FILTER, MOVER, PREFETCHER, SIDECAR, STATUS, ConfError
 from swiftahead.conf.casts import size
 from swiftahead.conf.pipelines import filters, options, pipeline
 from swiftahead.sidecar.settings import check_client, read_settings
@@ -208,7 +208,8 @@ def sample(file, section):
 
 @pytest.mark.parametrize('table, file', [
     (FILTER, 'proxy-server.conf-sample'), (SIDECAR, 'swiftahead-sidecar.conf-sample'),
-    (PREFETCHER, 'swiftahead-sidecar.conf-sample'), (STATUS, 'swiftahead-sidecar.conf-sample')],
+    (PREFETCHER, 'swiftahead-sidecar.conf-sample'), (MOVER, 'swiftahead-sidecar.conf-sample'),
+    (STATUS, 'swiftahead-sidecar.conf-sample')],
     ids=lambda value: getattr(value, 'section', ''))
 def test_the_sample_says_what_the_table_says(table, file):
     found = sample(file, table.section)

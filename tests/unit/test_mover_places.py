@@ -102,7 +102,7 @@ def test_what_memcached_says_of_a_container_is_not_believed(cluster):
         for broker in cluster.brokers('c'):
             broker.set_storage_policy_index(GOLD, Timestamp.now().internal)
         cluster.enqueue(task)
-        part = part_of(cluster, 'swift_queue = on')
+        part = part_of(cluster, 'swift_queue = take')
         part.once()
     assert len(cluster.files(task, GOLD)) == 3 and 'moves.cleanup-success' in part._logger.counts[0]
 
