@@ -29,6 +29,36 @@ QUEUE = Option('queue', queue_url, REQUIRED,
                'where records wait for the sidecar, such as sqlite:/var/cache/swiftahead/queue.db')
 SWIFT_DIR = Option('swift_dir', absolute_path, '/etc/swift', "folder of swift.conf, rings and memcache.conf")
 
+FREE_SPACE = Option('free_space', number(float, 0, 90, 'percent'), '5',
+                    'percent of the file system that is kept free: nothing more is captured or admitted below')
+MAX_OBJECT_SIZE = Option('max_object_size', size, '1 GiB',
+                         'objects above this size are neither kept nor fetched ahead')
+RECLAIM_AGE = Option(
+    'reclaim_age', seconds(1), '604800',
+    "the object servers' reclaim_age, seconds after which tombstones are gone: an older copy is no misplaced "
+    'object unless a row of its container names it, and a record is given up whose object cannot be found by then')
+SPOOL_SIZE = Option('spool_size', size, None,
+                    'bytes that captured misses may occupy before the sidecar has admitted them; 5 percent of the '
+                    "sidecar's cache_size when not given, and at least 1 GiB")
+# where neither the filter's conf nor the sidecar says more
+SPOOL_BYTES = 2**30
+# options that the sidecar's conf has, in these sections, and that the sidecar's report tells the filter
+SHARED = (('sidecar', FREE_SPACE), ('prefetcher', MAX_OBJECT_SIZE), ('mover', RECLAIM_AGE))
+
+
+def told_settings(report: dict, spool_size: int | None) -> dict:
+    """The values by which the filter goes, as the sidecar's report tells them; defaults where it tells none.
+
+    :param spool_size: of the filter's own conf
+    """
+    found = {option.name: option.understood(report.get(option.name), option.read(section, None))
+             for section, option in SHARED}
+    # where nobody tells, no copy is young enough to be moved without a row: a deleted object must not come back
+    found['reclaim_age'] = RECLAIM_AGE.understood(report.get('reclaim_age'), 0.0)
+    told = SPOOL_SIZE.understood(report.get('spool_size'), SPOOL_BYTES)
+    return {**found, 'spool_size': told if spool_size is None else spool_size}
+
+
 FILTER = Table('filter:prefetch', (
     CACHE_DIR,
     QUEUE,
@@ -37,18 +67,13 @@ FILTER = Table('filter:prefetch', (
            'how a hit is known to be current: tokens in memcached, a HEAD before each hit, or age alone'),
     Option('max_age', seconds(0), '600', 'seconds for which a validated entry is trusted'),
     Option('capture', boolean, 'on', 'whether a miss is kept for the next reader'),
-    Option('max_object_size', size, '1 GiB', 'objects above this size are neither kept nor fetched ahead'),
     Option('fetch_whole', size, '64 MiB',
            'objects up to this size are fetched whole by the sidecar when a part of them was asked for and they '
            'are not cached; 0: none'),
     Option('fetch_wait', seconds(0, 60), '0.25',
            'seconds for which a GET waits at most for a fetch of the same object by the sidecar; never much '
            'longer than Swift itself takes to answer'),
-    Option('spool_size', size, None,
-           'bytes that captured misses may occupy before the sidecar has admitted them; 5 percent of the '
-           "sidecar's cache_size when not given, and at least 1 GiB"),
-    Option('free_space', number(float, 0, 90, 'percent'), '5',
-           'percent of the file system below which nothing more is captured'),
+    SPOOL_SIZE,
     Option('cache_status', boolean, 'on', 'whether responses tell Cache-Status, Age and X-Object-Prefetched'),
     Option('memcache_servers', text, None,
            "memcached servers of the freshness tokens; those of Swift's cache filter, which must be the same, "
@@ -61,12 +86,10 @@ FILTER = Table('filter:prefetch', (
     Option('serve_misplaced', boolean, 'off',
            'whether the client gets a misplaced object at once, where Swift alone would answer 404; needs '
            'detect_misplaced'),
-    Option('reclaim_age', seconds(1), '604800',
-           "the object servers' reclaim_age, seconds after which nobody knows what was deleted: an older copy is "
-           'no misplaced object unless a row of its container names it'),
 ), foreign=(*LOGGING, 'memcache_max_connections', 'memcache_serialization_support', 'connect_timeout',
             'pool_timeout', 'io_timeout', 'tries', 'error_suppression_*', 'tls_*', 'max_connections',
-            'item_size_warning_threshold'), checked=(*LOGGED, *MEMCACHED))
+            'item_size_warning_threshold'), checked=(*LOGGED, *MEMCACHED),
+    elsewhere={option.name: f"[{section}] of the sidecar's conf" for section, option in SHARED})
 
 SIDECAR = Table('sidecar', (
     CACHE_DIR,
@@ -79,8 +102,7 @@ SIDECAR = Table('sidecar', (
            'percent of cache_size at which eviction begins'),
     Option('low_water', number(float, 0, 100, 'percent'), '90',
            'percent of cache_size at which eviction ends'),
-    Option('free_space', number(float, 0, 90, 'percent'), '5',
-           'percent of the file system that is kept free'),
+    FREE_SPACE,
     Option('eviction', choice('lru', 'lfu', 'gdsf', 's3fifo'), 'lru',
            'what leaves first: what was read longest ago; least often; least often for the room it takes, with '
            'ageing; or what is new and was not read again'),
@@ -106,7 +128,7 @@ PREFETCHER = Table('prefetcher', (
     Option('neighbours', boolean, 'on',
            'whether objects are fetched ahead that nobody has read, since they stand next to those that are in '
            'the listing of their container'),
-    Option('max_object_size', size, '1 GiB', 'objects above this size are not fetched ahead'),
+    MAX_OBJECT_SIZE,
     Option('max_contexts', number(int, 1), '100000', 'objects whose followers are remembered at most'),
 ), foreign=LOGGING)
 
@@ -122,8 +144,7 @@ MOVER = Table('mover', (
            "processes that share the rows of Swift's queue, on all nodes; 0: each takes all"),
     Option('process', number(int, 0), '0', 'which of these processes this one is, from 0'),
     Option('request_tries', number(int, 1), '3', 'times that a request of the mover is made'),
-    Option('reclaim_age', seconds(1), '604800',
-           'seconds after which a record is given up whose object cannot be found'),
+    RECLAIM_AGE,
     Option('ring_check_interval', seconds(0), '15', 'seconds between two looks whether a ring has changed'),
     Option('retry_backoff', seconds(0.1), '5',
            'seconds after which a move that failed is tried again; doubled each time, up to an hour'),

@@ -81,7 +81,6 @@ class Detector:
         self.running = 0
         self._runtime = runtime
         self._logger = runtime.logger
-        self._reclaim_age = settings.reclaim_age
         self._rate = Rate(settings.detect_rate, timer)
         self._known: TTLCache[ObjectName, str] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, timer)
 
@@ -183,7 +182,8 @@ class Detector:
             container = None
         if container is None:
             return Finding('unknown')
-        found = servers.judge(question, copies, container, self._reclaim_age, self._runtime.clock())
+        found = servers.judge(question, copies, container, self._runtime.settings.reclaim_age,
+                              self._runtime.clock())
         if not found.good:
             return Finding(found.reasons[0] or '')
         home = found.replicas[container.policy_index]

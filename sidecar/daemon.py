@@ -25,7 +25,7 @@ from .mover import MoverPart
 from .names import Names
 from .pace import Pace
 from .prefetcher import Parts, Prefetcher
-from .report import spool_size, write_report
+from .report import for_filter, spool_size, tell_filter, write_report
 from .settings import read_settings
 from .spool import SpoolWatch
 from .status import StatusServer
@@ -112,6 +112,8 @@ class Sidecar(Daemon):
         if part == 'prefetcher':
             self._prefetch(is_over)
         elif part == 'mover':
+            if not self.settings.prefetcher.enabled:
+                self._tell_filter()
             MoverPart(self.settings, self.logger).run(is_over)
         elif part == 'status':
             StatusServer(self.settings, self.logger, is_over).run()
@@ -121,6 +123,12 @@ class Sidecar(Daemon):
                 sleep(RETRY_SECONDS)
             return
         self.logger.info('%s stopped', part)
+
+    def _tell_filter(self):
+        try:
+            tell_filter(self.settings)
+        except OSError as error:
+            self.logger.error('cache folder: %s', error)
 
     def _prefetch(self, is_over):
         worker = self._worker()
@@ -150,6 +158,7 @@ class Worker:
         own, prefetcher = settings.sidecar, settings.prefetcher
         self._logger = logger
         self._poll_seconds = poll_seconds
+        self._for_filter = for_filter(settings)
         self._upkeep_at = 0.0
         self._failing = False
         queue = SqliteQueue(own.queue, logger=logger)
@@ -174,6 +183,8 @@ class Worker:
         self.prefetcher = Prefetcher(parts, prefetcher.concurrency, logger)
         if self._learned:
             self._learned.read()
+        # the filter, which may use the folder from now on, need not guess
+        self._report()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
         self._listener = listen(queue.path, PREFETCH, logger)
@@ -209,12 +220,15 @@ class Worker:
             self.upkeep()
         return True
 
+    def _report(self):
+        write_report(self.keeper, backing_off=self.pace.is_stopped, **self._for_filter)
+
     def upkeep(self) -> None:
         """What need not be done for every record."""
         try:
             self.keeper.upkeep()
             tpool.execute(self._spool.look)
-            write_report(self.keeper, backing_off=self.pace.is_stopped)
+            self._report()
             tpool.execute(fold, self.metrics.counters.folder)
             if self._learned:
                 self._learned.write_if_due()

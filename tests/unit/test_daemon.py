@@ -1,14 +1,16 @@
 """The daemon without its forks: what it is given, what it makes, and one worker's turns."""
+import json
 import os
 import pwd
 import stat
+from pathlib import Path
 
 import pytest
 from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
 from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store
-from swiftahead.conf.names import ObjectName
+from swiftahead.conf.names import Layout, ObjectName
 from swiftahead.queues import Fill, SqliteQueue, Waker, Warm
 from swiftahead.sidecar.daemon import Sidecar, Worker
 from swiftahead.sidecar.main import main
@@ -166,6 +168,30 @@ def test_a_turn_handles_what_waits_and_reports(worker, queue):
     worker.prefetcher.settle()
     assert store.has(NAME) and counted(worker, 'admitted') == 1
     assert store.report()['spool_size'] == 5 * 2**30
+
+
+def test_the_filter_is_told_before_the_first_turn(make):
+    worker = Worker(make('max_object_size = 5 MiB\n[mover]\nreclaim_age = 86400', own='free_space = 7').settings,
+                    ListLogger())
+    told = worker.keeper.store.report()
+    assert (told['max_object_size'], told['free_space'], told['reclaim_age']) == (5 * 2**20, 7.0, 86400.0)
+    worker.close()
+
+
+def test_without_a_prefetcher_the_filter_is_told_anew_by_the_mover(make):
+    Worker(make().settings, ListLogger()).close()
+    sidecar = make('enabled = off\n[mover]\nreclaim_age = 86400')
+    report = Layout(Path(sidecar.settings.sidecar.cache_dir)).report
+    before = json.loads(report.read_text())
+    sidecar._stopping = True
+    sidecar.run_forever(part='mover')
+    assert json.loads(report.read_text()) == {**before, 'reclaim_age': 86400.0}
+
+
+def test_without_a_cache_folder_nobody_is_told(make):
+    sidecar = make('enabled = off')
+    sidecar._tell_filter()
+    assert not (Path(sidecar.settings.sidecar.cache_dir) / 'sidecar.json').exists()
 
 
 def test_a_turn_is_begun_by_a_wake_up(worker, queue):

@@ -24,7 +24,7 @@ class Writing:
         self.envs = []
         self.records = []
         settings = SimpleNamespace(freshness='max-age', queue='sqlite:/not/opened', fetch_wait=0.25,
-                                   detect_misplaced=False)
+                                   detect_misplaced=False, spool_size=None)
         self.runtime = Runtime(settings, {}, ListLogger(), lambda: NOW)
         self.counted = []
         self.runtime.count = self.counted.append
