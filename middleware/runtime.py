@@ -13,7 +13,7 @@ from ..conf import Settings
 from ..conf.names import ObjectName
 from ..conf.tables import told_settings
 from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
-from ..metrics.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
+from ..metrics.counters import FLUSH_SECONDS, Counters, counters_folder
 from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, SqliteQueue
 from .collapsing import Flights
@@ -85,7 +85,7 @@ class Runtime:
         if settings.freshness == 'coherent':
             self.find_tokens(swifts_cache)
         queue = SqliteQueue(settings.queue, logger=logger)
-        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        self.metrics = Counters(counters_folder(queue.path), logger, tpool.execute)
         self.recorder = Recorder(queue, logger, self.count)
         self.detector = Detector(self) if settings.detect_misplaced else None
         self._counts_wait = False
@@ -131,7 +131,7 @@ class Runtime:
     def _tell_counts(self):
         sleep(FLUSH_SECONDS)
         self._counts_wait = False
-        if not self.metrics.flush(now=True):
+        if not self.metrics.flush():
             # a disk that takes nothing: what is kept in memory goes with a later count
             self.logger.debug('counts are not written')
 

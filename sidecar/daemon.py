@@ -10,7 +10,7 @@ from swift.common.daemon import Daemon
 from swift.common.utils import get_logger
 
 from ..cache import Store, Unavailable
-from ..metrics import Counters, Metrics, counters_folder
+from ..metrics import Counters, counters_folder
 from ..metrics.totals import fold
 from ..predict import Schedule, SequenceLearner
 from ..queues import QueueError, SqliteQueue
@@ -164,7 +164,7 @@ class Worker:
         queue = SqliteQueue(own.queue, logger=logger)
         store = Store.create(own.cache_dir, queue.path.name)
         self._lock = store.lock()
-        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        self.metrics = Counters(counters_folder(queue.path), logger, tpool.execute)
         count = self.metrics.count
         limits = Limits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction, own.admit)
         self.keeper = Keeper(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
@@ -211,7 +211,7 @@ class Worker:
             sleep(RETRY_SECONDS)
         else:
             self._failing = False
-        self.metrics.flush()
+        self.metrics.flush_if_due(time.monotonic())
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
             if not self.keeper.store.is_current():
@@ -229,7 +229,7 @@ class Worker:
             self.keeper.upkeep()
             tpool.execute(self._spool.look)
             self._report()
-            tpool.execute(fold, self.metrics.counters.folder)
+            tpool.execute(fold, self.metrics.folder)
             if self._learned:
                 self._learned.write_if_due()
         except OSError as error:

@@ -14,7 +14,7 @@ from swift.common.internal_client import InternalClient
 from swift.common.utils import EventletRateLimiter
 
 from ...freshness import Token, TokensUnreachable
-from ...metrics import Counters, Metrics, counters_folder
+from ...metrics import Counters, counters_folder
 from ...queues import QueueError, SqliteQueue
 from ...queues.wake import MISPLACED
 from ..listening import listen
@@ -45,7 +45,7 @@ class MoverPart:
         self._logger = logger
         queue = SqliteQueue(settings.sidecar.queue, logger=logger)
         self._path = queue.path
-        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        self.metrics = Counters(counters_folder(queue.path), logger, tpool.execute)
         self._tokens = token_ring(settings, logger)
         swift = InternalClient(None, AGENT, own.request_tries, use_replication_network=True,
                                app=client_app(settings, f'{AGENT}-ic'))

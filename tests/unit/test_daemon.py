@@ -76,7 +76,7 @@ def open_to_others(folder):
 
 
 def counted(worker, *slot):
-    return worker.metrics.counters.values[worker.metrics.counters.slot(*slot)]
+    return worker.metrics.values[worker.metrics.slot(*slot)]
 
 
 # what the daemon is given and makes
