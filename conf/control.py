@@ -1,9 +1,9 @@
-"""The words of a control request, POST /v1/ACCOUNT/CONTAINER?prefetch=..., which command and filter share."""
+"""Words of a control request, POST /v1/ACCOUNT/CONTAINER?prefetch=..., that command and filter share."""
 PARAMETER = 'prefetch'
-# what each takes besides
+# the other parameters of each action
 TAKES = {'warm': ('prefix', 'limit'), 'forget': ('prefix', 'name')}
 LARGEST_LIMIT = 10**9
-# in each answer of the filter to who may write to the container: Swift itself sends no such header
+# header of the filter's answers to a client that may write to the container; Swift itself sends none
 NODE_HEADER = 'X-Prefetch-Node'
-# sent along: Swift refuses a POST to an object that is to be deleted in the past, and a container takes no notice
+# sent with each request: Swift refuses a POST that deletes an object in the past, and a container ignores it
 GUARD = {'X-Delete-At': '1'}

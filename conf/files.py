@@ -3,7 +3,7 @@ import fcntl
 
 
 def try_lock(file: int) -> bool:
-    """Have the file for ourselves until it is closed; False where another has it. :raises OSError:"""
+    """Lock the file until it is closed; False where another process has it locked. :raises OSError:"""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

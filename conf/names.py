@@ -1,4 +1,4 @@
-"""How cached objects are named on disk, and where in the cache folder things lie.
+"""Names of cached objects on disk, and the layout of the cache folder.
 
 Names are keyed hashes: a folder listing tells nobody which objects are read, and nobody can
 choose an object name that collides with another's. The key lies in the cache folder.
@@ -12,14 +12,14 @@ from urllib.parse import quote
 FORMAT = 'v1'
 KEY_BYTES = 32
 CONTAINER_DIGITS = 16
-# names of each kind, in each process
+# names of each kind that a process remembers
 REMEMBERED = 256
-# that the entries lie in, by two digits of their names
+# number of folders of entries: one for each pair of digits of a name
 FOLDERS = 256
 
 
 def to_bytes(name: str) -> bytes:
-    """The bytes of a native Swift name (UTF-8; what is not, as Swift's surrogate escapes)."""
+    """Encode a native Swift name: UTF-8, and the bytes that Swift has as surrogate escapes."""
     return name.encode('utf-8', 'surrogateescape')
 
 
@@ -36,8 +36,8 @@ class ObjectName:
 
     @property
     def quoted(self) -> str:
-        """The path for logs, as Swift's own have it: Swift's formatter lets all but line feeds through, and a name
-        may hold what moves a terminal's cursor."""
+        """The path for logs, quoted as in Swift's own: Swift's formatter lets all but line feeds through, and a
+        name may hold characters that move a terminal's cursor."""
         return quote(self.path, errors='surrogateescape')
 
 
@@ -48,7 +48,7 @@ class Naming:
         if len(key) != KEY_BYTES:
             raise ValueError(f'the key of a cache folder has {KEY_BYTES} bytes, not {len(key)}')
         self._key = key
-        # one request asks for the same name several times, and many requests are of few containers and clients
+        # a request asks for the same name several times, and many requests are for few containers
         self.container = lru_cache(REMEMBERED)(self._container)
         self.entry = lru_cache(REMEMBERED)(self._entry)
         self.client = lru_cache(REMEMBERED)(self._client)
@@ -73,8 +73,8 @@ class Naming:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things lie in a cache folder. The format version is in the path, so that two
-    generations of workers can use the folder at once."""
+    """Paths in a cache folder. The format version is in them, so that two generations of
+    workers can use the folder at once."""
     cache_dir: Path
 
     @property
@@ -101,7 +101,7 @@ class Layout:
         return Path(self.entry_path(entry_name))
 
     def entry_path(self, entry_name: str) -> str:
-        """The same as a text, which takes a tenth of the time: hits need one each."""
+        """The same path as a text, which is ten times as quick: each hit needs one."""
         # the object's digits spread evenly, the container's do not
         return f'{self._objects}/{entry_name[CONTAINER_DIGITS:CONTAINER_DIGITS + 2]}/{entry_name}'
 

@@ -1,4 +1,4 @@
-"""Option tables: what a program can be told, read and checked in one place."""
+"""Option tables: the options of each program, read and checked in one place."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -46,7 +46,7 @@ class Option:
 class Table:
     """The options of one section.
 
-    :param foreign: keys that others read from the same section
+    :param foreign: keys that other code reads from the same section
     :param checked: foreign keys whose wrong values would be reported later, without the key, or never
     :param elsewhere: where an option stands that a user may look for in this section
     """
@@ -60,7 +60,7 @@ class Table:
         """Settings from a section's `conf`.
 
         :param conf: the section's own keys; an unknown one is an error
-        :param inherited: keys of [DEFAULT], which belong to others too: used, but never refused
+        :param inherited: keys of [DEFAULT], which are for other sections too: used, but never refused
         :raises ConfError: naming section, key, value and rule
         """
         known = {option.name for option in self.options}

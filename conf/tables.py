@@ -1,18 +1,18 @@
-"""The option tables of the two programs. The samples in etc/ say the same; a test compares them."""
+"""Option tables of the filter and the sidecar. A test compares them with the samples in etc/."""
 from .casts import absolute_path, boolean, choice, ip_address, number, queue_url, seconds, size, text
 from .options import REQUIRED, Option, Table
 
-# what PasteDeploy adds, and what Swift's own get_logger and statsd client read from any section
+# keys that PasteDeploy adds, and that Swift's get_logger and statsd client read from any section
 LOGGING = ('log_*', 'set log_*', 'statsd_*', '__*', 'here', 'use')
 
-# of these the numbers; get_logger raises what names no key
+# numbers among them; the errors of get_logger do not name the key
 LOGGED = (
     *(Option(name, number(int, 1, 65535), None, 'a port of the log') for name in (
         'log_udp_port', 'log_statsd_port', 'statsd_port')),
     *(Option(f'{prefix}statsd_{name}', number(float, 0), None, 'a rate of statsd') for prefix in ('', 'log_')
       for name in ('default_sample_rate', 'sample_rate_factor')),
 )
-# what Swift's memcached client makes of its options at the first request
+# options of Swift's memcached client, which reads their values at the first request
 MEMCACHED = (
     *(Option(name, seconds(0), None, 'seconds, of memcached') for name in (
         'connect_timeout', 'pool_timeout', 'io_timeout', 'error_suppression_interval')),
@@ -47,7 +47,7 @@ SHARED = (('sidecar', FREE_SPACE), ('prefetcher', MAX_OBJECT_SIZE), ('mover', RE
 
 
 def told_settings(report: dict, spool_size: int | None) -> dict:
-    """The values by which the filter goes, as the sidecar's report tells them; defaults where it tells none.
+    """Values of the filter's settings that the sidecar's report tells; defaults where it tells none.
 
     :param spool_size: of the filter's own conf
     """
@@ -79,8 +79,8 @@ FILTER = Table('filter:prefetch', (
            "memcached servers of the freshness tokens; those of Swift's cache filter, which must be the same, "
            'when not given'),
     Option('detect_misplaced', boolean, 'on',
-           'whether the other storage policies are asked, after the answer, for what was read in vain; what is '
-           'found there is recorded for the mover'),
+           'whether the other storage policies are asked, after a 404, for the same object; copies that are '
+           'found there are recorded for the mover'),
     Option('detect_rate', number(float, 0, 10000), '10',
            'objects in a second for which one worker asks other policies; more are asked for at a later read'),
     Option('serve_misplaced', boolean, 'off',
@@ -104,8 +104,8 @@ SIDECAR = Table('sidecar', (
            'percent of cache_size at which eviction ends'),
     FREE_SPACE,
     Option('eviction', choice('lru', 'lfu', 'gdsf', 's3fifo'), 'lru',
-           'what leaves first: what was read longest ago; least often; least often for the room it takes, with '
-           'ageing; or what is new and was not read again'),
+           'which entries leave first: those read longest ago; least often; least often for the room they take, '
+           'with ageing; or new ones that were not read again'),
     Option('admit', choice('all', 'second_hit'), 'all',
            'which captured misses are kept: all, or those of objects that were read before, not long ago'),
     Option('spool_age', seconds(1), '3600',
@@ -126,8 +126,8 @@ PREFETCHER = Table('prefetcher', (
     Option('window', seconds(0.001), '60', 'seconds within which one read counts as following another'),
     Option('look_ahead', number(int, 1, 64), '8', 'steps that are looked ahead at most'),
     Option('neighbours', boolean, 'on',
-           'whether objects are fetched ahead that nobody has read, since they stand next to those that are in '
-           'the listing of their container'),
+           'whether objects that nobody has read are fetched ahead, if they stand next to read ones in the '
+           'listing of their container'),
     MAX_OBJECT_SIZE,
     Option('max_contexts', number(int, 1), '100000', 'objects whose followers are remembered at most'),
 ), foreign=LOGGING)
@@ -135,9 +135,9 @@ PREFETCHER = Table('prefetcher', (
 MOVER = Table('mover', (
     Option('enabled', boolean, 'on', 'whether misplaced objects are moved to the policy of their container'),
     Option('swift_queue', choice('off', 'take', 'give', 'both'), 'off',
-           "what is done with Swift's own queue, .misplaced_objects: take: its rows are moved too, as its "
-           'container-reconciler does; give: what this node sees is put there for others to move, and not moved '
-           'here; both; off: neither'),
+           "which way records go between the mover and Swift's own queue, .misplaced_objects: take: its rows are "
+           "moved too, as Swift's container-reconciler does; give: misplaced objects that this node sees are put "
+           'there for others to move, and not moved here; both; off: neither'),
     Option('interval', seconds(0.1), '30', "seconds from one pass over Swift's queue to the next"),
     Option('concurrency', number(int, 1, 1000), '8', 'objects that are moved at the same time'),
     Option('processes', number(int, 0), '0',
@@ -149,7 +149,7 @@ MOVER = Table('mover', (
     Option('retry_backoff', seconds(0.1), '5',
            'seconds after which a move that failed is tried again; doubled each time, up to an hour'),
     Option('bytes_per_second', size, '0', 'bytes that are moved in a second, by all moves; 0: no limit'),
-    Option('dry_run', boolean, 'off', 'whether it is only said in the log what would be moved'),
+    Option('dry_run', boolean, 'off', 'whether moves are only logged, and not made'),
 ), foreign=LOGGING)
 
 STATUS = Table('status', (
@@ -158,5 +158,5 @@ STATUS = Table('status', (
            'address to listen on; one of the loopback, unless allow_remote is on'),
     Option('bind_port', number(int, 0, 65535), '6090', 'port to listen on; 0: any that is free, told in the log'),
     Option('allow_remote', boolean, 'off',
-           'whether bind_ip may be an address that others reach: nobody is asked for a password'),
+           'whether bind_ip may be an address that other machines reach: no password is asked for'),
 ), foreign=LOGGING)
