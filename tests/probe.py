@@ -15,7 +15,7 @@ class Probe:
     def __call__(self, env, start_response):
         if env['PATH_INFO'] != '/probe':
             return self.app(env, start_response)
-        self._bound(parse_qs(env['QUERY_STRING']))
+        self._bound(parse_qs(env.get('QUERY_STRING', '')))
         start_response('200 OK', [('Content-Type', 'application/json')])
         return [json.dumps(self._found()).encode()]
 
