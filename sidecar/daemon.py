@@ -221,7 +221,11 @@ class Worker:
         return True
 
     def _report(self):
-        write_report(self.keeper, backing_off=self.pace.is_stopped, **self._for_filter)
+        try:
+            write_report(self.keeper, backing_off=self.pace.is_stopped, **self._for_filter)
+        except OSError as error:
+            # a full disk is what eviction is for
+            self._logger.error('cache folder: %s', error)
 
     def upkeep(self) -> None:
         """What need not be done for every record."""

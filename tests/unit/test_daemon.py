@@ -188,6 +188,15 @@ def test_without_a_prefetcher_the_filter_is_told_anew_by_the_mover(make):
     assert json.loads(report.read_text()) == {**before, 'reclaim_age': 86400.0}
 
 
+def test_a_report_that_cannot_be_written_keeps_no_worker_from_starting(make):
+    sidecar, logger = make(), ListLogger()
+    (Store.create(sidecar.settings.sidecar.cache_dir).layout.report / 'in the way').mkdir(parents=True)
+    worker = Worker(sidecar.settings, logger)
+    worker.upkeep()
+    assert len([said for said in logger.said if 'cache folder: ' in said]) == 2
+    worker.close()
+
+
 def test_without_a_cache_folder_nobody_is_told(make):
     sidecar = make('enabled = off')
     sidecar._tell_filter()
