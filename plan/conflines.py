@@ -1,7 +1,7 @@
 """The recommended setting as lines of conf files."""
 from collections.abc import Iterator
 
-from ..conf import FILTER
+from ..conf import FILTER, PREFETCHER
 from ..conf.casts import size
 from .advice import Advice
 from .grid import Cell, GridSpec
@@ -9,7 +9,7 @@ from .room import HIGH
 from .shown import in_units
 
 # what the filter keeps and has fetched, where it is not told otherwise
-DEFAULTS = {option.name: size(option.default) for option in FILTER.options
+DEFAULTS = {option.name: size(option.default) for option in (*PREFETCHER.options, *FILTER.options)
             if option.name in ('max_object_size', 'fetch_whole')}
 
 
@@ -51,8 +51,9 @@ def _limits(cell: Cell, question: GridSpec) -> Iterator[str]:
     """Of another size than where nothing is said; larger ones only where the cache has room for such objects."""
     given = {name: value for name, default in DEFAULTS.items()
              if (value := getattr(question, name)) != default and not value > default >= cell.cache_bytes}
-    found = [f'    {name} = {written(value)}' for name, value in given.items()]
-    yield from (line for line in found if 'max_object_size' in line)
+    found = {name: f'    {name} = {written(value)}' for name, value in given.items()}
+    if 'max_object_size' in found:
+        yield found.pop('max_object_size')
     yield ''
     if found:
-        yield from ('and in proxy-server.conf:', '', '    [filter:prefetch]', *found, '')
+        yield from ('and in proxy-server.conf:', '', '    [filter:prefetch]', *found.values(), '')
