@@ -5,14 +5,14 @@ from typing import Any
 
 from .casts import number
 
-# that a database can hold as an id; and more than there are rows, objects or bytes of anything
+# the largest id of a row in a database; more than there are rows, objects or bytes of anything
 LARGEST = 2**63 - 1
-# bytes of Swift's names, in its default conf; what a cluster allows beyond that, it says itself
+# bytes of Swift's names in its default conf; a cluster that allows fewer says so itself
 ACCOUNT_BYTES = CONTAINER_BYTES = 256
 
 
 def argument(cast: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A type of which a wrong value is told with the rule, as in a conf file."""
+    """Make a type whose error tells value and rule, as for a conf file."""
     def typed(value):
         try:
             return cast(value)
@@ -30,14 +30,14 @@ def real(least: float, most: float, unit: str = '') -> Callable[[str], float]:
 
 
 def some(value: str) -> str:
-    """Any text but none: what a shell makes of a variable that is not set."""
+    """Take any text but the empty one, which a shell makes of a variable that is not set."""
     if not value:
         raise ValueError('must not be empty')
     return value
 
 
 def container_path(value: str) -> tuple[str, str]:
-    """'account' or 'account/container' -> both, the container '' where there is none."""
+    """Split 'account' or 'account/container'; the container is '' where there is none."""
     account, slash, container = value.strip('/').partition('/')
     _check(account, 'an account', ACCOUNT_BYTES)
     if slash:

@@ -19,7 +19,7 @@ def text(value):
 
 
 def boolean(value):
-    # here, since it loads most of Swift
+    # imported here, since it loads most of Swift
     from swift.common.utils import TRUE_VALUES
     word = value.strip().lower()
     if word in TRUE_VALUES:
@@ -30,12 +30,12 @@ def boolean(value):
 
 
 def size(value):
-    """'64 KiB', '2GiB', '1048576' -> bytes."""
+    """Turn a text such as '64 KiB', '2GiB' or '1048576' into bytes."""
     found = SIZE.match(value)
     if not found or found.group(2) not in UNITS:
         raise ValueError('must be a size such as 1048576, 64 KiB, 100 MiB or 2 GiB')
     result = float(found.group(1)) * UNITS[found.group(2)]
-    # no file and no file system is larger; what is not finite is no whole number either
+    # no file system is larger, and infinity is no whole number
     if result >= LARGEST:
         raise ValueError(f'must be a size of less than {LARGEST // UNITS["TiB"]} TiB')
     return int(result)
@@ -51,7 +51,7 @@ def choice(*words):
 
 
 def number(kind, least, most=None, unit=''):
-    """A cast to `kind` (int or float) that holds the value between `least` and `most`."""
+    """Make a cast to `kind` (int or float) that refuses values below `least` and above `most`."""
     what = 'a whole number' if kind is int else 'a number'
     rule = f'must be {what}{unit and " of " + unit} of at least {least}'
     if most is not None:

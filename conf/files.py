@@ -13,7 +13,7 @@ WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def try_lock(file: int) -> bool:
-    """Have the file for ourselves until it is closed or we die; False where another has it. :raises OSError:"""
+    """Lock the file until it is closed or the process dies; False where another has it locked. :raises OSError:"""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Names of objects, of entries on disk, and of what a control request says.
+"""Names of objects and of their entries on disk, and the words of a control request.
 
 Entries are named by keyed hashes: a folder listing tells nobody which objects are read, and nobody can
 choose an object name that collides with another's. The key lies in the cache folder.
@@ -10,16 +10,16 @@ from urllib.parse import quote
 
 KEY_BYTES = 32
 CONTAINER_DIGITS = 16
-# names of each kind, in each process
+# names of each kind that a process remembers
 REMEMBERED = 256
 # why an entry is there: it was predicted, it is the next of a list, or a part of it was read
 PREFETCH, SEGMENT, WHOLE = 'prefetch', 'segment', 'whole'
-# that the entries lie in, by two digits of their names
+# number of folders of entries: one for each pair of digits of a name
 FOLDERS = 256
 
 
 def to_bytes(name: str) -> bytes:
-    """The bytes of a native Swift name (UTF-8; what is not, as Swift's surrogate escapes)."""
+    """Encode a native Swift name: UTF-8, and the bytes that Swift has as surrogate escapes."""
     return name.encode('utf-8', 'surrogateescape')
 
 
@@ -40,8 +40,8 @@ class ObjectName:
 
     @property
     def quoted(self) -> str:
-        """The path for logs, as Swift's own have it: Swift's formatter lets all but line feeds through, and a name
-        may hold what moves a terminal's cursor."""
+        """The path for logs, quoted as in Swift's own: Swift's formatter lets all but line feeds through, and a
+        name may hold characters that move a terminal's cursor."""
         return quote(self.path, errors='surrogateescape')
 
 
@@ -52,7 +52,7 @@ class Naming:
         if len(key) != KEY_BYTES:
             raise ValueError(f'the key of a cache folder has {KEY_BYTES} bytes, not {len(key)}')
         self._key = key
-        # one request asks for the same name several times, and many requests are of few containers and clients
+        # a request asks for the same name several times, and many requests are for few containers
         self.container = lru_cache(REMEMBERED)(self._container)
         self.entry = lru_cache(REMEMBERED)(self._entry)
         self.client = lru_cache(REMEMBERED)(self._client)
@@ -77,10 +77,10 @@ class Naming:
 
 # a control request, POST /v1/ACCOUNT/CONTAINER?prefetch=...
 PARAMETER = 'prefetch'
-# what each takes besides
+# the other parameters of each action
 TAKES = {'warm': ('prefix', 'limit'), 'forget': ('prefix', 'name')}
 LARGEST_LIMIT = 10**9
-# in each answer of the filter to who may write to the container: Swift itself sends no such header
+# header of the filter's answers to a client that may write to the container; Swift itself sends none
 NODE_HEADER = 'X-Prefetch-Node'
-# sent along: Swift refuses a POST to an object that is to be deleted in the past, and a container takes no notice
+# sent with each request: Swift refuses a POST that deletes an object in the past, and a container ignores it
 GUARD = {'X-Delete-At': '1'}

@@ -1,7 +1,7 @@
 """Pipelines of conf files, read by the loaders that Swift's programs read them with.
 
-Interpolation, folders of confs, `use`, `set` and `get` lines and includes mean here what they mean to Swift, since
-it is Swift and PasteDeploy that read them. Loading a pipeline imports its filters, and makes none of them.
+Interpolation, folders of confs, `use`, `set` and `get` lines and includes have Swift's own meaning, since Swift
+and PasteDeploy read them. Loading a pipeline imports its filters, and makes none of them.
 """
 import os
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ def load(path: str) -> Loader:
     :raises OSError: where it cannot be read
     :raises configparser.Error, UnicodeDecodeError: where it is no conf
     """
-    # what it includes is found beside it, wherever a daemon has gone meanwhile
+    # included confs lie beside it, though a daemon has changed its working folder meanwhile
     path = os.path.abspath(path)
     loader = ConfigDirLoader(path) if os.path.isdir(path) else loadwsgi.ConfigLoader(path)
-    # a loader sees to that at its first pipeline, and options are read from this one before
+    # a loader does so at its first pipeline, and options are read before that
     loader.parser._interpolation = NicerInterpolation()
     return loader
 
@@ -33,14 +33,14 @@ def load(path: str) -> Loader:
 def pipeline(source: str | Loader, given: dict | None = None) -> Context:
     """The context of a conf's main app.
 
-    :param source: a path, or what `load` gave
+    :param source: a path, or a loader that `load` gave
     :param given: options that stand above those of the sections, but for ``set`` lines
     """
     return loadcontext(loadwsgi.APP, source, global_conf=given)
 
 
 def filters(context: Context) -> Iterator[Context]:
-    """The contexts of all filters in a pipeline, from left to right, wherever it names them."""
+    """Yield the contexts of all filters in a pipeline, from left to right, wherever it names them."""
     inner = [*getattr(context, 'filter_contexts', ()),
              *(getattr(context, name, None) for name in ('filter_context', 'next_context', 'app_context'))]
     for one in inner:
@@ -51,7 +51,7 @@ def filters(context: Context) -> Iterator[Context]:
 
 
 def options(context: Context) -> dict[str, str]:
-    """The options that a filter's or an app's factory is given."""
+    """Options that the factory of a filter or an app gets."""
     return {**context.global_conf, **context.local_conf}
 
 

@@ -1,7 +1,7 @@
-"""The process that a program finds itself in: standard streams that were closed, the interrupt key, and errors
-in the words that a user is told.
+"""Standard streams that were closed before a program began, the interrupt key while it loads, and errors in one
+line.
 
-Nothing of Swift is loaded for it: this is needed before.
+This module loads nothing of Swift: it is needed before Swift is loaded.
 """
 import os
 import signal
@@ -13,18 +13,20 @@ STREAMS = {'stdin': (0, 'r'), 'stdout': (1, 'w'), 'stderr': (2, 'w')}
 
 
 def keep_numbers() -> None:
-    """Open /dev/null in place of each descriptor from 0 to 2 that is closed: a file of ours that got such a number
-    would be written to by whatever prints or complains. To be called before any file is opened."""
+    """Open /dev/null in place of each descriptor from 0 to 2 that is closed.
+
+    Else a file of ours could get such a number, and each message would be written into it. To be called before any
+    file is opened."""
     for number, _ in STREAMS.values():
         try:
             os.fstat(number)
         except OSError:
-            # the lowest number that is free, which is this one
+            # the kernel takes the lowest number that is free, which is this one
             os.open(os.devnull, os.O_RDWR)
 
 
 def stand_in(*names: str) -> None:
-    """Have the streams read nothing, or write to nowhere, where Python has none since they were closed."""
+    """Open streams that read nothing or write to nowhere, where Python has none since they were closed."""
     for name in names:
         if getattr(sys, name) is None:
             number, mode = STREAMS[name]
@@ -33,13 +35,13 @@ def stand_in(*names: str) -> None:
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Have the interrupt key end the process, without a word, as long as the context lasts.
+    """Let the interrupt key end the process without a word, as long as the context lasts.
 
-    While modules are loaded, the exception that Python makes of it would be told as a traceback, or be lost, since
-    eventlet catches all.
+    While modules are loaded, Python's exception would be shown as a traceback, or be lost, since eventlet catches
+    every exception.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        # who ignores it, or has a handler, knows why
+        # a program that ignores the signal, or handles it, does so on purpose
         yield
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,149 +1,150 @@
 """Counting, without the request waiting for it.
 
-Who writes: each process that counts has one small file of its own in ``<queue>.counters/``. Who reads: the
-sidecar's status app and the operator's command (`totals.py`). Counts are kept in a list in memory, and written
-with one pwrite, at most once a second.
+Who writes: each process that counts has one small file of its own in ``<queue>.counters/``. Who reads: the sidecar
+and the operator's command (`totals`). Counts are kept in a list in memory; at most once a second they are written
+to a new file, which then takes the name of the one before.
 
-A mapped file would make a count a memory write too, and lose nothing at kill -9. It was rejected: a page
-that cannot be had (a full disk, a file that somebody cut short, a device that went away) is then SIGBUS, which
-kills the worker and all its requests, where a pwrite is an error that is tried again in a second.
+A mapped file would lose nothing at kill -9. It was rejected: a page that cannot be had (a full disk, a file cut
+short) is SIGBUS, which kills the worker and all its requests, where a write is an error that is tried again.
 
-What holds after a crash: a process that is killed loses what it counted since the last write, a second's worth
-if its owner flushes each second. A file is whole under its final name, or not there. Its writer holds a flock
-on it for life, so that the dead can be told from the living without pids.
+What holds after a crash: a killed process loses the counts of its last second. A file is whole under its name, or
+not there. Its process holds a flock on it before it gets the name and until the next one has it, so that the dead
+can be told from the living without pids.
 """
 import contextlib
-import fcntl
+import json
 import os
 import secrets
 import time
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from zlib import crc32
 
-from .countfile import Format
+from ..conf.files import try_lock
 from .table import COUNTERS, OTHER, UNKNOWN, Metric
 
 FLUSH_SECONDS = 1.0
-SUFFIX = '.counts'
-NEW_SUFFIX = '.new'
+SUFFIX, NEW_SUFFIX = '.counts', '.new'
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def counters_folder(queue_path: Path) -> Path:
     return queue_path.with_name(queue_path.name + '.counters')
 
 
-def slots_of(table: Iterable[Metric]) -> tuple[str, ...]:
-    return tuple(slot for metric in table for slot in metric.slots)
+def encode(counts: dict[str, int]) -> bytes:
+    """The bytes of a process's file. Slots go by their names, so that generations with other slots add up."""
+    text = json.dumps(counts).encode()
+    return b'%08x %b' % (crc32(text), text)
+
+
+def decode(data: bytes) -> dict[str, int]:
+    """The slots and counts of a process's file; none where it is damaged, or no such file."""
+    checksum, _, text = data.partition(b' ')
+    return json.loads(text) if text and checksum == b'%08x' % crc32(text) else {}
 
 
 class Counters:
-    """This process's counts, and its file. Nothing is opened or made before the first flush.
+    """This process's counts, its file, and statsd. Nothing is opened or made before the first flush.
 
-    A fork begins at zero, with a file of its own. Counting is for one thread at a time (the event loop's);
-    `flush` may run in another meanwhile.
+    A fork begins at zero, with a file of its own. Counting is for one thread at a time (the event loop's).
     """
 
-    def __init__(self, folder: Path, table: Iterable[Metric] = COUNTERS):
+    def __init__(self, folder: Path, logger=None, execute: Callable = lambda call: call(),
+                 table: Iterable[Metric] = COUNTERS):
+        """
+        :param logger: one of Swift's, which tells statsd; None: no statsd
+        :param execute: runs a blocking call; a process with an event loop gives `tpool.execute`
+        """
         self.folder = folder
-        self.slots = slots_of(table := tuple(table))
-        self.values = [0] * len(self.slots)
-        self.index = _index(table)
-        self._format = Format(self.slots)
-        self._written = list(self.values)
-        self._told = list(self.values)
-        self._sequence = 0
-        self._name = ''
+        keys = [(metric.name, value, slot) for metric in table
+                for value, slot in zip(metric.values or (None,), metric.slots, strict=True)]
+        self._index = {(name, value): place for place, (name, value, _) in enumerate(keys)}
+        self.slots = [slot for *_, slot in keys]
+        self.values = [0] * len(keys)
+        self._logger = logger
+        self._execute = execute
         self._file: int | None = None
-        # taken by a pop, which is atomic: eventlet would make a lock of threading one of green threads
-        self._turn = [None]
+        self._begin()
         _ALL.add(self)
 
+    def _begin(self):
+        self.values[:] = [0] * len(self.values)
+        self._written, self._told = list(self.values), list(self.values)
+        self._name = ''
+        self._flush_at = float('-inf')
+        # taken by a pop, which is atomic: eventlet would make a lock of threading one of green threads
+        self._turn = [None]
+
     def slot(self, name: str, reason: str | None = None) -> int:
-        """Where that is counted; whatever it is, there is a place."""
-        index = self.index
+        """The place of a count; there is one for whatever the table lacks, too."""
+        index = self._index
         found = index.get((name, reason))
         if found is None:
             found = index.get((name, OTHER), index.get((name, None), index[UNKNOWN, None]))
         return found
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
-        """Never waits, never raises."""
+        """Add in memory. Never waits, never raises.
+
+        :param reason: one of the metric's values, where it has any
+        """
         self.values[self.slot(name, reason)] += by
 
     @property
     def is_dirty(self) -> bool:
-        """Whether there is something to flush."""
         return self.values != self._written
 
-    def untold(self) -> list[tuple[str, int]]:
-        """Slots and what they grew by since this was asked last."""
-        before, self._told = self._told, list(self.values)
-        return [(slot, value - old) for slot, value, old in zip(self.slots, self._told, before, strict=True)
-                if value != old]
+    def flush_if_due(self, now: float) -> None:
+        """Flush, unless that was done less than a second ago."""
+        if now >= self._flush_at:
+            self._flush_at = now + FLUSH_SECONDS
+            self.flush()
 
     def flush(self) -> bool:
-        """Write what was counted; to be called through a thread, as it blocks for as long as the disk does.
-
-        Never raises. Tells whether all is written; what is not is kept, for the next time.
-        """
-        if not self._turn:
+        """Tell statsd and write the counts. Never raises; tells whether all is written. The rest is kept."""
+        try:
+            self._tell()
+            return self._execute(self._write)
+        except OSError:
+            # no file descriptor left for a socket, no thread for the file
             return False
+
+    def _tell(self):
+        """Tell the sums since the last time: Swift's logger makes a socket for every number."""
+        before, self._told = self._told, list(self.values)
+        for slot, value, old in zip(self.slots, self._told, before, strict=True):
+            if value != old and self._logger is not None:
+                self._logger.update_stats(f'prefetch.{slot}', value - old)
+
+    def _write(self) -> bool:
+        """Write what is new, unless another thread is about to."""
         try:
             turn = self._turn.pop()
         except IndexError:
             return False
         try:
-            return self._flush()
-        except OSError:
-            return False
+            values = list(self.values)
+            if values != self._written:
+                named = zip(self.slots, values, strict=True)
+                self._replace(encode({slot: value for slot, value in named if value}))
+            self._written = values
+            return True
         finally:
             self._turn.append(turn)
 
-    def _flush(self):
-        values = list(self.values)
-        if self._file is not None and not self._is_there(self._file):
-            self._let_go()
-        if self._file is not None:
-            if values != self._written:
-                self._overwrite(self._file, values)
-        elif any(values):
-            self._make(values)
-        self._written = values
-        return True
-
-    def _is_there(self, file):
-        """Whether our file still is what its name leads to; somebody may have cleared the folder."""
-        path = self.folder / self._name
-        try:
-            own, there = os.fstat(file), os.stat(path, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        if own.st_size < self._format.size:
-            # cut short: a new one takes its place, and nobody may add up both
-            path.unlink(missing_ok=True)
-            return False
-        return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
-
-    def _overwrite(self, file, values):
-        sequence = self._sequence + 1
-        numbers = self._format.numbers(sequence, values)
-        # the place of an attempt that failed is used again, the other is whole
-        if os.pwrite(file, numbers, self._format.place(sequence)) != len(numbers):
-            raise OSError('short write')
-        self._sequence = sequence
-
-    def _make(self, values):
-        """A file of our own, whole and locked before it gets its name."""
+    def _replace(self, data):
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.folder, 0o700)
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            name = f'{os.getpid()}-{time.time_ns()}-{secrets.token_hex(4)}{SUFFIX}'
-            self._file = _new_file(folder, name, self._format.whole(self._sequence, values))
-            self._name = name
+            self._name = self._name or f'{os.getpid()}-{time.time_ns()}-{secrets.token_hex(4)}{SUFFIX}'
+            new = _new_file(folder, self._name, data)
         finally:
             os.close(folder)
+        self._let_go()
+        self._file = new
 
     def _let_go(self):
         file, self._file = self._file, None
@@ -151,110 +152,33 @@ class Counters:
             os.close(file)
 
     def close(self) -> None:
-        """Write what is left, and leave the file to the sidecar, which adds it to the totals."""
+        """Write the rest, and leave the file to the sidecar. Later counts go to another."""
         self.flush()
         self._let_go()
-        # whoever counts on begins a new file, which must not hold these counts again
-        self._forget()
-
-    def _forget(self):
-        self.values[:] = [0] * len(self.values)
-        self._written, self._told = list(self.values), list(self.values)
-        self._sequence, self._turn[:] = 0, [None]
+        self._begin()
 
     def after_fork(self) -> None:
-        """In the child: the counts are the parent's, and so is the file. Closing it leaves the lock alone."""
+        """Begin anew in the child: the counts and the file are the parent's. Closing the file leaves its lock."""
         with contextlib.suppress(OSError):
             self._let_go()
-        self._forget()
+        self._begin()
 
 
 _ALL: 'weakref.WeakSet[Counters]' = weakref.WeakSet()
-
-
-def _begin_anew():
-    for counters in list(_ALL):
-        counters.after_fork()
-
-
-os.register_at_fork(after_in_child=_begin_anew)
-
-
-def _index(table):
-    places = enumerate((metric.name, value) for metric in table for value in metric.values or (None,))
-    return {key: place for place, key in places}
+os.register_at_fork(after_in_child=lambda: [counters.after_fork() for counters in list(_ALL)])
 
 
 def _new_file(folder, name, data):
-    """:raises OSError: then there is no file"""
-    new = name.removesuffix(SUFFIX) + NEW_SUFFIX
-    file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    """Write a locked file, then give it its name. :raises OSError: the one before has the name still"""
+    new = f'{name}-{secrets.token_hex(4)}{NEW_SUFFIX}'
+    file = os.open(new, NEW_FILE, 0o600, dir_fd=folder)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.write(file, data) != len(data):
-            raise OSError('short write')
-        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+        if not try_lock(file) or os.write(file, data) != len(data):
+            raise OSError('not written')
+        os.replace(new, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         os.close(file)
         with contextlib.suppress(OSError):
             os.unlink(new, dir_fd=folder)
         raise
     return file
-
-
-class Metrics:
-    """What filter and sidecar count with: the counters, and statsd through Swift's logger.
-
-    A count is an addition in memory. statsd is told with each flush, of the sums since the last: Swift's logger
-    makes a socket for every number, and takes a microsecond where no host is set at all.
-
-    :param logger: one of Swift's; None: no statsd
-    :param execute: runs a blocking call; a process with an event loop gives `tpool.execute`
-    """
-
-    def __init__(self, counters: Counters, logger=None, execute: Callable = lambda call: call(),
-                 clock: Callable[[], float] = time.monotonic):
-        self.counters = counters
-        self._index = counters.index
-        self._values = counters.values
-        self._logger = logger
-        self._execute = execute
-        self._clock = clock
-        self._flush_at = float('-inf')
-
-    def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
-        """Never waits, never raises.
-
-        :param reason: of a metric that has reasons, one of its values
-        """
-        slot = self._index.get((name, reason))
-        self._values[self.counters.slot(name, reason) if slot is None else slot] += by
-
-    @property
-    def is_dirty(self) -> bool:
-        """Whether there is something to flush: whoever has a timer may let it rest else."""
-        return self.counters.is_dirty
-
-    def flush(self, now: bool = False) -> bool:
-        """Write the counts and tell statsd, unless that was done less than a second ago.
-
-        To be called by the event loop's own green threads. Tells whether all is written.
-        """
-        if not now and self._clock() < self._flush_at:
-            return not self.is_dirty
-        self._flush_at = self._clock() + FLUSH_SECONDS
-        try:
-            self._tell()
-            return self._execute(self.counters.flush)
-        except OSError:
-            # no file descriptor left for a socket, no thread for the file
-            return False
-
-    def _tell(self):
-        for slot, by in self.counters.untold():
-            if self._logger is not None:
-                self._logger.update_stats(f'prefetch.{slot}', by)
-
-    def close(self) -> None:
-        self.flush(now=True)
-        self._execute(self.counters.close)

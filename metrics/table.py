@@ -1,12 +1,12 @@
-"""The one table of all metrics: what filter and sidecar count, and what the status app shows beside it.
+"""Table of all metrics: the counters of filter and sidecar, and the gauges that the status app shows beside them.
 
 A name is the same everywhere: ``hits`` here, ``prefetch.hits`` in statsd, ``swiftahead_hits_total`` in Prometheus,
-``hits`` in ``swiftahead status``. Reasons are fixed lists, which are the words of Cache-Status too: nothing that
-a client sends can make a new one, so there is a bounded number of series, and no name of anybody's in them.
+``hits`` in ``swiftahead status``. Reasons are fixed lists, which are the words of Cache-Status too. Nothing
+that a client sends can make a new one, so the number of series is bounded and none has a user's name in it.
 """
 from dataclasses import dataclass
 
-# what a program counts under a reason, or a name, that the table lacks: a fault in the program
+# for counts under a reason, or a name, that the table lacks: a fault in the program
 OTHER = 'other'
 UNKNOWN = 'unknown'
 
@@ -33,9 +33,9 @@ class Metric:
     """One metric, or one family of them.
 
     :param kind: 'counter' or 'gauge'
-    :param unit: what it counts: '' where the name says it, 'bytes', 'seconds', or 'yes' for 1 and 0
-    :param label: by what a family is told apart; '' where there is but one
-    :param values: all that the label can be
+    :param unit: of the number: '' where the name says it, 'bytes', 'seconds', or 'yes' for 1 and 0
+    :param label: name of the label that tells the members of a family apart; '' where there is but one
+    :param values: all values of the label
     """
     name: str
     kind: str
@@ -60,7 +60,7 @@ def _gauge(name, meaning, unit='', label='', values=()):
 
 FILTER_COUNTERS = (
     _counter('hits', 'GETs and HEADs answered from the cache'),
-    _counter('hits_prefetched', 'of the hits, those on what the sidecar had fetched before anyone asked'),
+    _counter('hits_prefetched', 'of the hits, those on entries that the sidecar had fetched before anyone asked'),
     _counter('bytes_hit', 'lengths of the objects whose GETs were hits', 'bytes'),
     _counter('misses', 'GETs and HEADs that were the cache\'s business and that Swift answered with 2xx or 3xx'),
     _counter('bytes_missed', 'Content-Lengths of the GETs that were misses', 'bytes'),
@@ -72,14 +72,15 @@ FILTER_COUNTERS = (
     _counter('not_captured', 'misses whose answer may not be kept', values=UNCACHEABLE),
     _counter('captures_failed', 'misses that could not be kept',
              values=('no-room', 'disk', 'backend', 'changed')),
-    _counter('awaited', 'GETs that met the sidecar fetching what they want, and whether they waited for it',
+    _counter('awaited',
+             'GETs that came while the sidecar was fetching their object, and whether they waited for it',
              values=('in-time', 'in-vain', 'not')),
     _counter('collapsed', 'misses that read along with another\'s answer'),
     _counter('entries_damaged', 'entries with wrong bytes, none of which was sent'),
     _counter('tokens_unreachable', 'freshness tokens that memcached did not give or take in time'),
     _counter('writes', 'writes of objects that ended the life of cached versions'),
     _counter('controls', 'control requests taken', label='action', values=('warm', 'forget')),
-    _counter('detections', 'objects read in vain, and what came of asking other policies for them',
+    _counter('detections', 'objects read in vain, by the outcome of asking other policies for them',
              values=DETECTIONS),
     _counter('misplaced_served', 'reads answered with an object from another policy than its container\'s'),
     _counter('records_dropped', 'records lost because the queue did not take them in time'),
@@ -101,17 +102,18 @@ SIDECAR_COUNTERS = (
     _counter('not_fetched', 'objects that were to be fetched and may not be cached, or are not there'),
     _counter('fetch_failed', 'fetches that failed'),
     _counter('no_room', 'fetches that were not begun because the disk is too full'),
-    _counter('throttled', 'fetches not begun, since too little of what was fetched so for their account was read',
+    _counter('throttled',
+             'fetches not begun, since too little was read of the objects fetched so for their account',
              values=('prefetch', 'segment', 'whole')),
-    _counter('listings', 'containers whose listing was asked for names next to what is read',
+    _counter('listings', 'containers whose listing was asked for names next to objects that are read',
              values=('read', 'failed')),
     _counter('manifests', 'manifests of large objects that were read to fetch segments ahead'),
     _counter('manifests_failed', 'manifests that could not be had, or are none'),
     _counter('warmed', 'objects fetched because someone asked for their container'),
-    _counter('moves', 'misplaced objects that were looked at, and what came of it', values=MOVES),
+    _counter('moves', 'misplaced objects that were looked at, by the outcome', values=MOVES),
     _counter('move_tokens_unreachable', 'freshness tokens of moved objects that memcached did not take'),
     _counter('admitted', 'files checked and linked into the cache'),
-    _counter('refused', 'files that were not linked: damaged, older than what is there, or no room'),
+    _counter('refused', 'files that were not linked: damaged, older than the entry that is there, or no room'),
     _counter('first_reads', 'captured misses not kept, since admit = second_hit and nobody had read them lately'),
     _counter('evicted', 'entries evicted for others, or for free space'),
     _counter('evicted_bytes', 'bytes on disk of evicted entries', 'bytes'),
@@ -126,7 +128,7 @@ COMMON_COUNTERS = (
     _counter(UNKNOWN, 'counts under a name that this table lacks: a fault in the program'),
 )
 
-# what every process can count; each has a slot in its file
+# counters that every process has
 COUNTERS = (*FILTER_COUNTERS, *SIDECAR_COUNTERS, *COMMON_COUNTERS)
 
 # kept by the queue's file itself

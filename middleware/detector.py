@@ -22,6 +22,8 @@ from .subrequests import head_in_policy
 
 # names whose outcome is remembered
 REMEMBERED = 10_000
+# for how long
+REMEMBERED_SECONDS = 300.0
 # searches at the same time in one process: where the backend is slow, others wait for the next read
 RUNNING = 4
 # how long a client waits, where it does, before it gets Swift's 404 all the same
@@ -45,10 +47,9 @@ class Detector:
         self.running = 0
         self._runtime = runtime
         self._logger = runtime.logger
-        self._reclaim_age = settings.reclaim_age
         self._timer = timer
         self._limiter = _limiter(settings.detect_rate)
-        self._known: TTLCache[ObjectName, str] = TTLCache(REMEMBERED, settings.detect_memory, timer)
+        self._known: TTLCache[ObjectName, str] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, timer)
 
     def sight(self, app, env: dict, name: ObjectName, policy_index: int) -> None:
         """Search the name after the answer: an authorised read of it was answered 404."""
@@ -87,8 +88,8 @@ class Detector:
         self.running += 1
         self._known.setdefault(name, ASKING)
         found = Event()
-        search = Search(Judge(StorageServers.of_proxy(app), self._reclaim_age, self._runtime.clock),
-                        partial(head_in_policy, app, env))
+        judge = Judge(StorageServers.of_proxy(app), self._runtime.settings.reclaim_age, self._runtime.clock)
+        search = Search(judge, partial(head_in_policy, app, env))
         spawn_n(self._search, partial(search.find, name, policy_index), name, records, found,
                 self._logger.thread_locals)
         return found

@@ -141,7 +141,7 @@ def filter_factory(global_conf, **local_conf):
     settings = FILTER.read(local_conf, {key: global_conf[key] for key in global_conf if key != OPTION})
     if settings.serve_misplaced and not settings.detect_misplaced:
         raise ConfError('[filter:prefetch] serve_misplaced = on: must not be on where detect_misplaced is off')
-    register_swift_info(NAME, freshness=settings.freshness, max_object_size=settings.max_object_size)
+    register_swift_info(NAME, freshness=settings.freshness)
     logger = get_logger(conf, log_route=NAME)
 
     def prefetch_filter(app):

@@ -7,6 +7,10 @@ from swift.common.concurrency import Event, Timeout, sleep, spawn_n, tpool
 
 from ..queues import Queue, QueueError, Record, Waker
 
+# bounds what a worker holds in memory while the queue takes nothing
+BUFFER_RECORDS = 10_000
+# for each record of a flush, the pause after it
+GATHER_SECONDS = 0.01
 RETRY_SECONDS = 1.0
 PUT_SECONDS = 10.0
 # The more records a flush had, the longer the pause after it: a flush costs a millisecond, however many they
@@ -21,11 +25,11 @@ class Recorder:
     What is in the buffer when the process dies is lost; what does not fit is dropped and counted.
     """
 
-    def __init__(self, queue: Queue, limit: int, interval: float, logger,
-                 count: Callable[..., None] = lambda *args: None):
+    def __init__(self, queue: Queue, logger, count: Callable[..., None] = lambda *args: None,
+                 limit: int = BUFFER_RECORDS, interval: float = GATHER_SECONDS):
         self._queue = queue
         self._waker = Waker(queue.path)
-        self._limit = limit
+        self.limit = limit
         self._interval = interval
         self._logger = logger
         self._buffer: deque[Record] = deque()
@@ -38,7 +42,7 @@ class Recorder:
 
     def add(self, record: Record) -> None:
         """Take a record that may be lost."""
-        if len(self._buffer) >= self._limit:
+        if len(self._buffer) >= self.limit:
             self.dropped += 1
             self._count('records_dropped')
             return

@@ -11,8 +11,9 @@ from swift.common.concurrency import Event, sleep, spawn_n, tpool
 from ..cache import Store, Unavailable
 from ..conf import Settings
 from ..conf.names import ObjectName
+from ..conf.tables import told_settings
 from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
-from ..metrics.counters import FLUSH_SECONDS, Counters, Metrics, counters_folder
+from ..metrics.counters import FLUSH_SECONDS, Counters, counters_folder
 from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, open_queue
 from .collapsing import CollapsedReads
@@ -22,8 +23,6 @@ from .recorder import Recorder
 from .token_servers import Servers, find_servers, has_servers
 
 LOOK_SECONDS = 1.0
-# where neither the conf nor the sidecar says more
-SPOOL_SIZE = 2**30
 # objects of which it is remembered that they wait in the spool
 CAPTURED = 10_000
 # for how long nobody waits for such a fetch again
@@ -62,7 +61,9 @@ class Runtime:
         :param swifts_cache: the ring of Swift's cache filter, as the first request has it
         """
         start_threads()
-        self.settings = self._wanted = settings
+        self.settings = settings
+        self._spool_size = settings.spool_size
+        self._go_by(told_settings({}, self._spool_size))
         self._conf = conf
         self.logger = logger
         self.clock = clock
@@ -84,8 +85,8 @@ class Runtime:
         if settings.freshness == 'coherent':
             self.find_tokens(swifts_cache)
         queue = open_queue(settings.queue, logger=logger)
-        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
-        self.recorder = Recorder(queue, settings.buffer_records, settings.flush_interval, logger, self.count)
+        self.metrics = Counters(counters_folder(queue.path), logger, tpool.execute)
+        self.recorder = Recorder(queue, logger, self.count)
         self.detector = Detector(self) if settings.detect_misplaced else None
         self._counts_wait = False
         self._store: Store | None = None
@@ -103,19 +104,22 @@ class Runtime:
         the first that has it does.
         """
         self.awaits_ring = not has_servers(swifts_cache)
-        self._open_tokens(find_servers(self._wanted.memcache_servers, self._conf, swifts_cache, self.logger))
+        self._open_tokens(find_servers(self.settings.memcache_servers, self._conf, swifts_cache, self.logger))
 
     def _open_tokens(self, servers: Servers):
         ring = TokenRing(servers.ring) if servers.ring is not None else None
         if ring is not None:
             self.logger.info('freshness tokens in memcached at %s', ', '.join(ring.client.servers))
         self.tokens, self._doubted = ring, None
-        self.settings, self.why_validated = self._wanted, ''
+        self.why_validated = ''
         if servers.doubt:
             self.logger.error('%s', servers.doubt)
             self.tokens, self._doubted = None, ring
             self.why_validated = MEMCACHED_CONF
-            self.settings = Settings(**{**vars(self._wanted), 'freshness': 'validate'})
+        self._go_by({'freshness': 'validate' if servers.doubt else 'coherent'})
+
+    def _go_by(self, values: dict):
+        self.settings = Settings(**{**vars(self.settings), **values})
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
         """Count in memory; within a second or so the sidecar and statsd are told. See `metrics.table`."""
@@ -127,7 +131,7 @@ class Runtime:
     def _tell_counts(self):
         sleep(FLUSH_SECONDS)
         self._counts_wait = False
-        if not self.metrics.flush(now=True):
+        if not self.metrics.flush():
             # a disk that takes nothing: what is kept in memory goes with a later count
             self.logger.debug('counts are not written')
 
@@ -224,6 +228,8 @@ class Runtime:
             self._look_at = now + LOOK_SECONDS
             if self._store is None or not self._store.is_current():
                 self._store = self._open()
+            if self._store is not None:
+                self._go_by(told_settings(self._store.report(), self._spool_size))
         return self._store
 
     def _open(self):
@@ -294,11 +300,6 @@ class Runtime:
 
     def _measure(self, store):
         """Bytes that may be added to the spool. :raises OSError:"""
-        settings = self.settings
-        size = settings.spool_size
-        if size is None:
-            # the sidecar knows how large the cache is
-            told = store.report().get('spool_size')
-            size = told if isinstance(told, int) else SPOOL_SIZE
+        size = self.settings.spool_size
         used = store.spool_bytes(size, SPOOL_FILES)
-        return min(size - used, store.free_bytes(settings.free_space))
+        return min(size - used, store.free_bytes(self.settings.free_space))

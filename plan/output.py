@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..conf import FILTER
+from ..conf import FILTER, PREFETCHER
 from ..conf.casts import size
 from .grid import Cell, GridSpec
 from .room import HIGH
@@ -58,7 +58,7 @@ def percent(ratio: float | None) -> str:
 # -- conf files ------------------------------------------------------------------------------------------
 
 # the filter's own defaults
-DEFAULTS = {option.name: size(option.default) for option in FILTER.options
+DEFAULTS = {option.name: size(option.default) for option in (*PREFETCHER.options, *FILTER.options)
             if option.name in ('max_object_size', 'fetch_whole')}
 
 
@@ -99,11 +99,12 @@ def _limits(cell: Cell, spec: GridSpec) -> Iterator[str]:
     """Yield limits that differ from the defaults; larger ones only where the cache has room for such objects."""
     given = {name: value for name, default in DEFAULTS.items()
              if (value := getattr(spec, name)) != default and not value > default >= cell.cache_bytes}
-    found = [f'    {name} = {written(value)}' for name, value in given.items()]
-    yield from (line for line in found if 'max_object_size' in line)
+    found = {name: f'    {name} = {written(value)}' for name, value in given.items()}
+    if 'max_object_size' in found:
+        yield found.pop('max_object_size')
     yield ''
     if found:
-        yield from ('and in proxy-server.conf:', '', '    [filter:prefetch]', *found, '')
+        yield from ('and in proxy-server.conf:', '', '    [filter:prefetch]', *found.values(), '')
 
 
 # -- curves ----------------------------------------------------------------------------------------------

@@ -158,8 +158,8 @@ def add_probe(lab: Lab, number: int = 1) -> None:
     lab.restart(f'proxy{number}')
 
 
-def probe(lab: Lab, proxy: int = 0) -> dict:
-    answer = request(lab, 'GET', '/probe', proxy=proxy, token='')
+def probe(lab: Lab, proxy: int = 0, query: str = '') -> dict:
+    answer = request(lab, 'GET', f'/probe{query}', proxy=proxy, token='')
     assert answer.status == 200, answer
     return json.loads(answer.body)
 

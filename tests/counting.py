@@ -8,7 +8,6 @@ import signal
 import pytest
 
 from swiftahead.metrics import Counters, counters_folder
-from swiftahead.metrics.countfile import Format
 from swiftahead.metrics.table import COUNTERS
 from swiftahead.metrics.totals import read_all
 
@@ -24,7 +23,7 @@ def make_counters(folder):
     made = []
 
     def make(table=COUNTERS):
-        made.append(Counters(folder, table))
+        made.append(Counters(folder, table=table))
         return made[-1]
     yield make
     for counters in made:
@@ -57,20 +56,12 @@ def in_child(work):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def file_with(values, sequence=1, slots=('hits', 'misses')):
-    form = Format(slots)
-    data = bytearray(form.whole(0, [0] * len(slots)))
-    place = form.place(sequence)
-    data[place:place + form.place_bytes] = form.numbers(sequence, values)
-    return bytes(data)
-
-
 class Killer:
     """Kills this process at the n-th of the system calls by which a folder is changed."""
 
     def __init__(self, number):
         self.number = number
-        for name in ('open', 'fsync', 'replace', 'unlink', 'mkdir', 'write', 'rename', 'pwrite'):
+        for name in ('open', 'fsync', 'replace', 'unlink', 'mkdir', 'write', 'close'):
             setattr(os, name, self._wrapped(getattr(os, name)))
 
     def _wrapped(self, call):

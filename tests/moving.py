@@ -57,7 +57,7 @@ def part_maker(cluster):
     """A mover's process without its process, by lines of its section."""
     made: list[MoverPart] = []
 
-    def make(lines: str = 'swift_queue = on') -> MoverPart:
+    def make(lines: str = 'swift_queue = take') -> MoverPart:
         made.append(part_of(cluster, lines))
         return made[-1]
     yield make

@@ -20,7 +20,7 @@ from swiftahead.lab.placement import ring_name
 # what makes one pass over the queue
 DAEMONS = {'mover': 'sidecar', 'upstream': 'container-reconciler'}
 # of the sidecar, which does nothing else
-QUEUE_ONLY = {'mover': {'swift_queue': 'on'}, 'prefetcher': {'enabled': 'off'}, 'status': {'enabled': 'off'}}
+QUEUE_ONLY = {'mover': {'swift_queue': 'take'}, 'prefetcher': {'enabled': 'off'}, 'status': {'enabled': 'off'}}
 needs_mover = pytest.mark.skipif(not find_spec('swiftahead.sidecar.mover'), reason='there is no mover')
 # upstream's daemon says whether the tests are right
 BOTH = [pytest.param('mover', marks=needs_mover), pytest.param('upstream', marks=pytest.mark.slow)]

@@ -14,13 +14,13 @@ from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
 from swift.common.utils import EventletRateLimiter
 
 from ...freshness import Token, TokensUnreachable
-from ...metrics import Counters, Metrics, counters_folder
+from ...metrics import Counters, counters_folder
 from ...misplaced.servers import is_movable
 from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import MISPLACED
 from ..memcached import token_ring
 from ..settings import SidecarSettings
-from ..status.report import mover_report, write
+from ..status.report import mover_report, tell_filter, write
 from ..swift_client import make_client
 from .local_queue import Backoff, LocalRecords
 from .move import Mover, Outcome, Task, Terms, servers_of
@@ -40,10 +40,11 @@ class MoverPart:
     def __init__(self, settings: SidecarSettings, logger):
         own = settings.mover
         self._settings = own
+        self._tell_filter = None if settings.prefetcher.enabled else partial(tell_filter, settings)
         self._logger = logger
         queue = open_queue(settings.sidecar.queue, logger=logger)
         self._path = queue.path
-        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        self.metrics = Counters(counters_folder(queue.path), logger, tpool.execute)
         self._tokens = token_ring(settings, logger)
         swift = make_client(settings, AGENT, own.request_tries, use_replication_network=True)
         swift_dir = settings.sidecar.swift_dir
@@ -55,7 +56,8 @@ class MoverPart:
         self._rows = ReconcilerQueue(swift, logger, own.reclaim_age, share, backoff,
                                      on_invalid=lambda: self._met('invalid_record'))
         self._rate = EventletRateLimiter(own.bytes_per_second)
-        handle = self._hand_over if own.hand_over else self._move
+        self._takes_rows = own.swift_queue in ('take', 'both')
+        handle = self._hand_over if own.swift_queue in ('give', 'both') else self._move
         self._local = LocalRecords(queue, handle, own.concurrency, backoff, logger)
         # a record of the local queue waits for no row of Swift's
         self._row_pool = GreenPool(own.concurrency)
@@ -65,8 +67,9 @@ class MoverPart:
 
     def run(self, is_over) -> None:
         """Work until it is over, and finish the moves under way then."""
+        self._bring_up_to_date()
         listener = WakeListener(self._path, MISPLACED, self._logger)
-        loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._settings.swift_queue else [])
+        loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._takes_rows else [])
         others = [spawn(loop) for loop in loops]
         failing = ''
         while not is_over():
@@ -84,10 +87,17 @@ class MoverPart:
             other.kill()
         self.close()
 
+    def _bring_up_to_date(self):
+        if self._tell_filter is not None:
+            try:
+                self._tell_filter()
+            except OSError as error:
+                self._logger.error('cache folder: %s', error)
+
     def once(self) -> None:
         """Make one whole pass over both queues. :raises QueueError: where the local one cannot be read"""
         try:
-            if self._settings.swift_queue:
+            if self._takes_rows:
                 self._pass()
             while self._local.take():
                 pass
@@ -187,7 +197,7 @@ class MoverPart:
     def report(self) -> dict:
         under_way = self._local.under_way + len(self._rows_under_way)
         report = {'pid': os.getpid(), 'at': time.time(), 'under_way': under_way}
-        if self._settings.swift_queue and self._rows.seen is not None:
+        if self._takes_rows and self._rows.seen is not None:
             report |= {'rows': self._rows.seen.rows, 'rows_age': self._rows.seen.age}
         return report
 

@@ -8,14 +8,14 @@ from ...cache import Store, Unavailable
 from ...eviction.evictor import CacheLimits, Tools
 from ...eviction.manager import CacheManager
 from ...eviction.spool_sweep import SpoolSweep
-from ...metrics import Counters, Metrics, counters_folder
+from ...metrics import Counters, counters_folder
 from ...metrics.totals import fold
 from ...predict import LEARNERS, Schedule
 from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import PREFETCH
 from ..memcached import token_ring
 from ..settings import SidecarSettings
-from ..status.report import cache_report, spool_size, write
+from ..status.report import cache_report, for_filter, spool_size, write
 from ..swift_client import make_client
 from .backend_client import BackendClient, FetchLimits
 from .congestion import Congestion
@@ -25,6 +25,8 @@ from .listings import Listings
 from .snapshot_file import SnapshotFile
 
 UPKEEP_SECONDS = 5.0
+# between two looks at the queue where no wake-up came
+POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 
 
@@ -72,16 +74,17 @@ class PrefetcherPart:
 class Worker:
     """What the process has open, and one turn of its loop."""
 
-    def __init__(self, settings, logger):
+    def __init__(self, settings, logger, poll_seconds: float = POLL_SECONDS):
         own, prefetcher = settings.sidecar, settings.prefetcher
-        self._settings = settings
         self._logger = logger
+        self._poll_seconds = poll_seconds
+        self._for_filter = for_filter(settings)
         self._upkeep_at = 0.0
         self._failing = False
         queue = open_queue(own.queue, logger=logger)
         store = Store.create(own.cache_dir, queue.path.name)
         self._lock = store.lock()
-        self.metrics = Metrics(Counters(counters_folder(queue.path)), logger, tpool.execute)
+        self.metrics = Counters(counters_folder(queue.path), logger, tpool.execute)
         count = self.metrics.count
         limits = CacheLimits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction,
                              own.admit)
@@ -96,11 +99,13 @@ class Worker:
             prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
             names if prefetcher.neighbours else None) if prefetcher.learner != 'off' else None
         self._learned = SnapshotFile(store.layout.objects.parent, learner, logger) if learner else None
-        context = Context(queue, self.keeper, fetcher, learner, Schedule(prefetcher.queue_limit), self.pace, count,
+        context = Context(queue, self.keeper, fetcher, learner, Schedule(), self.pace, count,
                           look_ahead=prefetcher.look_ahead)
         self.prefetcher = Consumer(context, prefetcher.concurrency, logger)
         if self._learned:
             self._learned.read()
+        # the filter, which may use the folder from now on, need not guess
+        self._write_report()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.keeper.rebuild)
         self._listener = WakeListener(queue.path, PREFETCH, logger)
@@ -115,7 +120,7 @@ class Worker:
 
         False where the cache folder is another by now: the daemon then starts a worker anew.
         """
-        wait = self.prefetcher.seconds_to_next(self._settings.prefetcher.poll_interval)
+        wait = self.prefetcher.seconds_to_next(self._poll_seconds)
         self._listener.wait(wait)
         try:
             self.prefetcher.step()
@@ -127,7 +132,7 @@ class Worker:
             sleep(RETRY_SECONDS)
         else:
             self._failing = False
-        self.metrics.flush()
+        self.metrics.flush_if_due(time.monotonic())
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
             if not self.keeper.store.is_current():
@@ -141,15 +146,22 @@ class Worker:
         try:
             self.keeper.upkeep()
             tpool.execute(self._spool.look)
-            write(self.keeper.store.layout.report, self.report())
-            tpool.execute(fold, self.metrics.counters.folder)
+            self._write_report()
+            tpool.execute(fold, self.metrics.folder)
             if self._learned:
                 self._learned.write_if_due()
         except OSError as error:
             self._logger.error('cache folder: %s', error)
 
     def report(self) -> dict:
-        return cache_report(self.keeper, backing_off=self.pace.is_stopped)
+        return cache_report(self.keeper, backing_off=self.pace.is_stopped, **self._for_filter)
+
+    def _write_report(self):
+        try:
+            write(self.keeper.store.layout.report, self.report())
+        except OSError as error:
+            # a full disk is what eviction is for
+            self._logger.error('cache folder: %s', error)
 
     def close(self) -> None:
         try:

@@ -1,16 +1,20 @@
 """What the sidecar's parts tell of themselves: one small file each, written whole or not at all.
 
 Who writes: the part, every few seconds; the prefetcher in the cache folder, the mover beside the queue. Who reads:
-the filter (`spool_size`), the status app and the operator's command. What was counted is not in it, but in the
-counters of `queues`.
+the status app and the operator's command; and the filter, which goes by the options that it is told in the
+prefetcher's. Counts are not in it, but in the files of `metrics`.
 """
 import json
 import os
 import time
 from pathlib import Path
 
+from ...cache import read_report
+from ...cache.folder import CacheLayout
 from ...conf.files import write_whole
+from ...conf.tables import SHARED
 from ...eviction.manager import CacheManager
+from ..settings import SidecarSettings
 
 SPOOL_PERCENT = 5
 SPOOL_LEAST = 2**30
@@ -19,6 +23,22 @@ SPOOL_LEAST = 2**30
 def spool_size(cache_size: int) -> int:
     """Bytes that captured and fetched files may take before they are admitted."""
     return max(cache_size * SPOOL_PERCENT // 100, SPOOL_LEAST)
+
+
+def for_filter(settings: SidecarSettings) -> dict:
+    """The values that the sidecar's conf has for the filter too."""
+    return {'spool_size': spool_size(settings.sidecar.cache_size),
+            **{option.name: getattr(getattr(settings, section), option.name) for section, option in SHARED}}
+
+
+def tell_filter(settings: SidecarSettings) -> None:
+    """Bring up to date what an earlier prefetcher told, where none runs now.
+
+    :raises OSError: where the disk fails
+    """
+    path = CacheLayout(Path(settings.sidecar.cache_dir)).report
+    if before := read_report(path):
+        write(path, {**before, **for_filter(settings)})
 
 
 def cache_report(keeper: CacheManager, **more) -> dict:
@@ -30,7 +50,6 @@ def cache_report(keeper: CacheManager, **more) -> dict:
         'entries': keeper.holdings.entries,
         'bytes': keeper.holdings.total,
         'cache_size': keeper.limits.size,
-        'spool_size': spool_size(keeper.limits.size),
         'rebuilding': keeper.holdings.scan is not None,
         'rebuilt_percent': round(100 * done, 1),
         'stuck_entries': len(keeper.holdings.stuck),

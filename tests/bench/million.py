@@ -268,7 +268,7 @@ def main(argv=None) -> None:
     facts = common.machine()
     size = args.entries * ENTRY_BYTES * 4 + (1 << 30)
     conf = {'sidecar': {'cache_size': str(size), 'free_space': '0'}, 'prefetcher': {'learner': 'off'}}
-    with sides.running(args, sidecar_conf=conf, filter_conf={'free_space': '0'}) as bench:
+    with sides.running(args, sidecar_conf=conf) as bench:
         programs = Programs(bench)
         path = bench.put(programs.proxy, 'first', b'first')
         bench.until_hit(programs.proxy, path)

@@ -151,7 +151,7 @@ def test_nothing_is_open_to_other_users(lab, container):
 @pytest.mark.holds('A14')
 def test_info_tells_what_a_client_may_know(lab):
     told = json.loads(clients.request(lab, 'GET', '/info', token='').body)['prefetch']
-    assert set(told) == {'freshness', 'max_object_size'}
+    assert set(told) == {'freshness'}
 
 
 def listening_on(lab, name):

@@ -125,7 +125,7 @@ def small_disk(tmp_path):
 @pytest.mark.holds('F14')
 def test_a_full_disk_is_no_clients_affair(tmp_path, small_disk):
     cache = {'cache_dir': small_disk / 'cache', 'queue': f'sqlite:{small_disk}/cache/queue.db'}
-    with Lab(tmp_path / 'lab', **SMALL, filter_conf={**cache, 'free_space': 0},
+    with Lab(tmp_path / 'lab', **SMALL, filter_conf=cache,
              sidecar_conf={'sidecar': {**cache, 'free_space': 0}}) as lab:
         container = f'{clients.account(lab)}/c'
         assert clients.request(lab, 'PUT', container).status == 201

@@ -32,8 +32,8 @@ MEASURED = 60
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
-    """Few records in memory, and a cache that is soon full."""
-    with clients.probed(tmp_path_factory.mktemp('lab'), filter_conf={'buffer_records': BUFFER}, sidecar_conf={
+    """A cache that is soon full."""
+    with clients.probed(tmp_path_factory.mktemp('lab'), sidecar_conf={
             'sidecar': {'cache_size': CACHE_SIZE, 'spool_age': SPOOL_AGE},
             'prefetcher': {'neighbours': 'off'}}) as lab:
         yield lab
@@ -183,6 +183,7 @@ def test_a_queue_of_garbage_is_set_aside_and_begun_anew(lab, container):
 def test_records_that_the_queue_does_not_take_are_dropped_and_counted(lab, container, state):
     hot, = put(lab, container, 1)
     clients.until_hit(lab, hot)
+    clients.probe(lab, query=f'?limit={BUFFER}')
     clients.until(lambda: not clients.probe(lab)['waiting'], 'all is written')
     before, healthy = clients.probe(lab)['dropped'], median(lab, [hot] * MEASURED, hit=True)
     with state(lab):
@@ -206,7 +207,7 @@ def requests_on_one_connection(lab, path, count):
 def test_memory_of_a_worker_is_bounded(lab, container):
     hot, = put(lab, container, 1)
     clients.until_hit(lab, hot)
-    worker = clients.probe(lab)['pid']
+    worker = clients.probe(lab, query=f'?limit={BUFFER}')['pid']
     with stopped(lab), locked(lab):
         requests_on_one_connection(lab, hot, 5000)
         before = resident(worker)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from swift.proxy.server import parse_per_policy_config
 
-from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, STATUS, ConfError
+from swiftahead.conf import FILTER, MOVER, PREFETCHER, SIDECAR, STATUS, ConfError
 from swiftahead.conf.casts import size
 from swiftahead.conf.pipelines import filters, options, pipeline
 from swiftahead.eviction.admission import ADMISSIONS
@@ -35,13 +35,29 @@ def test_the_two_keys_are_enough():
 
 @pytest.mark.parametrize('key, value', [
     ('freshness', 'sometimes'), ('max_age', 'long'), ('max_age', '-1'), ('max_age', 'nan'), ('max_age', 'inf'),
-    ('capture', 'perhaps'), ('max_object_size', 'big'), ('free_space', '91'), ('cache_dir', 'relative'),
-    ('queue', 'redis://x'), ('flush_interval', '0'), ('buffer_records', '1.5'), ('max_agee', '1')])
+    ('capture', 'perhaps'), ('fetch_whole', 'big'), ('spool_size', '-1'), ('cache_dir', 'relative'),
+    ('queue', 'redis://x'), ('fetch_wait', '61'), ('detect_rate', 'often'), ('max_agee', '1')])
 def test_a_wrong_filter_option_names_section_key_and_value(key, value):
     with pytest.raises(ConfError) as caught:
         FILTER.read({**KEYS, key: value})
     message = str(caught.value)
     assert '[filter:prefetch]' in message and key in message and value in message
+
+
+@pytest.mark.parametrize('key, section', [
+    ('max_object_size', 'prefetcher'), ('free_space', 'sidecar'), ('reclaim_age', 'mover')])
+def test_what_the_sidecars_conf_says_is_refused_in_the_filters(key, section):
+    rule = f'{key} = 5: no such option here: it is said in [{section}] of the sidecar\'s conf'
+    with pytest.raises(ConfError, match=re.escape(rule)):
+        FILTER.read({**KEYS, key: '5'})
+
+
+@pytest.mark.parametrize('table, key', [
+    (FILTER, 'buffer_records'), (FILTER, 'flush_interval'), (FILTER, 'detect_memory'),
+    (PREFETCHER, 'poll_interval'), (PREFETCHER, 'queue_limit'), (MOVER, 'hand_over')])
+def test_options_that_are_gone_are_refused(table, key):
+    with pytest.raises(ConfError, match=f'{key} = 1: no such option'):
+        table.read({**(KEYS if table is FILTER else {}), key: '1'})
 
 
 @pytest.mark.parametrize('key', sorted(KEYS))
@@ -208,7 +224,8 @@ def sample(file, section):
 
 @pytest.mark.parametrize('table, file', [
     (FILTER, 'proxy-server.conf-sample'), (SIDECAR, 'swiftahead-sidecar.conf-sample'),
-    (PREFETCHER, 'swiftahead-sidecar.conf-sample'), (STATUS, 'swiftahead-sidecar.conf-sample')],
+    (PREFETCHER, 'swiftahead-sidecar.conf-sample'), (MOVER, 'swiftahead-sidecar.conf-sample'),
+    (STATUS, 'swiftahead-sidecar.conf-sample')],
     ids=lambda value: getattr(value, 'section', ''))
 def test_the_sample_says_what_the_table_says(table, file):
     found = sample(file, table.section)

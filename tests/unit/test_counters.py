@@ -7,12 +7,12 @@ import socket
 import stat
 
 import pytest
-from counting import counts_folder, file_with, files, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
+from counting import counts_folder, files, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
 from helpers import close_logs
 from swift.common.utils import get_logger
 
-from swiftahead.metrics import Counters, Metrics
-from swiftahead.metrics.countfile import BadFile, Format, decode
+from swiftahead.metrics import Counters
+from swiftahead.metrics.counters import FLUSH_SECONDS, decode, encode
 from swiftahead.metrics.totals import fold, read_all
 
 # one process
@@ -53,7 +53,7 @@ def test_reasons_are_told_apart(counters, folder):
     ('bypassed', 'no-such', 'bypassed.other'), ('bypassed', None, 'bypassed.other'), ('hits', 'any', 'hits'),
     ('no_such', None, 'unknown'), ('no_such', 'newest', 'unknown')])
 def test_what_the_table_lacks_has_a_place_too(counters, folder, name, reason, slot):
-    Metrics(counters).count(name, 3, reason)
+    counters.count(name, 3, reason)
     counters.flush()
     assert told(folder) == {slot: 3}
 
@@ -137,48 +137,60 @@ def test_no_file_stays_open(counters, folder):
 
 # the file
 
-def test_a_torn_write_leaves_the_numbers_before_it():
-    old, new = file_with([1, 2]), bytearray(file_with([1, 2]))
-    form = Format(('hits', 'misses'))
-    numbers = form.numbers(2, [3, 4])
-    # the last four bytes are zeros in any case
-    for cut in range(len(numbers) - 4):
-        new[:] = old
-        new[form.place(2):form.place(2) + cut] = numbers[:cut]
-        assert decode(bytes(new)) == {'hits': 1, 'misses': 2}
-    new[form.place(2):form.place(2) + len(numbers)] = numbers
-    assert decode(bytes(new)) == {'hits': 3, 'misses': 4}
+COUNTS = {'hits': 1, 'bypassed.newest': 2**40}
 
 
-def test_a_file_cut_short_or_with_a_wrong_byte_is_an_older_one_or_none():
-    data = file_with([1, 2])
+def test_what_is_written_is_read():
+    assert decode(encode(COUNTS)) == COUNTS and decode(encode({})) == {}
+
+
+def test_a_file_cut_short_or_with_a_wrong_byte_is_none():
+    data = encode(COUNTS)
     spoilt = [data[:cut] for cut in range(len(data))]
-    spoilt += [data[:at] + bytes([data[at] ^ 1]) + data[at + 1:] for at in range(len(data))]
-    for one in spoilt:
-        try:
-            assert decode(one) in ({'hits': 0, 'misses': 0}, {'hits': 1, 'misses': 2})
-        except BadFile:
-            continue
+    spoilt += [data[:at] + bytes([data[at] ^ bit]) + data[at + 1:] for at in range(len(data)) for bit in (1, 16)]
+    assert all(decode(one) == {} for one in spoilt)
 
 
-@pytest.mark.parametrize('names', [b'{}', b'[1]', b'nothing', b'"ab"', b'[' * 5000])
-def test_names_that_are_none(names, monkeypatch):
-    monkeypatch.setattr('swiftahead.metrics.countfile.json.dumps', lambda *_, **__: names.decode())
-    with pytest.raises(BadFile):
-        decode(file_with([1, 2]))
+@pytest.mark.parametrize('data', [b' ', b'00000000 ', b'00000000', b'rubbish ' * 1000, b'{}', bytes(4096)])
+def test_what_is_no_file_of_counts_is_none(data):
+    assert decode(data) == {}
 
 
-def test_the_numbers_are_written_by_turns(counters, folder):
+def test_a_write_that_fails_leaves_the_counts_before_it(counters, folder, monkeypatch):
+    counters.count('hits')
+    counters.flush()
+    for name in ('write', 'replace', 'open'):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, lambda *args, **more: fail())
+            counters.count('hits')
+            assert not counters.flush()
+        assert told(folder) == {'hits': 1} and [path.suffix for path in folder.iterdir()] == ['.counts']
+    assert counters.flush() and told(folder) == {'hits': 4}
+
+
+def fail():
+    raise OSError(errno.EIO, 'as a disk that fails')
+
+
+def test_a_short_write_leaves_the_counts_before_it(counters, folder, monkeypatch):
+    counters.count('hits')
+    counters.flush()
+    counters.count('hits')
+    with monkeypatch.context() as patch:
+        write = os.write
+        patch.setattr(os, 'write', lambda file, data: write(file, data[:-1]))
+        assert not counters.flush()
+    assert told(folder) == {'hits': 1}
+    assert counters.flush() and told(folder) == {'hits': 2}
+
+
+def test_the_living_hold_their_files_and_nothing_else(counters, folder):
     for _ in range(3):
+        before = len(os.listdir('/proc/self/fd'))
         counters.count('hits')
         counters.flush()
-    form = Format(counters.slots)
-    path = files(folder)[0]
-    data = bytearray(path.read_bytes())
-    # the last of three writes is lost
-    data[form.place(2):form.place(2) + form.place_bytes] = bytes(form.place_bytes)
-    path.write_bytes(data)
-    assert told(folder) == {'hits': 2}
+        assert (fold(folder), len(files(folder)), told(folder)) == (0, 1, {'hits': counters.values[0]})
+    assert len(os.listdir('/proc/self/fd')) == before
 
 
 # full disks, and none of anything left
@@ -194,7 +206,7 @@ def test_a_disk_without_room_keeps_the_counts_in_memory(folder, counters):
             return 1
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         return 0 if own.flush() else 2
-    assert limited(resource.RLIMIT_FSIZE, 100, work) == 0
+    assert limited(resource.RLIMIT_FSIZE, 10, work) == 0
     assert told(folder) == {'hits': 4, 'misses': 1}
     assert [path.suffix for path in folder.iterdir()] == ['.counts'] * 2
 
@@ -220,31 +232,21 @@ def test_a_process_without_descriptors_counts_on(folder):
 
 # what filter and sidecar count with
 
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
 def test_the_disk_is_written_once_a_second(counters, folder):
-    clock = Clock()
-    metrics = Metrics(counters, clock=clock)
-    for _ in range(3):
-        metrics.count('hits')
-        metrics.flush()
-    assert told(folder) == {'hits': 1} and metrics.is_dirty
-    clock.now += 1
-    assert metrics.flush()
-    assert told(folder) == {'hits': 3} and not metrics.is_dirty
+    for now in (100.0, 100.0, 100.0 + FLUSH_SECONDS / 2):
+        counters.count('hits')
+        counters.flush_if_due(now)
+    assert told(folder) == {'hits': 1} and counters.is_dirty
+    counters.flush_if_due(100.0 + FLUSH_SECONDS)
+    assert told(folder) == {'hits': 3} and not counters.is_dirty
 
 
-def test_the_disk_is_written_through_what_it_is_given(counters):
+def test_the_disk_is_written_through_what_it_is_given(folder):
     calls = []
-    metrics = Metrics(counters, execute=calls.append)
-    metrics.count('hits')
-    metrics.flush()
-    assert calls == [counters.flush]
+    counters = Counters(folder, execute=calls.append)
+    counters.count('hits')
+    counters.flush()
+    assert calls == [counters._write] and not folder.exists()
 
 
 @pytest.fixture
@@ -260,22 +262,24 @@ def statsd():
 
 
 @pytest.mark.filterwarnings('ignore:unclosed <socket:ResourceWarning')
-def test_statsd_is_told_what_was_counted_since_it_was_told_last(counters, statsd):
+def test_statsd_is_told_what_was_counted_since_it_was_told_last(folder, statsd):
     listener, logger = statsd
-    metrics = Metrics(counters, logger)
+    counters = Counters(folder, logger)
     for count in (2, 3):
-        metrics.count('hits', count)
-        metrics.count('bypassed', reason='newest')
-        metrics.flush(now=True)
+        counters.count('hits', count)
+        counters.count('bypassed', reason='newest')
+        counters.flush()
         assert {listener.recv(1000) for _ in range(2)} == {
             b'swift.prefetch.hits:%d|c' % count, b'swift.prefetch.bypassed.newest:1|c'}
+    counters.close()
 
 
-def test_a_statsd_that_cannot_be_reached_is_no_harm(counters, folder):
+def test_a_statsd_that_cannot_be_reached_is_no_harm(folder):
     class NoSockets:
         def update_stats(self, *_):
             raise OSError(errno.EMFILE, 'no descriptors')
-    metrics = Metrics(counters, NoSockets())
-    metrics.count('hits')
-    assert not metrics.flush()
-    assert metrics.flush(now=True) and told(folder) == {'hits': 1}
+    counters = Counters(folder, NoSockets())
+    counters.count('hits')
+    assert not counters.flush()
+    assert counters.flush() and told(folder) == {'hits': 1}
+    counters.close()

@@ -4,12 +4,14 @@ import os
 import pwd
 import re
 import stat
+from pathlib import Path
 
 import pytest
 from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
 from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store
+from swiftahead.cache.folder import CacheLayout
 from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Admit, Waker, Warm, open_queue
 from swiftahead.sidecar.daemon import Sidecar
@@ -17,7 +19,7 @@ from swiftahead.sidecar.main import main
 from swiftahead.sidecar.prefetcher.part import Worker
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.start import prepare
-from swiftahead.sidecar.status.report import write
+from swiftahead.sidecar.status.report import tell_filter, write
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 # Swift's get_logger drops, and does not close, the handler of an earlier logger of the same name
@@ -38,7 +40,7 @@ def make(folder):
         path = folder / 'sidecar.conf'
         path.write_text(
             f'[sidecar]\ncache_dir = {cache_dir}\nqueue = sqlite:{cache_dir}/queue.db\nuser = {user}\n'
-            f'swift_dir = {folder}\n{own}\n[prefetcher]\npoll_interval = 0.01\n{prefetcher}\n'
+            f'swift_dir = {folder}\n{own}\n[prefetcher]\n{prefetcher}\n'
             '[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:1\n')
         prepare(read_settings(str(path)))
         sidecar = Sidecar({'__file__': str(path)})
@@ -54,7 +56,7 @@ def sidecar(make):
 
 @pytest.fixture
 def worker(sidecar):
-    worker = Worker(sidecar.settings, ListLogger())
+    worker = Worker(sidecar.settings, ListLogger(), poll_seconds=0.01)
     yield worker
     worker.close()
 
@@ -77,7 +79,7 @@ def open_to_others(folder):
 
 
 def counted(worker, *slot):
-    return worker.metrics.counters.values[worker.metrics.counters.slot(*slot)]
+    return worker.metrics.values[worker.metrics.slot(*slot)]
 
 
 # what the daemon is given and makes
@@ -171,8 +173,41 @@ def test_a_turn_handles_what_waits_and_reports(worker, queue):
     assert store.report()['spool_size'] == 5 * 2**30
 
 
+def test_the_filter_is_told_before_the_first_turn(make):
+    worker = Worker(make('max_object_size = 5 MiB\n[mover]\nreclaim_age = 86400', own='free_space = 7').settings,
+                    ListLogger())
+    told = worker.keeper.store.report()
+    assert (told['max_object_size'], told['free_space'], told['reclaim_age']) == (5 * 2**20, 7.0, 86400.0)
+    worker.close()
+
+
+def test_without_a_prefetcher_the_filter_is_told_anew_by_the_mover(make):
+    Worker(make().settings, ListLogger()).close()
+    sidecar = make('enabled = off\n[mover]\nreclaim_age = 86400')
+    report = CacheLayout(Path(sidecar.settings.sidecar.cache_dir)).report
+    before = json.loads(report.read_text())
+    sidecar._stopping = True
+    sidecar.run_forever(part='mover')
+    assert json.loads(report.read_text()) == {**before, 'reclaim_age': 86400.0}
+
+
+def test_a_report_that_cannot_be_written_keeps_no_worker_from_starting(make):
+    sidecar, logger = make(), ListLogger()
+    (Store.create(sidecar.settings.sidecar.cache_dir).layout.report / 'in the way').mkdir(parents=True)
+    worker = Worker(sidecar.settings, logger)
+    worker.upkeep()
+    assert len([said for said in logger.said if 'cache folder: ' in said]) == 2
+    worker.close()
+
+
+def test_without_a_cache_folder_nobody_is_told(make):
+    sidecar = make('enabled = off')
+    tell_filter(sidecar.settings)
+    assert not (Path(sidecar.settings.sidecar.cache_dir) / 'sidecar.json').exists()
+
+
 def test_a_turn_is_begun_by_a_wake_up(worker, queue):
-    worker._settings.prefetcher.poll_interval = 60.0
+    worker._poll_seconds = 60.0
     waker = Waker(queue.path)
     waker.wake()
     waker.close()

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 from faults import PATH, TooLong
-from filtered import Proxy, seen
+from filtered import Proxy, seen, tell
 from helpers import NOW, container_info, link
 from keepers import UNIT, admit, cached, make_keeper, name_of
 from swift.common import constraints
@@ -59,7 +59,8 @@ def test_what_is_fetched_ahead_evicts_nothing_that_is_in_use(store):
 
 @pytest.mark.holds('A10')
 def test_an_object_above_the_limit_is_neither_kept_nor_counted_as_room(store, tmp_path):
-    proxy = Proxy(store.layout.cache_dir, tmp_path / 'queue.db', max_object_size='1 KiB')
+    tell(store.layout.cache_dir, max_object_size=1024)
+    proxy = Proxy(store.layout.cache_dir, tmp_path / 'queue.db')
     proxy.swift.put(PATH, b'x' * 1025)
     assert [len(proxy.request().body) for _ in range(3)] == [1025] * 3
     assert proxy.records(Admit) == [] and list(store.spool_files()) == []
@@ -68,7 +69,8 @@ def test_an_object_above_the_limit_is_neither_kept_nor_counted_as_room(store, tm
 
 @pytest.mark.holds('A10')
 def test_a_flood_of_misses_fills_no_more_than_the_spool(store, tmp_path):
-    proxy = Proxy(store.layout.cache_dir, tmp_path / 'queue.db', spool_size=str(20 * UNIT), free_space='0')
+    tell(store.layout.cache_dir, free_space=0)
+    proxy = Proxy(store.layout.cache_dir, tmp_path / 'queue.db', spool_size=str(20 * UNIT))
     for number in range(100):
         proxy.swift.put(f'/v1/AUTH_test/c/{number}', b'x' * 4000)
         assert proxy.request(path=f'/v1/AUTH_test/c/{number}').status_int == 200
@@ -134,8 +136,9 @@ def test_a_long_name_makes_no_long_path(store):
 
 @pytest.mark.holds('A10')
 def test_records_in_memory_are_bounded(store, tmp_path):
-    proxy = Proxy(store.layout.cache_dir, tmp_path / 'gone' / 'queue.db', buffer_records='5')
+    proxy = Proxy(store.layout.cache_dir, tmp_path / 'gone' / 'queue.db')
     proxy.swift.put(PATH, b'body')
+    proxy.runtime.recorder.limit = 5
     for _ in range(50):
         proxy.request()
     assert len(proxy.runtime.recorder._buffer) <= 5 and proxy.runtime.recorder.dropped >= 40

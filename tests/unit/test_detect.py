@@ -4,7 +4,7 @@ from configparser import ConfigParser
 import filtered
 import pytest
 from faults import PATH
-from filtered import Backend, Proxy, word
+from filtered import Backend, Proxy, tell, word
 from helpers import NAME, container_info, headers_for
 from swift.common import storage_policy
 from swift.common.concurrency import Event, Timeout, sleep
@@ -96,8 +96,9 @@ def facts(monkeypatch):
 def make(tmp_path, facts):
     made = []
 
-    def make(**conf):
+    def make(reclaim_age=7 * 86400, **conf):
         Store.create(tmp_path / 'cache')
+        tell(tmp_path / 'cache', reclaim_age=reclaim_age)
         proxy = Proxy(tmp_path / 'cache', tmp_path / 'queue.db', Cluster(), **conf)
         proxy.runtime.clock = lambda: float(WRITTEN_AT) + 60
         made.append(proxy)
@@ -232,8 +233,9 @@ def test_a_name_is_asked_for_once_in_a_while(proxy):
     for _ in range(3):
         proxy.request()
         settle(proxy)
+        timer.now += detector.REMEMBERED_SECONDS / 4
     assert outcomes(proxy) == ['nothing']
-    timer.now += 301
+    timer.now += detector.REMEMBERED_SECONDS + 1
     proxy.request()
     assert outcomes(proxy) == ['nothing', 'nothing']
 
@@ -258,16 +260,6 @@ def test_a_reserved_name_is_asked_for_as_one(proxy):
     proxy.request(path='/v1/AUTH_test/c/%00o', X_Backend_Allow_Reserved_Names='true')
     settle(proxy)
     assert [env['HTTP_X_BACKEND_ALLOW_RESERVED_NAMES'] for env in proxy.swift.asked] == ['true'] * 2
-
-
-def test_how_long_that_is_can_be_set(make):
-    proxy = make(detect_memory='5')
-    timer = timed(proxy)
-    for now in (0, 4, 6):
-        timer.now = 1000.0 + now
-        proxy.request()
-        settle(proxy)
-    assert outcomes(proxy) == ['nothing'] * 2
 
 
 def test_so_many_names_in_a_second(make):
@@ -414,10 +406,20 @@ def test_what_is_old_needs_a_row(proxy, facts, why, named, outcome):
 
 
 def test_reclaim_age_can_be_set(make):
-    proxy = make(reclaim_age='60')
+    proxy = make(reclaim_age=60)
     proxy.swift.put_elsewhere(1)
     proxy.request()
     assert outcomes(proxy) == ['old']
+
+
+@pytest.mark.parametrize('told', [None, 'a week', True, 0, -1, float('nan'), [604800]])
+@pytest.mark.parametrize('named, outcome', [((), 'old'), ((0,), 'recorded')])
+def test_where_nobody_tells_reclaim_age_a_row_is_needed(make, facts, told, named, outcome):
+    proxy = make(reclaim_age=told)
+    proxy.swift.put_elsewhere(1)
+    facts.named = set(named)
+    proxy.request()
+    assert outcomes(proxy) == [outcome]
 
 
 def test_what_the_queue_does_not_take_is_seen_again(proxy, monkeypatch):

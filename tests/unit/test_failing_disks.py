@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 from faults import PATH
-from filtered import Proxy, word
+from filtered import Proxy, tell, word
 from helpers import link
 from mounts import Mount, root_only
 from swift.common.concurrency import sleep
@@ -40,9 +40,10 @@ def on(tmp_path):
     """A proxy on a mounted folder, and one object."""
     made = []
 
-    def on(mounted, **conf):
+    def on(mounted, **told):
         store = Store.create(mounted.folder)
-        made.append(Proxy(mounted.folder, tmp_path / 'queue.db', **conf))
+        tell(mounted.folder, **told)
+        made.append(Proxy(mounted.folder, tmp_path / 'queue.db'))
         made[-1].swift.put(PATH, BODY)
         return made[-1], store
 
@@ -64,7 +65,7 @@ def leave_room(folder, length):
 def test_a_disk_that_is_really_full(mount, on, room):
     """With no free-space floor that would have stopped the capture before."""
     mounted = mount('size=1m')
-    proxy, store = on(mounted, free_space='0')
+    proxy, store = on(mounted, free_space=0)
     assert proxy.request().body == BODY
     store.admit(proxy.records(Admit)[0].spool_name)
     proxy.swift.put(PATH + '2', BODY[::-1])
@@ -86,7 +87,7 @@ def test_a_disk_that_is_really_full(mount, on, room):
 @root_only
 def test_a_disk_below_the_floor_takes_no_captures(mount, on):
     mounted = mount('size=1m')
-    proxy, _ = on(mounted, free_space='50')
+    proxy, _ = on(mounted, free_space=50)
     leave_room(mounted.folder, 450_000)
     assert (proxy.request().body, word(proxy.request())) == (BODY, 'fwd=miss')
     assert proxy.log.errors == []
@@ -96,7 +97,7 @@ def test_a_disk_below_the_floor_takes_no_captures(mount, on):
 @root_only
 def test_a_disk_without_inodes(mount, on):
     mounted = mount('size=2m,nr_inodes=270')
-    proxy, store = on(mounted, free_space='0')
+    proxy, store = on(mounted, free_space=0)
     number = 0
     with pytest.raises(OSError, match='No space left'):
         while True:

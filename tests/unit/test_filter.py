@@ -3,6 +3,7 @@ import os
 import time
 
 import pytest
+from filtered import tell
 from helpers import NAME, FakeSwift, FakeTokens, container_info, infocache, link, spool
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request, Response
@@ -348,6 +349,29 @@ def test_the_sidecar_tells_how_large_the_spool_may_be(proxy, store, told, captur
     spool(store, b'x' * 10_000)
     store.layout.report.write_text(told)
     assert status(proxy.request()) == 'swiftahead; fwd=miss' + captured * '; stored'
+
+
+@pytest.mark.parametrize('told, is_captured', [
+    ({}, True), ({'max_object_size': len(BODY)}, True), ({'max_object_size': len(BODY) - 1}, False),
+    ({'max_object_size': True}, True), ({'max_object_size': -1}, True), ({'max_object_size': 'some'}, True),
+    ({'free_space': 0}, True), ({'free_space': 90}, False), ({'free_space': 91}, True)])
+def test_the_sidecar_tells_what_may_be_captured(proxy, store, monkeypatch, told, is_captured):
+    disk = os.statvfs_result((4096, 4096, 10**6, 10**6 // 2, 10**6 // 2, 1, 1, 1, 0, 255))
+    monkeypatch.setattr(os, 'statvfs', lambda path: disk)
+    tell(store.layout.cache_dir, **told)
+    assert status(proxy.request()) == 'swiftahead; fwd=miss' + is_captured * '; stored'
+
+
+def test_what_the_sidecar_tells_later_is_in_force_within_a_second(proxy, store):
+    proxy.request()
+    tell(store.layout.cache_dir, max_object_size=1)
+    proxy.app._runtime._look_at = 0.0
+    proxy.app._runtime.store()
+    assert proxy.app._runtime.settings.max_object_size == 1
+    store.layout.report.unlink()
+    proxy.app._runtime._look_at = 0.0
+    proxy.app._runtime.store()
+    assert proxy.app._runtime.settings.max_object_size == 2**30
 
 
 def test_a_spool_size_of_its_own_goes_before_the_sidecars(proxies, store):

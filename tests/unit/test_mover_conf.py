@@ -94,7 +94,8 @@ def test_options_have_upstreams_names_and_defaults(conf, option):
     ('processes = 1\nprocess = 3', 'process'), ('process = -1', 'process'), ('request_tries = 0', 'request_tries'),
     ('interval = soon', 'interval'), ('interval = 0', 'interval'), ('reclaim_age = -5', 'reclaim_age'),
     ('retry_backoff = 0', 'retry_backoff'), ('bytes_per_second = fast', 'bytes_per_second'),
-    ('dry_run = perhaps', 'dry_run'), ('swift_queue = 7', 'swift_queue'), ('procesess = 4', 'procesess')])
+    ('dry_run = perhaps', 'dry_run'), ('swift_queue = 7', 'swift_queue'),
+    ('swift_queue = on', 'swift_queue'), ('hand_over = on', 'hand_over'), ('procesess = 4', 'procesess')])
 def test_a_bad_value_refuses_the_start(conf, line, rule):
     """R24: the message names section, option, value and rule."""
     with pytest.raises(ConfError, match=rf'\[mover\] {rule}'):

@@ -83,7 +83,7 @@ def filters_home(cluster, make_mover):
     logger = Told()
     logger.thread_locals = ()
     runtime = SimpleNamespace(
-        settings=SimpleNamespace(serve_misplaced=True, reclaim_age=7 * 86400, detect_rate=10, detect_memory=300),
+        settings=SimpleNamespace(serve_misplaced=True, reclaim_age=7 * 86400, detect_rate=10),
         logger=logger, clock=time.time, count=lambda *_, **__: None, recorder=SimpleNamespace(put=records.append))
     detector = Detector(runtime)
     env = Request.blank(quote(f'/v1{TASK.name.path}')).environ
@@ -186,7 +186,7 @@ def test_what_memcached_says_of_a_container_is_not_believed(cluster):
         for broker in cluster.brokers('c'):
             broker.set_storage_policy_index(GOLD, Timestamp.now().internal)
         cluster.enqueue(task)
-        part = part_of(cluster, 'swift_queue = on')
+        part = part_of(cluster, 'swift_queue = take')
         part.once()
     assert len(cluster.files(task, GOLD)) == 3 and 'moves.cleanup-success' in part._logger.counts[0]
 

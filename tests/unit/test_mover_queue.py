@@ -148,7 +148,7 @@ def test_old_containers_go_from_a_real_account(cluster, make_part):
     full, empty = cluster.enqueue(task), hour_of(seconds_ago(20 * DAY))
     cluster.announce(empty)
     cluster.fail('HEAD', 'object')
-    make_part('swift_queue = on').once()
+    make_part('swift_queue = take').once()
     assert [cluster.request('HEAD', QUEUE, hour).status for hour in (full, empty)] == [204, 404]
 
 
@@ -191,7 +191,7 @@ def test_two_processes_move_each_object_once(cluster, make_part):
     for task in tasks:
         cluster.enqueue(task)
     for number in (0, 1):
-        make_part(f'swift_queue = on\nprocesses = 2\nprocess = {number}').once()
+        make_part(f'swift_queue = take\nprocesses = 2\nprocess = {number}').once()
     puts = [asked.path for asked in cluster.asked if (asked.method, asked.policy) == ('PUT', GOLD)
             and asked.server == 'object1']
     assert sorted(puts) == sorted(task.name.path for task in tasks)
@@ -244,7 +244,7 @@ def test_an_exception_in_one_move_stops_no_other(cluster, make_part):
         Response(status=404, headers={'X-Backend-Storage-Policy-Index': '0', 'X-Backend-Timestamp': 'never'})
         if asked.server.startswith('container') and asked.method == 'HEAD'
         and asked.path == f'/AUTH_test/{tasks[1].name.container}' else None)
-    part = make_part('swift_queue = on')
+    part = make_part('swift_queue = take')
     part.once()
     assert cluster.queued() == [f'1:{tasks[1].name.path}']
     assert [len(cluster.files(task, GOLD)) for task in tasks] == [3, 0, 3, 3]
@@ -256,7 +256,7 @@ def test_an_exception_in_one_move_stops_no_other(cluster, make_part):
 def test_what_became_of_it_is_told_by_upstreams_names(cluster, make_part):
     """R25, R26: once at the end of a pass that is made alone."""
     cluster.enqueue(misplaced(cluster))
-    part = make_part('swift_queue = on')
+    part = make_part('swift_queue = take')
     part.once()
     stats = [line for line in part._logger.said if 'Stats' in line]
     assert stats == ['INFO Mover Stats: {"cleanup_success": 1}']
@@ -284,7 +284,7 @@ def test_bytes_per_second_holds_for_all_moves_together(cluster, make_part, monke
     monkeypatch.setattr(Simulated, 'now', 1000.0)
     for _ in range(3):
         cluster.enqueue(misplaced(cluster, body=b'x' * 200_000))
-    make_part(f'swift_queue = on\nbytes_per_second = {rate}').once()
+    make_part(f'swift_queue = take\nbytes_per_second = {rate}').once()
     took = Simulated.now - 1000
     assert took <= seconds and (not rate or took >= seconds - 3 * 65536 / rate)
     assert cluster.queued() == []

@@ -212,7 +212,7 @@ def test_what_is_handed_over_is_what_upstream_would_have_queued(cluster, make_pa
     hours = sorted({cluster.enqueue(task) for task in tasks})
     theirs, puts = [cluster.rows(hour) for hour in hours], puts_of(cluster)
     cluster.asked.clear()
-    part = make_part('hand_over = on')
+    part = make_part('swift_queue = give')
     assert all(part._hand_over(task).is_done for task in tasks)
     assert [cluster.rows(hour) for hour in hours] == theirs and puts_of(cluster) == puts
     assert len(puts) == 3 * len(tasks)
@@ -229,7 +229,7 @@ def test_a_majority_of_the_queues_servers_is_success(cluster, make_part, down, i
     """R4"""
     task = misplaced(cluster)
     with cluster.without(*('container1', 'container2')[:down]):
-        outcome = make_part('hand_over = on')._hand_over(task)
+        outcome = make_part('swift_queue = give')._hand_over(task)
     assert (outcome.is_done, outcome.is_lost) == (is_done, False)
 
 

@@ -94,7 +94,7 @@ def test_a_row_that_was_given_up_is_popped(cluster, make_part):
     cluster.put_container('c')
     task = Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(3000))
     cluster.enqueue(task)
-    part = make_part('swift_queue = on\nreclaim_age = 1000')
+    part = make_part('swift_queue = take\nreclaim_age = 1000')
     part.once()
     assert cluster.queued() == [] and 'moves.lost-source' in part._logger.counts[0]
 
@@ -159,7 +159,7 @@ def expired(cluster):
 def test_what_has_expired_ends_as_with_upstreams_daemon(cluster, make_part, reclaim_age, rows):
     """R17: it is not found, waited for, and given up; nothing rises."""
     left = []
-    for drain in (lambda: make_part(f'swift_queue = on\nreclaim_age = {reclaim_age}').once(),
+    for drain in (lambda: make_part(f'swift_queue = take\nreclaim_age = {reclaim_age}').once(),
                   lambda: reconcile(cluster, reclaim_age)):
         task = expired(cluster)
         cluster.enqueue(task)
@@ -212,7 +212,7 @@ def test_a_dry_run_changes_nothing(cluster, make_part, op):
     cluster.enqueue(task)
     rows, state = cluster.queued(), cluster.state()
     cluster.asked.clear()
-    part = make_part('swift_queue = on\ndry_run = on')
+    part = make_part('swift_queue = take\ndry_run = on')
     part.once()
     assert (cluster.queued(), cluster.state(), cluster.changes()) == (rows, state, [])
     assert any('dry_run: ' in line for line in part._logger.said)

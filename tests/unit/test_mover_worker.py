@@ -228,7 +228,8 @@ def test_a_row_that_hangs_delays_no_other_row_and_no_later_pass(cluster, make_pa
     slow, quick, later = (misplaced(cluster) for _ in range(3))
     for task in (slow, quick):
         cluster.enqueue(task)
-    with at_work(make_part('swift_queue = on\ninterval = 0.1\nconcurrency = 2')), hanging(cluster, slow) as begun:
+    part = make_part('swift_queue = take\ninterval = 0.1\nconcurrency = 2')
+    with at_work(part), hanging(cluster, slow) as begun:
         eventually(lambda: begun and is_moved(cluster, quick))
         cluster.enqueue(later)
         eventually(lambda: is_moved(cluster, later))
@@ -240,7 +241,7 @@ def test_rows_that_hang_delay_no_record(cluster, make_part, queue):
     """As many rows as there are places."""
     slow, record = misplaced(cluster), misplaced(cluster)
     cluster.enqueue(slow)
-    with at_work(make_part('swift_queue = on\nconcurrency = 1')), hanging(cluster, slow) as begun:
+    with at_work(make_part('swift_queue = take\nconcurrency = 1')), hanging(cluster, slow) as begun:
         eventually(lambda: begun)
         hand(queue, record)
         eventually(lambda: is_moved(cluster, record))
@@ -283,7 +284,7 @@ def break_queue(cluster):
 def test_a_queue_that_cannot_be_read_does_not_stop_swifts(cluster, make_part):
     break_queue(cluster)
     first, second = misplaced(cluster), misplaced(cluster)
-    part = make_part('swift_queue = on\ninterval = 0.1')
+    part = make_part('swift_queue = take\ninterval = 0.1')
     with at_work(part):
         for task in (first, second):
             cluster.enqueue(task)
@@ -298,7 +299,7 @@ def test_once_works_off_swifts_queue_though_the_other_cannot_be_read(cluster, ma
     for task in tasks:
         cluster.enqueue(task)
     with pytest.raises(QueueError):
-        make_part('swift_queue = on').once()
+        make_part('swift_queue = take').once()
     assert all(is_moved(cluster, task) for task in tasks) and cluster.queued() == []
 
 
@@ -308,9 +309,21 @@ def test_once_ends_with_both_queues_empty(cluster, make_part, queue):
     for task in rows:
         cluster.enqueue(task)
     queue.put([record_of(task) for task in records])
-    make_part('swift_queue = on').once()
+    make_part('swift_queue = take').once()
     assert all(is_moved(cluster, task) for task in rows + records)
     assert cluster.queued() == [] and MISPLACED not in queue.depth()
+
+
+@pytest.mark.parametrize('swift_queue, is_row_moved, is_record_moved', [
+    ('off', False, True), ('take', True, True), ('give', False, False), ('both', True, False)])
+def test_what_becomes_of_rows_and_records(cluster, make_part, queue, swift_queue, is_row_moved, is_record_moved):
+    row, record = misplaced(cluster), misplaced(cluster)
+    cluster.enqueue(row)
+    queue.put([record_of(record)])
+    make_part(f'swift_queue = {swift_queue}').once()
+    assert (is_moved(cluster, row), is_moved(cluster, record)) == (is_row_moved, is_record_moved)
+    assert MISPLACED not in queue.depth()
+    assert len(cluster.queued()) == (not is_row_moved) + (not is_record_moved)
 
 
 def test_without_swift_queue_its_rows_are_left(cluster, make_part):
@@ -325,7 +338,7 @@ def test_rows_that_could_not_be_popped_are_met_again(cluster, make_part):
     task = misplaced(cluster)
     cluster.enqueue(task)
     cluster.fail('UPDATE', 'container')
-    with at_work(make_part('swift_queue = on\ninterval = 0.1')):
+    with at_work(make_part('swift_queue = take\ninterval = 0.1')):
         eventually(lambda: is_moved(cluster, task))
         eventually(lambda: any(asked.method == 'UPDATE' for asked in cluster.asked))
         assert len(cluster.queued()) == 1

@@ -79,7 +79,7 @@ class Pipeline:
 
     def broken(self):
         """Requests that passed through each of the filters since its place is wrong."""
-        return [count_of(found._runtime.metrics.counters, 'passed_broken', 'pipeline-error')
+        return [count_of(found._runtime.metrics, 'passed_broken', 'pipeline-error')
                 for found in self.filters]
 
     def close(self):

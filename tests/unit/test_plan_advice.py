@@ -11,7 +11,7 @@ from swiftahead.plan.replay import Counts, ReplaySettings
 from swiftahead.plan.sample import Off
 from swiftahead.plan.traces import Trace
 from swiftahead.plan.upper_bound import UpperBound
-from swiftahead.predict import Schedule, SequenceLearner
+from swiftahead.predict import SequenceLearner
 
 
 def cell(hits, eviction='lru', prefetch=False, size=100, number=1, gets=None, reads=10_000, **more):
@@ -182,7 +182,6 @@ def test_the_replay_has_the_defaults_of_the_conf_file():
     found = SequenceLearner.__init__.__defaults__[:4]
     assert found == tuple(getattr(defaults, name) for name in names)
     assert ReplaySettings.concurrency == defaults.concurrency
-    assert Schedule.__init__.__defaults__[0] == defaults.queue_limit
 
 
 def test_a_pass_begins_when_the_one_before_has_ended():

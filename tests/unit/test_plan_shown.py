@@ -14,7 +14,7 @@ from helpers import close_logs
 from swiftahead.cache.entry import expected_disk_bytes
 from swiftahead.cli import main
 from swiftahead.cli import plan as plan_command
-from swiftahead.conf import FILTER, PREFETCHER, SIDECAR, casts
+from swiftahead.conf import PREFETCHER, SIDECAR, casts
 from swiftahead.eviction.admission import ADMISSIONS
 from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.grid import GridSpec, cells, fetch_seconds, requests
@@ -175,24 +175,15 @@ def test_of_neighbours_nothing_is_recommended_where_no_names_were_told(capsys, w
     assert 'neighbours =' not in said
 
 
-def confs(said):
-    """What is recommended for the sidecar, and for the proxy."""
-    sidecar, proxy = ConfigParser(), ConfigParser()
-    told = said.partition('sidecar.conf:')[2].partition('because')[0].split('and in proxy-server.conf:')
-    for conf, text in zip((sidecar, proxy), told, strict=True):
-        conf.read_string(dedent(text))
-    return sidecar, proxy
-
-
 @pytest.mark.parametrize('size, option, wanted', [
     (5 * 10**9, (), 5 * 2**30), (5 * 10**9, ('--max-object-size', '5000000000'), 5 * 10**9),
     (100, ('--max-object-size', '1 MiB'), 2**20)])
-def test_larger_objects_than_are_kept_where_nothing_is_said_come_with_the_limit_in_both_confs(
+def test_larger_objects_than_are_kept_where_nothing_is_said_come_with_the_limit(
         capsys, write, size, option, wanted):
     reads = [(second, '', f'o{second % 10}', size) for second in range(300)]
-    sidecar, proxy = confs(run(capsys, write(reads), '--cache-size', '100%', '--eviction', 'lru', *option))
-    required = {'cache_dir': '/x', 'queue': 'sqlite:/x/q'}
-    assert FILTER.read({**proxy['filter:prefetch'], **required}).max_object_size == wanted
+    said = run(capsys, write(reads), '--cache-size', '100%', '--eviction', 'lru', *option)
+    sidecar = ConfigParser()
+    sidecar.read_string(dedent(said.partition('sidecar.conf:')[2].partition('because')[0]))
     assert PREFETCHER.read(sidecar['prefetcher']).max_object_size == wanted
 
 

@@ -37,7 +37,7 @@ def make(queue):
     made = []
 
     def make(limit=100, interval=0.001, logger=None, count=lambda *args: None):
-        made.append(Recorder(queue, limit, interval, logger or Logger(), count))
+        made.append(Recorder(queue, logger or Logger(), count, limit, interval))
         return made[-1]
 
     yield make

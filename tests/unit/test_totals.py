@@ -10,12 +10,12 @@ import sys
 import textwrap
 
 import pytest
-from counting import Killer, counts_folder, file_with, files, in_child, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
+from counting import Killer, counts_folder, files, in_child, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
 
-from swiftahead.metrics import Counters, Metrics, totals
-from swiftahead.metrics.countfile import VERSION
+from swiftahead.metrics import Counters, totals
+from swiftahead.metrics.counters import encode
 from swiftahead.metrics.table import COUNTERS, Metric
-from swiftahead.metrics.totals import FOREIGN_SECONDS, NEW_SECONDS, fold, read_all
+from swiftahead.metrics.totals import NEW_SECONDS, fold, read_all
 
 BEGIN = '''
 import os, sys
@@ -53,16 +53,15 @@ def test_the_living_are_added_up(make, folder):
 
 
 def test_a_fork_begins_at_zero_with_a_file_of_its_own(counters, folder):
-    metrics = Metrics(counters)
-    metrics.count('hits', 10)
-    metrics.flush()
-    metrics.count('hits')
+    counters.count('hits', 10)
+    counters.flush()
+    counters.count('hits')
 
     def work():
-        metrics.count('misses', 7)
-        return not (metrics.flush(now=True) and counters.values[counters.slot('hits')] == 0)
+        counters.count('misses', 7)
+        return not (counters.flush() and counters.values[counters.slot('hits')] == 0)
     assert in_child(work) == 0
-    metrics.flush(now=True)
+    counters.flush()
     assert told(folder) == {'hits': 11, 'misses': 7}
     assert fold(folder) == 1
     assert told(folder) == {'hits': 11, 'misses': 7}
@@ -120,19 +119,49 @@ def test_a_file_that_is_folded_while_all_are_read_is_in_the_sum(make, folder, mo
     for counters in (make(), make()):
         counters.count('hits')
         counters.close()
-    real, folding = totals._counts, [True]
+    real, folding = totals.decode, [True]
 
-    def counts(*args):
+    def decode(data):
         if folding and folding.pop():
             fold(folder)
-        return real(*args)
-    monkeypatch.setattr(totals, '_counts', counts)
+        return real(data)
+    monkeypatch.setattr(totals, 'decode', decode)
     assert told(folder) == {'hits': 2}
 
 
+def test_a_file_that_is_replaced_while_it_is_looked_at_stays_with_the_living(counters, folder, monkeypatch):
+    counters.count('hits')
+    counters.flush()
+    real = totals.try_lock
+
+    def try_lock(file):
+        counters.count('hits')
+        counters.flush()
+        return real(file)
+    monkeypatch.setattr(totals, 'try_lock', try_lock)
+    assert fold(folder) == 0
+    assert told(folder) == {'hits': 3} and len(files(folder)) == 1
+
+
+def test_a_process_that_flushes_all_the_time_is_never_taken_for_dead(processes, folder):
+    process = processes('''
+        for _ in range(2000):
+            counters.count('hits')
+            counters.flush()
+        print('done', flush=True)
+        input()
+        ''')
+    folded = last = 0
+    while process.poll() is None and last < 2000:
+        folded += fold(folder)
+        before, last = last, read_all(folder)['hits']
+        assert last >= before and not folded
+    assert (folded, last, len(files(folder))) == (0, 2000, 1)
+
+
 def test_totals_that_never_rest_are_not_waited_for(counters, folder, monkeypatch):
-    generations = iter(range(1000))
-    monkeypatch.setattr(totals, '_read_total', lambda folder: totals.Total(generation=next(generations)))
+    numbers = iter(range(1000))
+    monkeypatch.setattr(totals, '_read_total', lambda folder: totals.Total({'hits': next(numbers)}, set()))
     with pytest.raises(OSError, match='change too fast'):
         read_all(folder)
 
@@ -212,17 +241,7 @@ def foreign(folder, data, age=0.0):
     return path
 
 
-def test_a_file_of_a_later_version_is_left_to_it_for_a_day(folder, monkeypatch):
-    monkeypatch.setattr('swiftahead.metrics.countfile.VERSION', VERSION + 1)
-    data = file_with([1, 2])
-    monkeypatch.undo()
-    path = foreign(folder, data, FOREIGN_SECONDS - 10)
-    assert told(folder) == {}
-    assert fold(folder, lambda: NOW) == 0 and path.exists()
-    assert fold(folder, lambda: NOW + 20) == 1 and not path.exists()
-
-
-@pytest.mark.parametrize('data', [b'', b'rubbish' * 1000, file_with([1, 2])[:-1][:40]])
+@pytest.mark.parametrize('data', [b'', b'rubbish' * 1000, encode({'hits': 1})[:-1]])
 def test_a_damaged_file_is_skipped_and_removed(counters, folder, data):
     counters.count('hits')
     counters.flush()
@@ -251,8 +270,8 @@ def test_a_file_that_was_never_finished_is_swept_after_a_while(folder):
     assert not path.exists()
 
 
-@pytest.mark.parametrize('text', ['', 'rubbish', '[]', '{}', '{"counts": 1, "folded": [], "generation": 0}',
-                                  '{"counts": {}, "folded": [[]], "generation": 0}', '[' * 100_000])
+@pytest.mark.parametrize('text', ['', 'rubbish', '[]', '{}', '{"counts": 1, "folded": []}',
+                                  '{"counts": {}, "folded": [[]]}', '[' * 100_000])
 def test_damaged_totals_are_set_aside(counters, folder, text):
     folder.mkdir()
     (folder / 'total.json').write_text(text)
@@ -267,7 +286,7 @@ def test_damaged_totals_are_set_aside(counters, folder, text):
 def test_a_total_that_is_no_number_is_left_out(folder):
     folder.mkdir()
     counts = {'hits': 1, 'misses': -1, 'writes': 'x', 'captures': True, 'collapsed': 1.5}
-    (folder / 'total.json').write_text(json.dumps({'counts': counts, 'folded': [], 'generation': 1}))
+    (folder / 'total.json').write_text(json.dumps({'counts': counts, 'folded': []}))
     assert told(folder) == {'hits': 1}
 
 

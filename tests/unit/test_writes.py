@@ -23,8 +23,8 @@ class Writing:
         self.answer = '201 Created'
         self.envs = []
         self.records = []
-        settings = SimpleNamespace(freshness='max-age', queue='sqlite:/not/opened', buffer_records=1,
-                                   flush_interval=1, fetch_wait=0.25, detect_misplaced=False)
+        settings = SimpleNamespace(freshness='max-age', queue='sqlite:/not/opened', fetch_wait=0.25,
+                                   detect_misplaced=False, spool_size=None)
         self.runtime = Runtime(settings, {}, ListLogger(), lambda: NOW)
         self.counted = []
         self.runtime.count = self.counted.append
