@@ -124,7 +124,7 @@ def write_rings(spec: LabSpec, etc: Path) -> None:
         _write_ring(spec, etc / f'{server}.ring.gz', server, spec.replicas)
     for index, policy in enumerate(spec.policies):
         replicas = EC_FRAGMENTS if spec.is_ec(policy) else spec.replicas
-        _write_ring(spec, etc / f'object{f"-{index}" if index else ""}.ring.gz', 'object', replicas)
+        _write_ring(spec, etc / f'{ring_name(index)}.ring.gz', 'object', replicas)
 
 
 def _write_ring(spec, path, server, replicas):

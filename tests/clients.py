@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from configparser import ConfigParser
 from contextlib import closing, contextmanager
@@ -61,6 +62,13 @@ def request(lab: Lab, method: str, path: str, headers=None, body=None, proxy: in
         token = _token(lab.auth_url(), labs.USER, labs.KEY)[1]
     answer = labs.request(lab, method, path, headers, body, proxy, token)
     return Answer(answer.status, {key.lower(): value for key, value in answer.headers}, answer.body)
+
+
+def new_container(lab: Lab, headers=None) -> str:
+    """Path of a container that no other test has."""
+    path = f'{account(lab)}/c-{uuid.uuid4().hex}'
+    assert request(lab, 'PUT', path, headers).status == 201
+    return path
 
 
 def on_one_connection(lab: Lab, requests) -> list[Answer]:

@@ -3,6 +3,7 @@ import errno
 import io
 import os
 import pathlib
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,6 +172,21 @@ def replay(steps: list[Step], root: Path) -> None:
 
 class TooLong(BaseException):
     """Somebody hangs; nothing that a test expects to be raised."""
+
+
+@contextmanager
+def alarm(seconds: int) -> Iterator[None]:
+    """End by `TooLong` what takes longer, also where it blocks, or computes without an end."""
+    def late(*_):
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 # what must hold of a folder, whatever happened to it

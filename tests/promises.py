@@ -6,7 +6,7 @@ or that of its module; a rule of the mover as `rules` has it; a mutant by its na
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import rules
@@ -28,9 +28,11 @@ this page. ``pytest --holds F5`` runs the tests of an attack or a fault.
 '''
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(path for folder in ('unit', 'functional') for path in (TESTS / folder).glob('test_*.py')):
-        yield f'{path.parent.name}/{path.name}', ast.parse(path.read_text())
+@cache
+def modules() -> tuple[tuple[str, ast.Module], ...]:
+    """Each module of tests, parsed once for all who ask."""
+    paths = sorted(path for folder in ('unit', 'functional') for path in (TESTS / folder).glob('test_*.py'))
+    return tuple((f'{path.parent.name}/{path.name}', ast.parse(path.read_text())) for path in paths)
 
 
 def marked(node: ast.AST) -> set[str]:
@@ -40,6 +42,7 @@ def marked(node: ast.AST) -> set[str]:
             for argument in call.args if isinstance(argument, ast.Constant)}
 
 
+@cache
 def marked_tests() -> dict[str, list[tuple[str, str]]]:
     """Attack or fault -> (file, test) of each that holds it; the test is '' where the whole module does."""
     found: dict[str, list[tuple[str, str]]] = {}
@@ -81,6 +84,7 @@ def named_in_security(point: str) -> list[tuple[str, str]]:
     return re.findall(r'``((?:unit|functional)/\w+\.py)::(\w+)\*?``', section[1]) if section else []
 
 
+@cache
 def held() -> dict[str, list[tuple[str, str]]]:
     """Each promise, and (file, test) of each test that holds it."""
     tests = {**marked_tests(), **tests_of_rules(), **mutants()}

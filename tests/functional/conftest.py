@@ -23,6 +23,12 @@ def lab(tmp_path_factory):
         yield lab
 
 
+@pytest.fixture
+def container(lab):
+    """Of a test's own, on the lab of its module."""
+    return clients.new_container(lab)
+
+
 @pytest.fixture(scope='session')
 def compared_lab(tmp_path_factory):
     """The first proxy's cache is warm, the second has no filter."""

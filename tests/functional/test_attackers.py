@@ -20,13 +20,6 @@ ALIKE = ['o', 'o/', '/o', 'o//', './o', '../o', 'a/../o', 'O', 'o ', ' o', 'o\n'
 LISTENS = '0A'
 
 
-@pytest.fixture
-def container(lab):
-    path = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
-
-
 # A4
 
 @pytest.mark.holds('A4')

@@ -5,7 +5,6 @@ import signal
 import socket
 import struct
 import threading
-import uuid
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
@@ -31,17 +30,6 @@ def lab(tmp_path_factory):
                         sidecar_conf={'sidecar': {'spool_age': SPOOL_AGE}}) as lab:
         add_holding(lab)
         yield lab
-
-
-@pytest.fixture
-def container(lab, request):
-    return new_container(lab, request.node.name.translate(str.maketrans('[] ', '---')))
-
-
-def new_container(lab, name):
-    path = f'{clients.account(lab)}/{name}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
 
 
 def put(lab, path, body=LARGE):
@@ -80,7 +68,7 @@ def opened(lab, pid):
 @contextmanager
 def nothing_left(lab):
     """What the block does leaves no descriptor, no green thread, no fill and no spool file."""
-    clients.until_hit(lab, put(lab, new_container(lab, f'warm-{uuid.uuid4().hex}') + '/o', b'warm'))
+    clients.until_hit(lab, put(lab, clients.new_container(lab) + '/o', b'warm'))
     clients.until(lambda: clients.probe(lab)['waiting'] == 0, 'records are written')
     pid = clients.probe(lab)['pid']
     before, green = opened(lab, pid), clients.probe(lab)['green']
@@ -180,7 +168,7 @@ def test_a_worker_killed_in_mid_fill_takes_none_with_it_but_its_own(tmp_path):
     with finding_tests(), Lab(tmp_path / 'lab', nodes=1, replicas=1, policies=('gold',), workers=3,
                               sidecar_conf={'sidecar': {'spool_age': SPOOL_AGE}}) as lab, ExitStack() as stack:
         add_holding(lab)
-        path = put(lab, new_container(lab, 'c') + '/o')
+        path = put(lab, clients.new_container(lab) + '/o')
         stack.enter_context(held(lab))
         first = stack.enter_context(clients.reading(lab, path))
         assert first.read(1) == LARGE[:1]

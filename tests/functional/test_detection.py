@@ -2,7 +2,6 @@
 import re
 import shutil
 import time
-import uuid
 from configparser import RawConfigParser
 from urllib.parse import quote
 
@@ -56,8 +55,7 @@ def queue(lab):
 @pytest.fixture
 def path(lab):
     """Of an object that is not there, in a new container of policy gold."""
-    container = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', container).status == 201
+    container = clients.new_container(lab)
     return f'{container}/o'
 
 
@@ -224,8 +222,7 @@ def test_what_was_put_before_its_container_was_deleted_is_left_alone(lab, hands,
 
 def test_a_server_that_lost_the_container_has_no_say(lab, hands, watch, queue):
     """It answers as if the container were of policy 0, and older than all."""
-    container = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', container, headers={'X-Storage-Policy': 'silver'}).status == 201
+    container = clients.new_container(lab, {'X-Storage-Policy': 'silver'})
     hands.put(f'{container}/o', GOLD, ago())
     shutil.rmtree(next(lab.folder.glob(f'node*/d*/containers/*/*/{hands.container_folder(container + "/o")}')))
     assert clients.request(lab, 'GET', f'{container}/o').status == 404

@@ -23,13 +23,6 @@ def lab(tmp_path_factory):
         yield lab
 
 
-@pytest.fixture
-def container(lab, request):
-    path = f'{clients.account(lab)}/{request.node.name.translate(str.maketrans("[]", "--"))}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
-
-
 def make_hot(lab, container):
     paths = [f'{container}/hot{number}' for number in range(COUNT)]
     for path in paths:

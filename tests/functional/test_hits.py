@@ -2,19 +2,11 @@
 import json
 import os
 import time
-import uuid
 
 import clients
 import pytest
 
 BODY = bytes(range(256)) * 1000
-
-
-@pytest.fixture
-def container(lab):
-    path = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
 
 
 def put(lab, path, body=BODY, **headers):

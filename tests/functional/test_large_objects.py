@@ -2,7 +2,6 @@
 import http.client
 import json
 import os
-import uuid
 from contextlib import suppress
 from functools import partial
 
@@ -43,17 +42,6 @@ def own_lab(tmp_path):
         yield lab
 
 
-def make_container(lab):
-    path = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
-
-
-@pytest.fixture
-def container(lab):
-    return make_container(lab)
-
-
 @pytest.fixture
 def put(lab, container):
     def put(name, body):
@@ -65,7 +53,7 @@ def put(lab, container):
 @pytest.fixture
 def segments(lab):
     """The container of the segments."""
-    path = make_container(lab)
+    path = clients.new_container(lab)
     for number, body in enumerate(SEGMENTS):
         assert clients.request(lab, 'PUT', f'{path}/{number:02}', body=body).status == 201
     return path
@@ -136,7 +124,7 @@ def test_who_reads_a_part_of_each_object_once_has_few_of_them_fetched(own_lab):
     # with the last of these more than 128 MiB are in vain
     count, fetched = 28, 22
     ask, store = partial(clients.request, own_lab), Store.open(own_lab.cache_dir)
-    container = make_container(own_lab)
+    container = clients.new_container(own_lab)
     paths = [f'{container}/{number:02}' for number in range(count)]
     for path in paths:
         assert ask('PUT', path, body=bytes(LIMIT)).status == 201

@@ -1,6 +1,5 @@
 """Objects that nobody has read, fetched ahead since they stand next to those that are, in a real listing."""
 import re
-import uuid
 from urllib.parse import unquote
 
 import clients
@@ -21,8 +20,7 @@ def lab(tmp_path_factory):
 
 
 def fill(lab, **headers):
-    container = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', container, headers).status == 201
+    container = clients.new_container(lab, headers)
     paths = [f'{container}/n%20{number:03}%20%C3%BC%26%25' for number in range(COUNT)]
     for path in paths:
         assert clients.request(lab, 'PUT', path, body=path.encode()).status == 201

@@ -1,7 +1,6 @@
 """What a real sidecar has learned: there again after a stop, after kill -9, and not harmed by a damaged file."""
 import random
 import signal
-import uuid
 
 import clients
 import pytest
@@ -31,8 +30,7 @@ def file(lab):
 
 def learned(lab, seed):
     """Paths in an order that the sidecar has seen, and that is not the one of their names."""
-    container = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', container).status == 201
+    container = clients.new_container(lab)
     paths = [f'{container}/{number}' for number in range(COUNT)]
     random.Random(seed).shuffle(paths)
     for path in paths:

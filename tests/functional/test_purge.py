@@ -1,6 +1,5 @@
 """`swiftahead purge` and `warm` on two proxies, each with a cache and a sidecar of its own."""
 import socket
-import uuid
 from urllib.parse import urlsplit
 
 import clients
@@ -30,8 +29,7 @@ def nobody(monkeypatch):
 @pytest.fixture
 def cached(lab):
     """An object that both proxies have in their caches."""
-    container = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', container).status == 201
+    container = clients.new_container(lab)
     assert clients.request(lab, 'PUT', f'{container}/o', body=b'body' * 1000).status == 201
     for proxy in (0, 1):
         clients.until(lambda proxy=proxy: word(lab, f'{container}/o', proxy) == HIT, 'it is a plain hit')

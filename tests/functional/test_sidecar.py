@@ -1,7 +1,6 @@
 """The sidecar beside a real cluster: fetching ahead, and being stopped, killed, broken or not there."""
 import shutil
 import signal
-import uuid
 
 import clients
 import pytest
@@ -26,13 +25,6 @@ def running(lab):
     """Whatever a test does to the sidecar, the next finds it running."""
     yield lab
     clients.ensure(lab, 'sidecar')
-
-
-@pytest.fixture
-def container(lab):
-    path = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
 
 
 def fill(lab, container, count=COUNT):

@@ -40,10 +40,8 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture
-def container(lab, request):
-    path = f'{clients.account(lab)}/{request.node.name.translate(str.maketrans("[]", "--"))}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    yield path
+def container(lab, container):
+    yield container
     clients.ensure(lab, 'sidecar')
 
 

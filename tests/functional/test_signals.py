@@ -47,13 +47,6 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture
-def container(lab, request):
-    path = f'{clients.account(lab)}/{request.node.name}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
-
-
-@pytest.fixture
 def hot(lab, container):
     """Path -> body of objects that are cached."""
     bodies = {f'{container}/hot{number}': os.urandom(100_000 * number) for number in range(HOT)}

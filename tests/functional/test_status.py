@@ -3,7 +3,6 @@ import json
 import os
 import shutil
 import signal
-import uuid
 
 import clients
 import pytest
@@ -30,13 +29,6 @@ def running(lab):
     yield lab
     for name in ('sidecar', 'proxy1'):
         clients.ensure(lab, name)
-
-
-@pytest.fixture
-def container(lab):
-    path = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
 
 
 def health(lab):

@@ -1,7 +1,6 @@
 """F16: read-ahead that could feed on itself, on endless names, or on a container larger than the cache."""
 import json
 import re
-import uuid
 
 import clients
 import pytest
@@ -25,13 +24,6 @@ def lab(tmp_path_factory):
         yield lab
 
 
-@pytest.fixture
-def container(lab, request):
-    path = f'{clients.account(lab)}/{request.node.name}'
-    assert clients.request(lab, 'PUT', path).status == 201
-    return path
-
-
 def put(lab, container, count, length):
     paths = [f'{container}/{number:03}' for number in range(count)]
     for path in paths:
@@ -41,8 +33,7 @@ def put(lab, container, count, length):
 
 def counts(lab):
     """What the sidecar counted of all that was asked of it before: it has warmed one object more since."""
-    container = f'{clients.account(lab)}/c-{uuid.uuid4().hex}'
-    assert clients.request(lab, 'PUT', container).status == 201
+    container = clients.new_container(lab)
     put(lab, container, 1, 1)
     before = clients.counted(lab, 'warmed_total')
     assert clients.request(lab, 'POST', container + '?prefetch=warm').status == 202

@@ -2,12 +2,11 @@
 import errno
 import os
 import shutil
-import signal
 import socket
 from random import Random
 
 import pytest
-from faults import PATH, TooLong, no_fd_left
+from faults import PATH, alarm, no_fd_left
 from filtered import Proxy, seen
 from helpers import NAME, NOW, link, meta_for, spool
 
@@ -28,14 +27,8 @@ BOUNDARIES = sorted({max(0, edge + more) for edge in (0, STAMP_OFFSET, JSON_OFFS
 @pytest.fixture(autouse=True)
 def bounded():
     """Nothing here may hang, whatever it opens."""
-    def late(*_):
-        raise TooLong
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with alarm(20):
+        yield
 
 
 @pytest.fixture(scope='module')

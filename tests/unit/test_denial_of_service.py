@@ -1,8 +1,7 @@
 """A10, denial of service: what one client may cost the others, and what it may make the node do."""
-import signal
 
 import pytest
-from faults import PATH, TooLong
+from faults import PATH, alarm
 from filtered import Proxy, seen, tell
 from helpers import NOW, container_info, link
 from keepers import UNIT, admit, cached, make_keeper, name_of
@@ -217,14 +216,8 @@ def test_the_same_wish_again_and_again_is_one_container(proxy):
 @pytest.fixture
 def bounded():
     """What takes exponentially long, or the cube of the length, does not end within this."""
-    def late(*_):
-        raise TooLong
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with alarm(60):
+        yield
 
 
 SLOW = ['a' * 2**16, 'a=' * 2**15, 'a="' * 21_000, 'a="' + 'b' * 2**16, ',' * 2**16, ' ' * 2**16, 'a ' * 2**15,

@@ -4,11 +4,10 @@ A planted entry or spool file has its tests under F4. Here: folders, the files b
 """
 import json
 import os
-import signal
 from contextlib import suppress
 
 import pytest
-from faults import TooLong
+from faults import alarm
 from helpers import ListLogger, link, meta_for, spool
 from queue_contract import ACCESS
 
@@ -27,14 +26,8 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason='only root may make thi
 @pytest.fixture(autouse=True)
 def bounded():
     """Nothing here may wait for a writer that never comes."""
-    def late(*_):
-        raise TooLong
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with alarm(60):
+        yield
 
 
 @pytest.fixture
