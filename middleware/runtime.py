@@ -228,8 +228,9 @@ class Runtime:
             self._look_at = now + LOOK_SECONDS
             if self._store is None or not self._store.is_current():
                 self._store = self._open()
-            if self._store is not None:
-                self._go_by(told_settings(self._store.report(), self._spool_size))
+            # a report that cannot be read changes nothing
+            if self._store is not None and (report := self._store.report()):
+                self._go_by(told_settings(report, self._spool_size))
         return self._store
 
     def _open(self):

@@ -13,6 +13,7 @@ from swift.common.concurrency import spawn
 from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import Token
 from swiftahead.queues import Admit
+from swiftahead.sidecar.status.report import write
 
 BODY = Random(2).randbytes(400_000)
 SMALL = BODY[:500]
@@ -38,9 +39,8 @@ class Scene:
             linked = link(self.store, body, Stamp(TOKEN.value, stamped_at))
             os.utime(self.store.layout.entry(linked.entry_name), (NOW - 1000, NOW - 1000))
         self.proxy.look_again()
-        # what it takes to open the folder again has a test of its own
+        # the look at the folder has tests of its own
         assert self.proxy.runtime.store() is not None
-        self.proxy.look_again()
         self.proxy.clear()
 
 
@@ -97,7 +97,7 @@ def test_each_call_of_a_request_fails_in_each_way(scene, name):
 def is_nobodys_business(call, number, asked):
     """close() fails when all has been sent; a DELETE that does not see whether there is an entry leaves it to its
     token."""
-    return call == 'close' or (asked.get('method'), call, number) == ('DELETE', 'stat', 2)
+    return call == 'close' or (asked.get('method'), call, number) == ('DELETE', 'stat', 1)
 
 
 def assert_recovers(scene, asked, plain, usual):
@@ -166,6 +166,20 @@ def test_opening_the_folder_fails_in_each_way(scene, call):
         said = [line for line in proxy.log.errors if not line.startswith('the queue')]
         assert len(said) == 1 and proxy.errors.count('errors.folder') == 5
         assert_recovers(scene, {}, plain, 'hit')
+
+
+@pytest.mark.holds('F2')
+@pytest.mark.parametrize('call', ['open', 'fstat', 'close'])
+def test_a_report_that_cannot_be_read_changes_no_setting(scene, call):
+    scene.put(BODY, NOW)
+    write(scene.store.layout.report, {'max_object_size': 1})
+    scene.proxy.look_again()
+    assert scene.proxy.runtime.store() is not None and scene.proxy.runtime.settings.max_object_size == 1
+    for code in ERRORS:
+        scene.proxy.look_again()
+        scene.plan.fail(call, 1, code)
+        assert scene.proxy.runtime.store() is not None
+        assert scene.plan.failed and scene.proxy.runtime.settings.max_object_size == 1
 
 
 @pytest.mark.holds('F2')
