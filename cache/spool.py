@@ -14,7 +14,7 @@ from ..conf.names import Naming
 from .entry import CacheError, Damaged, EntryMeta
 from .folder import CacheLayout
 from .headers import etag_of
-from .reader import Entry, disk_bytes
+from .reader import Entry
 
 
 class Candidate:
@@ -31,32 +31,24 @@ class Candidate:
         self._target = layout.entry(self.entry_name)
         self.is_closed = False
 
-    def replaced(self) -> int:
-        """Bytes on disk of what linking will take the place of; 0 where there is nothing.
-
-        :raises CacheError: where that is newer
-        """
+    def refuse_newer(self) -> None:
+        """:raises CacheError: where the entry that linking would take the place of is newer"""
         try:
             existing = Entry.open(self._target)
         except Damaged:
-            return disk_bytes(os.lstat(self._target))
-        if existing is None:
-            return 0
-        with existing:
-            if timestamp_of(existing.meta) > timestamp_of(self._entry.meta):
-                raise CacheError(f'{self.entry_name}: a newer version is cached already')
-            return existing.disk_bytes
+            return
+        if existing is not None:
+            with existing:
+                if timestamp_of(existing.meta) > timestamp_of(self._entry.meta):
+                    raise CacheError(f'{self.entry_name}: a newer version is cached already')
 
-    def link(self) -> int:
-        """:returns: what `replaced` tells, which is gone now
-        :raises CacheError: where a newer version is cached already
-        """
-        replaced = self.replaced()
+    def link(self) -> None:
+        """:raises CacheError: where a newer version is cached already"""
+        self.refuse_newer()
         if self._target.is_dir():
             # it would stand in the way of the rename
             remove(self._target)
         os.rename(self._path, self._target)
-        return replaced
 
     def close(self, keep: bool = False) -> None:
         """:param keep: leave the file in the spool, for another time"""

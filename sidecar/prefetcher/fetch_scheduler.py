@@ -32,7 +32,7 @@ class Means:
     :param count: counts a metric: name, by, reason
     :param is_coming: whether an entry of this name waits to be admitted
     """
-    keeper: CacheManager
+    manager: CacheManager
     fetcher: BackendClient
     schedule: Schedule
     pace: Congestion
@@ -72,7 +72,7 @@ class FetchScheduler:
     """
 
     def __init__(self, means: Means, concurrency: int, logger, clock: Callable[[], float] = time.time):
-        self._keeper = means.keeper
+        self._manager = means.manager
         self._fetcher = means.fetcher
         self._schedule = means.schedule
         self._pace = means.pace
@@ -92,16 +92,16 @@ class FetchScheduler:
 
     def is_here(self, name: ObjectName) -> bool:
         """Whether it is cached, or on its way."""
-        return self._is_here(name, self._keeper.has)
+        return self._is_here(name, self._manager.has)
 
     def _is_here(self, name, has):
-        entry_name = self._keeper.store.naming.entry(name)
+        entry_name = self._manager.store.naming.entry(name)
         return name in self._under_way or self._is_coming(entry_name) or has(entry_name)
 
     def seconds_to_next(self, most: float) -> float:
         """How long there is nothing to begin; at most `most`."""
         start_at = self._schedule.next_start()
-        if start_at is None or not self._pool.free():
+        if start_at is None or not self._pool.free() or not self._manager.is_whole:
             return most
         now = self._clock()
         if not self._pace.places(now):
@@ -110,10 +110,11 @@ class FetchScheduler:
         return min(max(start_at - now, 0.0), most)
 
     def begin_due(self) -> None:
-        """Begin the fetches whose time has come, as far as there are places."""
+        """Begin the fetches whose time has come, as far as there are places; none before the cache knows what it
+        holds."""
         now = self._clock()
         # what is due and not begun leaves its place to the next
-        while not self._stopped and (due := self._schedule.due(now, self._places(now))):
+        while not self._stopped and self._manager.is_whole and (due := self._schedule.due(now, self._places(now))):
             for prediction in due:
                 name = name_of(prediction)
                 if now - prediction.at <= LATE_SECONDS and not self.is_here(name) and self._pays(prediction):
@@ -140,7 +141,7 @@ class FetchScheduler:
     def _prefetch(self, fetch):
         began_at = self._clock()
         try:
-            if not self._keeper.may_prefetch(idle=fetch.idle):
+            if not self._manager.may_prefetch(idle=fetch.idle):
                 self._count('no_room')
                 self._pace.ended()
             elif self._fetch(fetch):
@@ -187,7 +188,7 @@ class FetchScheduler:
     def _is_missing(self, prediction):
         """Whether it is neither here nor known to be of no use; what is here is kept."""
         name = name_of(prediction)
-        return name not in self._refused and not self._is_here(name, self._keeper.expect)
+        return name not in self._refused and not self._is_here(name, self._manager.expect)
 
     def warm(self, name: ObjectName) -> bool:
         """Fetch and admit when there is a place; tells whether it was admitted."""
@@ -228,10 +229,10 @@ class FetchScheduler:
 
     def _fetch(self, fetch):
         """Fetch and admit one that began; what goes wrong is logged and counted here."""
-        with self._keeper.store.fetching(fetch.name, self._clock() + self._schedule.takes(fetch.size)):
+        with self._manager.store.fetching(fetch.name, self._clock() + self._schedule.takes(fetch.size)):
             spool_name = self._spool(fetch)
             try:
-                return spool_name is not None and self._keeper.admit(spool_name, fetch.idle)
+                return spool_name is not None and self._manager.admit(spool_name, fetch.idle)
             except Stopped:
                 return False
             except OSError as error:
@@ -241,7 +242,7 @@ class FetchScheduler:
     def _spool(self, fetch):
         name, failed = fetch.name, False
         try:
-            if not self._keeper.keep_free():
+            if not self._manager.keep_free():
                 self._count('no_room')
                 return None
             spool_name, length = self._fetcher.fetch(name, fetch.origin, self._pace)

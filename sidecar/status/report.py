@@ -21,24 +21,24 @@ def spool_size(cache_size: int) -> int:
     return max(cache_size * SPOOL_PERCENT // 100, SPOOL_LEAST)
 
 
-def write_report(keeper: CacheManager, **more) -> None:
+def write_report(manager: CacheManager, **more) -> None:
     """:param more: what else is to be told
     :raises OSError: where the disk fails
     """
-    done = keeper.rebuilt()
+    inventory, size = manager.inventory, manager.limits.size
     report = {
         'pid': os.getpid(),
         'at': time.time(),
-        'entries': keeper.holdings.entries,
-        'bytes': keeper.holdings.total,
-        'cache_size': keeper.limits.size,
-        'spool_size': spool_size(keeper.limits.size),
-        'rebuilding': keeper.holdings.scan is not None,
-        'rebuilt_percent': round(100 * done, 1),
-        'stuck_entries': len(keeper.holdings.stuck),
+        'entries': inventory.entries,
+        'bytes': inventory.total,
+        'cache_size': size,
+        'spool_size': spool_size(size),
+        'rebuilding': not inventory.is_whole,
+        'rebuilt_percent': round(100 * manager.rebuilt(), 1),
+        'stuck_entries': len(inventory.stuck),
         **more,
     }
-    write(keeper.store.layout.report, report)
+    write(manager.store.layout.report, report)
 
 
 def mover_report(queue_path: Path) -> Path:
