@@ -18,7 +18,7 @@ from .reader import Entry
 
 
 class Candidate:
-    """Checked whole, and open. One that is closed without having been linked is removed."""
+    """A spool file that was checked whole, and is open. Closing it removes it, unless it was linked."""
 
     def __init__(self, path: Path, layout: CacheLayout, naming: Naming):
         """:raises Damaged: where it is not exactly the object's bytes; the file is removed"""
@@ -54,7 +54,7 @@ class Candidate:
         """:param keep: leave the file in the spool, for another time"""
         self.is_closed = True
         self._entry.close()
-        # what cannot be removed is swept when it is old
+        # a file that cannot be removed is swept when it is old
         with suppress(OSError):
             if not keep:
                 remove(self._path)
@@ -90,7 +90,7 @@ def timestamp_of(meta: EntryMeta) -> Timestamp:
 
 
 def remove(path: str | os.PathLike) -> bool:
-    """Unlink what lies at a place of ours, also a folder that somebody made there; tells whether there was any."""
+    """Unlink a file of ours, or a folder that somebody made in its place; tells whether there was any."""
     try:
         os.unlink(path)
     except FileNotFoundError:

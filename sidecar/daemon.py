@@ -173,7 +173,7 @@ class Worker:
         self.prefetcher = Consumer(parts, prefetcher.concurrency, logger)
         if self._learned:
             self._learned.read()
-        # records are handled from the first moment on
+        # reads are learned from, and entries forgotten, from the first moment on
         self.rebuilding = spawn(self.manager.rebuild)
         self._listener = listen(queue.path, PREFETCH, logger)
 
