@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..eviction.admission import ADMISSIONS
-from ..eviction.policy_cache import EVICTIONS
+from ..eviction.policies import POLICIES
 from ..predict import SequenceLearner
 from ..predict.learner import Predictor
 from .accesslog import LogRead
@@ -157,14 +157,14 @@ class Run:
         self._reads = reads
         self._question = question
         self._size = size
-        self._eviction = EVICTIONS[eviction]
+        self._policy = POLICIES[eviction]
         self._admission = ADMISSIONS[question.admit] if question.admit != 'all' else None
         self._tell = tell
 
     def __call__(self, learner: Callable[..., Predictor] | None, what: str = ', prefetching') -> list[Counts]:
         """The counts of each pass."""
         question = self._question
-        settings = ReplaySettings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission,
+        settings = ReplaySettings(self._size, self._policy, learner, fetch_seconds, admission=self._admission,
                             max_object_size=question.max_object_size, fetch_whole=question.fetch_whole,
                             disk_bytes=disk_bytes, high=HIGH, low=LOW)
         replay = Replay(settings, question.listing if learner else None)

@@ -21,19 +21,19 @@ def spool_size(cache_size: int) -> int:
     return max(cache_size * SPOOL_PERCENT // 100, SPOOL_LEAST)
 
 
-def cache_report(keeper: CacheManager, **more) -> dict:
+def cache_report(manager: CacheManager, **more) -> dict:
     """:param more: what else is to be told"""
-    done = keeper.rebuilt()
+    inventory, size = manager.inventory, manager.limits.size
     return {
         'pid': os.getpid(),
         'at': time.time(),
-        'entries': keeper.holdings.entries,
-        'bytes': keeper.holdings.total,
-        'cache_size': keeper.limits.size,
-        'spool_size': spool_size(keeper.limits.size),
-        'rebuilding': keeper.holdings.scan is not None,
-        'rebuilt_percent': round(100 * done, 1),
-        'stuck_entries': len(keeper.holdings.stuck),
+        'entries': inventory.entries,
+        'bytes': inventory.total,
+        'cache_size': size,
+        'spool_size': spool_size(size),
+        'rebuilding': not inventory.is_whole,
+        'rebuilt_percent': round(100 * manager.rebuilt(), 1),
+        'stuck_entries': len(inventory.stuck),
         **more,
     }
 
