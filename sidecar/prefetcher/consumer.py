@@ -156,17 +156,19 @@ class Consumer:
         except Stopped:
             return
         except OSError as error:
-            self._logger.error('record %s (%s) dropped: %s', leased.id, type(leased.record).__name__, error)
+            self._logger.error('record %s (%s) %s: %s', leased.id, type(leased.record).__name__,
+                               'handled again later' if again else 'dropped', error)
             self._count('records_failed')
-            self._done.add(leased.id)
         except Exception as error:  # noqa: BLE001 - as in _handle
             self._failed(leased, error)
+            self._in_lanes.discard(leased.id)
+            return
+        # also where a folder could not be read: the loader tries that again, and so must a Forget
+        if again:
+            self._again.append(leased.id)
         else:
-            if again:
-                self._again.append(leased.id)
-                return
             self._done.add(leased.id)
-        self._in_lanes.discard(leased.id)
+            self._in_lanes.discard(leased.id)
 
     def _admit(self, record):
         self._manager.admit(record.spool_name)

@@ -436,6 +436,16 @@ def test_what_is_to_be_forgotten_goes_at_once(starting, forget):
     assert (starting.manager.inventory.entries, starting.waiting()) == (0, 0)
 
 
+def test_what_was_to_be_forgotten_while_the_folder_could_not_be_read_goes_later(starting):
+    objects = starting.store.layout.objects
+    objects.rename(objects.with_name('away'))
+    starting.step(Forget('AUTH_test', 'c'))
+    objects.with_name('away').rename(objects)
+    starting.manager.load()
+    starting.step()
+    assert (starting.cached(), starting.waiting()) == ([], 0)
+
+
 @pytest.mark.parametrize('forget', [FORGET_A, Forget('AUTH_test', 'c', 'a'), Forget('AUTH_test', 'c')])
 def test_what_was_captured_before_it_was_forgotten_does_not_come_after_it(starting, forget):
     starting.step(captured(starting, 'a'), forget)
