@@ -71,7 +71,7 @@ def uptime() -> float:
 
 @dataclass(frozen=True)
 class Stamp:
-    """When, and against which token, an entry was last found to be current.
+    """The last time that an entry was found to be current, and the token that said so.
 
     :param token: the freshness token's value, '' where none was known
     :param at: seconds since the epoch
@@ -84,7 +84,7 @@ class Stamp:
     def age(self, now: float) -> float:
         """Seconds, by the clock that says more; below 0 where the clock was set back, or the machine restarted."""
         by_clock, by_uptime = now - self.at, uptime() - self.up
-        # a comparison that something which is no number fails
+        # a comparison fails where one of them is no number
         return max(by_clock, by_uptime) if by_clock >= 0 and by_uptime >= 0 else -1.0
 
     def pack(self, bound_to: int) -> bytes:
@@ -103,12 +103,12 @@ class Stamp:
 
 @dataclass(frozen=True)
 class EntryMeta:
-    """What an entry knows of its object.
+    """The facts that an entry has of its object.
 
     :param headers: all headers of the backend's answer that belong to the object, in their order
     :param body_length: bytes
-    :param origin: 'read' for a captured miss, 'prefetch', 'segment' or 'warm' for what the sidecar fetched before
-        anyone asked for it, 'whole' for what it fetched after somebody had asked for a part
+    :param origin: 'read' for a captured miss; 'prefetch', 'segment' or 'warm' for an object that the sidecar
+        fetched before anyone asked for it; 'whole' for one that it fetched after somebody had asked for a part
     :param fetched_at: seconds since the epoch
     """
     name: ObjectName
@@ -155,12 +155,12 @@ def block_count(body_length: int) -> int:
 
 
 def rounded(taken: int) -> int:
-    """Bytes in whole pages, which is what they take on disk."""
+    """Bytes on disk: whole pages."""
     return -(-taken // PAGE) * PAGE
 
 
 def expected_disk_bytes(body_length: int) -> int:
-    """What an entry of that length takes on disk, where its headers fit one page."""
+    """Bytes on disk of an entry whose headers fit one page."""
     return rounded(PAGE + body_length + 8 * block_count(body_length))
 
 
@@ -218,12 +218,12 @@ def parse_meta(header: bytes, frame: Frame) -> EntryMeta:
     return (_decode_meta if len(encoded) <= PAGE else _decode_meta.__wrapped__)(encoded, frame.body_length)
 
 
-# what is read often is decoded once; the bytes themselves are the key, so that nothing can pass for another
+# a header that is read often is decoded once; the bytes are the key, so that nothing can pass for another
 @lru_cache(maxsize=1000)
 def _decode_meta(encoded, body_length):
     try:
         found = json.loads(encoded)
-        # what a later version has added is let be
+        # fields that a later version added are left alone
         return EntryMeta(ObjectName(**found['name']), found['policy_index'],
                          tuple((key, value) for key, value in found['headers']), body_length,
                          found['origin'], found['fetched_at'])

@@ -1,9 +1,9 @@
 """The cache folder: where things lie in it, and that it is nobody else's.
 
-Whoever may write to the folder can do as the cache does, so it is closed to all but one user. The checks keep
-mistakes, and what another user planted before, from leading elsewhere or from making a worker wait. A folder that
-`mkdir` left open to others is closed where nothing in it can be somebody else's: entries are served as what they
-say they are. A folder that holds anything but a cache, such as a home or `/`, stays as it is.
+Anybody who may write to the folder can do as the cache does, so it is closed to all but one user. The checks keep
+mistakes, and files that another user planted before, from leading elsewhere or from making a worker wait. A folder
+that `mkdir` left open to others is closed where nothing in it can be somebody else's: entries are served as the
+objects that they name. A folder that holds anything but a cache, such as a home or `/`, stays as it is.
 """
 import os
 import pwd
@@ -22,7 +22,7 @@ from .entry import Unavailable
 
 FORMAT = 'v1'
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# what lies in a cache folder, of whatever version
+# names of files in a cache folder, of any version
 OWN = re.compile(r'key(\.[0-9a-f]+)?|lock|sidecar\.json(\.\d+)?|v\d+')
 # a folder that is a file system of its own has it, and it is root's
 LOST = 'lost+found'
@@ -91,7 +91,7 @@ def refuse_others(layout: CacheLayout) -> None:
 
 
 def _user(uid):
-    """The user's name, for whoever has to mend it."""
+    """The user's name, for a message."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -102,7 +102,7 @@ def make_key(path: Path) -> None:
     """The key, written whole or not at all, and never over another."""
     if path.exists():
         return
-    # what a crash left may be the key itself under a second name: nothing that is there is opened again
+    # a file that a crash left may be the key under a second name: no file that is there is opened again
     temporary = path.with_name(f'key.{secrets.token_hex(8)}')
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600)
     try:
@@ -144,7 +144,8 @@ def close_to_others(layout: CacheLayout, beside: str = '') -> None:
 
 
 def _look_again(layout, folder, beside, mode):
-    """Now that nobody else can come in any more: what came in meanwhile is to be found the next time, too."""
+    """Look once more, now that nobody else can come in. Where a file came in meanwhile, open the folder again, so
+    that the next start finds it too."""
     try:
         _refuse_foreign(layout, folder, beside)
     except Unavailable:
@@ -160,7 +161,7 @@ def _refuse_foreign(layout, folder, beside):
 
 def _foreign(layout, folder, beside) -> Iterator[str]:
     for name in sorted(os.listdir(folder)):
-        # what is gone meanwhile cannot do harm
+        # a file that is gone meanwhile cannot do harm
         with suppress(FileNotFoundError):
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
             is_known = OWN.fullmatch(name) or beside and name.startswith(beside)
@@ -173,7 +174,7 @@ def _foreign(layout, folder, beside) -> Iterator[str]:
 
 
 def _folders(layout) -> Iterator[Path]:
-    """Those that files lie in."""
+    """The folders that files lie in."""
     yield from layout.folders
     with suppress(FileNotFoundError, NotADirectoryError):
         yield from sorted(layout.objects.iterdir())

@@ -1,4 +1,5 @@
-"""What of a backend's answer may be kept. Headers are pairs of names and values, as WSGI has them."""
+"""Headers of a backend's answer: which are kept, and whether the answer may be. They are pairs of names and
+values, as WSGI has them."""
 from collections.abc import Iterable
 
 from swift.common.utils import Timestamp, config_true_value
@@ -29,8 +30,8 @@ def etag_of(headers: Headers) -> str:
 
 
 def version_of(headers: Headers) -> tuple[str, str]:
-    """What tells one version of an object from another: X-Backend-Timestamp, since a POST keeps the ETag,
-    and the ETag."""
+    """Tell one version of an object from another: X-Backend-Timestamp, since a POST keeps the ETag, and the
+    ETag."""
     return find(headers, 'x-backend-timestamp') or '', etag_of(headers)
 
 

@@ -1,4 +1,4 @@
-"""Which objects the sidecar is fetching just now, so that a reader may wait for them.
+"""Fetches in progress: objects that the sidecar is fetching just now, so that a reader may wait for them.
 
 One empty file for each, under its entry's name, locked for as long as the fetch lasts; its time is the one at
 which the fetch is expected to end. Who writes: the sidecar. Who reads: the proxy workers. After a crash the files
@@ -14,7 +14,7 @@ from ..conf.files import FLAGS, try_lock
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process left that was killed. :raises OSError:"""
+    """Remove the files of a process that was killed. :raises OSError:"""
     for path in folder.iterdir():
         if not is_fetching(str(path)):
             path.unlink(missing_ok=True)
@@ -22,7 +22,7 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def fetching(path: str, until: float | None = None) -> Iterator[None]:
-    """Say that a fetch is under way. A disk that does not take it is no reason not to fetch.
+    """Say that a fetch is under way. A disk that refuses the file is no reason not to fetch.
 
     :param until: when it will end, most likely; None: at once
     """
@@ -31,7 +31,7 @@ def fetching(path: str, until: float | None = None) -> Iterator[None]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | FLAGS, 0o600)
         if until is not None:
             os.utime(descriptor, (until, until))
-        # who looks at this very moment has it locked, and finds nothing
+        # a reader who looks at this very moment has it locked, and finds nothing
         try_lock(descriptor)
     except OSError:
         pass
@@ -45,12 +45,13 @@ def fetching(path: str, until: float | None = None) -> Iterator[None]:
 
 
 def is_fetching(path: str) -> bool:
-    """Whether a process that lives has said so. :raises OSError: where the disk fails"""
+    """Whether a living process is fetching the object. :raises OSError: where the disk fails"""
     return expected_at(path) is not None
 
 
 def expected_at(path: str) -> float | None:
-    """When a process that lives expects to be done; None: there is none. :raises OSError: where the disk fails"""
+    """When a living process expects to have fetched the object; None: none does. :raises OSError: where the disk
+    fails"""
     try:
         descriptor = os.open(path, os.O_RDONLY | FLAGS)
     except FileNotFoundError:

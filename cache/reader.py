@@ -1,4 +1,4 @@
-"""Reading entries: nothing is given out that was not checked first."""
+"""Reading entries: each byte is checked before it is given out."""
 import errno
 import os
 import stat
@@ -11,7 +11,6 @@ from ..conf.files import FLAGS
 from ..conf.names import ObjectName
 from .entry import BLOCK, PAGE, STAMP_OFFSET, Damaged, EntryMeta, Frame, Stamp, parse_frame, parse_meta
 
-# a FIFO or a link that somebody planted must neither hang nor lead elsewhere
 # header and body of an object of one block in one system call
 FIRST_READ = PAGE + BLOCK + 8
 # larger pieces cost less for each byte, and hold up the other requests of a worker for longer
@@ -42,7 +41,7 @@ class Entry:
         """The entry at `path`, or None where there is none.
 
         :param name: the object it must be of; None: any
-        :raises Damaged: for what is there and is not that object's entry
+        :raises Damaged: for a file that is not that object's entry
         :raises OSError: where the disk fails
         """
         try:
@@ -63,7 +62,7 @@ class Entry:
         if not stat.S_ISREG(status.st_mode):
             raise Damaged('not a regular file')
         if status.st_uid != os.geteuid():
-            # the folder is closed to others: whoever owns it did not write it as the cache does
+            # the folder is closed to others: its owner did not write it as the cache does
             raise Damaged(f'a file of uid {status.st_uid}')
         head = os.pread(fd, min(FIRST_READ, status.st_size), 0)
         frame = parse_frame(head, status.st_size)
@@ -86,7 +85,7 @@ class Entry:
     def whole(self) -> bytes | None:
         """The body, checked, where it came with the header; None where it is too large for that.
 
-        :raises Damaged: where it is not what was written
+        :raises Damaged: where it is not as it was written
         """
         frame = self._frame
         if frame.file_length != len(self._head):
@@ -100,7 +99,7 @@ class Entry:
     def blocks(self, start: int, stop: int) -> Iterator[bytes]:
         """The body's bytes from `start` up to, not including, `stop`, each checked before it is given.
 
-        :raises Damaged: at the first block that is not what was written; what came before is good
+        :raises Damaged: at the first block that is not as it was written; the blocks before it are good
         """
         self._read_table()
         last = -(-stop // BLOCK)
@@ -116,7 +115,7 @@ class Entry:
                 raise Damaged(f'checksum of block {number + good // BLOCK}')
 
     def _good_bytes(self, number, data):
-        """How many of the bytes, from block `number` on, are what was written."""
+        """How many of the bytes, from block `number` on, are as they were written."""
         view = memoryview(data)
         for offset in range(0, len(data), BLOCK):
             place = 8 * (number + offset // BLOCK)
@@ -149,7 +148,7 @@ class Entry:
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
-        # what was read was checked: an error that comes as late as this harms nobody
+        # the bytes were checked: an error that comes as late as this harms nobody
         with suppress(OSError):
             if fd >= 0:
                 os.close(fd)

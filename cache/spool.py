@@ -14,11 +14,11 @@ from ..conf.names import Naming
 from .entry import CacheError, Damaged, EntryMeta
 from .folder import CacheLayout
 from .headers import etag_of
-from .reader import Entry, disk_bytes
+from .reader import Entry
 
 
 class Candidate:
-    """Checked whole, and open. One that is closed without having been linked is removed."""
+    """A spool file that was checked whole, and is open. Closing it removes it, unless it was linked."""
 
     def __init__(self, path: Path, layout: CacheLayout, naming: Naming):
         """:raises Damaged: where it is not exactly the object's bytes; the file is removed"""
@@ -31,38 +31,30 @@ class Candidate:
         self._target = layout.entry(self.entry_name)
         self.is_closed = False
 
-    def replaced(self) -> int:
-        """Bytes on disk of what linking will take the place of; 0 where there is nothing.
-
-        :raises CacheError: where that is newer
-        """
+    def refuse_newer(self) -> None:
+        """:raises CacheError: where the entry that linking would take the place of is newer"""
         try:
             existing = Entry.open(self._target)
         except Damaged:
-            return disk_bytes(os.lstat(self._target))
-        if existing is None:
-            return 0
-        with existing:
-            if timestamp_of(existing.meta) > timestamp_of(self._entry.meta):
-                raise CacheError(f'{self.entry_name}: a newer version is cached already')
-            return existing.disk_bytes
+            return
+        if existing is not None:
+            with existing:
+                if timestamp_of(existing.meta) > timestamp_of(self._entry.meta):
+                    raise CacheError(f'{self.entry_name}: a newer version is cached already')
 
-    def link(self) -> int:
-        """:returns: what `replaced` tells, which is gone now
-        :raises CacheError: where a newer version is cached already
-        """
-        replaced = self.replaced()
+    def link(self) -> None:
+        """:raises CacheError: where a newer version is cached already"""
+        self.refuse_newer()
         if self._target.is_dir():
             # it would stand in the way of the rename
             remove(self._target)
         os.rename(self._path, self._target)
-        return replaced
 
     def close(self, keep: bool = False) -> None:
         """:param keep: leave the file in the spool, for another time"""
         self.is_closed = True
         self._entry.close()
-        # what cannot be removed is swept when it is old
+        # a file that cannot be removed is swept when it is old
         with suppress(OSError):
             if not keep:
                 remove(self._path)
@@ -98,7 +90,7 @@ def timestamp_of(meta: EntryMeta) -> Timestamp:
 
 
 def remove(path: str | os.PathLike) -> bool:
-    """Unlink what lies at a place of ours, also a folder that somebody made there; tells whether there was any."""
+    """Unlink a file of ours, or a folder that somebody made in its place; tells whether there was any."""
     try:
         os.unlink(path)
     except FileNotFoundError:

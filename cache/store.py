@@ -1,4 +1,4 @@
-"""The cache folder: who may make it, what lies in it, how files come and go.
+"""The cache folder: making it, and how files come and go in it.
 
 Who writes: the sidecar makes the folder, links entries (`admit`) and unlinks them (`drop`), and is
 the only one to do so; proxy workers add spool files (`writer`). Who reads: everybody.
@@ -25,7 +25,7 @@ from .writer import EntryWriter, write_small
 
 # seconds by which a file may be ahead of the clock for other reasons, such as a file server's own clock
 CLOCK_SLACK = 60
-# far more than the sidecar has to tell
+# bytes of a report, far more than the sidecar needs
 REPORT_LIMIT = 64 * 1024
 
 
@@ -61,7 +61,7 @@ class Store:
 
     def lock(self) -> IO:
         """The right to link and unlink entries, which one process has at a time; until the file is closed.
-        What the one before it was fetching is nobody's any more.
+        Ends the fetches of the process that had it before.
 
         :raises Unavailable: where another process has it
         """
@@ -86,8 +86,8 @@ class Store:
 
     @classmethod
     def create(cls, cache_dir: str | os.PathLike, beside: str = '') -> 'Store':
-        """The folder, made where it is not there, and closed to others where nothing in it can be theirs. The one
-        who calls this owns it.
+        """Open the folder. Make it where it is not there; close it to others where nothing in it can be theirs.
+        The caller owns it.
 
         :param beside: with it begin the names of the files that the owner has in the folder beside the cache's
         :raises Unavailable: where it cannot be made or belongs to somebody else
@@ -111,7 +111,7 @@ class Store:
     def entry(self, name: ObjectName) -> Entry | None:
         """The object's entry, open, or None.
 
-        :raises Damaged: for what lies under its name and is not its entry
+        :raises Damaged: for a file under its name that is not its entry
         :raises OSError: where the disk fails
         """
         return Entry.open(self.layout.entry_path(self.naming.entry(name)), name)
@@ -168,12 +168,12 @@ class Store:
         return Candidate(self.layout.spool / os.path.basename(spool_name), self.layout, self.naming)
 
     def discard(self, spool_name: str) -> None:
-        """Remove a spool file; what cannot be removed is swept when it is old."""
+        """Remove a spool file; one that cannot be removed is swept when it is old."""
         with suppress(OSError):
             (self.layout.spool / os.path.basename(spool_name)).unlink(missing_ok=True)
 
     def spooled_meta(self, spool_name: str) -> EntryMeta | None:
-        """What a spool file says it is; None where that cannot be told."""
+        """The facts that a spool file has of its object; None where it cannot be read."""
         try:
             entry = Entry.open(self.layout.spool / os.path.basename(spool_name))
         except (Damaged, OSError, TypeError):
@@ -210,7 +210,7 @@ class Store:
     def linked(self) -> Iterator[Linked]:
         """All entries, in no order, unread and unchecked."""
         for folder in sorted(self.layout.objects.iterdir()):
-            # a file that somebody put beside them is none of ours
+            # a file beside the folders is none of ours
             if folder.is_dir():
                 yield from _files(folder)
 
@@ -218,7 +218,7 @@ class Store:
         yield from _files(self.layout.spool)
 
     def spool_bytes(self, most: int | None = None, files: int | None = None) -> int:
-        """What the spool holds and is going to hold.
+        """Bytes of the spool's files, written or announced.
 
         :param most: bytes at which counting ends
         :param files: files that count as `most` bytes, whatever they hold
@@ -250,13 +250,13 @@ class Store:
         return int((status.f_bavail - status.f_blocks * floor / 100) * status.f_frsize)
 
     def report(self) -> dict:
-        """What the sidecar last told of itself; nothing where it never did, or not in a way known here."""
+        """The sidecar's last report of itself; empty where there is none, or none that can be read."""
         return read_report(self.layout.report)
 
     def check(self, fix: bool = False) -> Iterator[tuple[str, str]]:
         """Read every entry and check every byte.
 
-        :param fix: remove what is damaged
+        :param fix: remove damaged entries
         :returns: pairs of an entry's name and what is wrong with it
         """
         for item in self.linked():

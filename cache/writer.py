@@ -31,7 +31,7 @@ class EntryWriter:
         self._in_block = 0
         self.path = spool / secrets.token_hex(16)
         self._fd = os.open(self.path, CREATE, 0o600)
-        # its length shows from the beginning, so that all who look at the spool count what is coming
+        # its length shows from the beginning, so that its bytes to come count in the spool
         self._truncate()
 
     def _truncate(self):
@@ -97,19 +97,19 @@ class EntryWriter:
             raise
 
     def abort(self) -> None:
-        """Remove the file if that can be done; what was written stays readable until `close()`."""
+        """Remove the file if that can be done; its bytes stay readable until `close()`."""
         # on a disk that has become read-only it stays, until the sidecar sweeps the spool
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
-        # what did not get to the disk fails its checksum
+        # bytes that did not get to the disk fail their checksum
         with contextlib.suppress(OSError):
             if fd >= 0:
                 os.close(fd)
 
-    # whoever should have closed it may have been dropped unread
+    # its owner may have been dropped without having closed it
     __del__ = close
 
 
@@ -131,7 +131,7 @@ def write_small(spool: Path, meta: EntryMeta, body: bytes, stamp: Stamp | None) 
             os.unlink(path)
         raise
     finally:
-        # what did not get to the disk fails its checksum
+        # bytes that did not get to the disk fail their checksum
         with contextlib.suppress(OSError):
             os.close(descriptor)
     return name

@@ -63,7 +63,7 @@ def _print_status(found):
         print(f'cache      {found["entries"]} entries, {found["bytes"]:,} of {found["cache_size"]:,} bytes')
     if found.get('rebuilding'):
         print(f'           the index is being made anew: {found.get("rebuilt_percent", 0)} percent of the folder '
-              'is known; until then the bytes are the most that there may be')
+              'is known; until then entries and bytes are those found so far')
     print(f'spool      {found["spool_bytes"]:,} bytes')
     if 'mover' in found:
         print(f'mover      {_mover(found["mover"])}')

@@ -10,8 +10,9 @@ from functools import partial
 
 from ..conf.arguments import argument, whole
 from ..conf.casts import size
+from ..eviction.policies import POLICIES
 from ..plan.advice import Advice, advise, best_of, of_last_pass, recommended_size
-from ..plan.grid import EVICTIONS, Cell, GridSpec, cells, learned_from, otherwise
+from ..plan.grid import Cell, GridSpec, cells, learned_from, otherwise
 from ..plan.listing import Listing, sizes
 from ..plan.output import DEFAULTS, KEY, conf_lines, draw, in_units, plot_fault, room_for, rounded, table
 from ..plan.room import disk_bytes, high_bytes
@@ -46,7 +47,7 @@ def add_parser(commands) -> None:
     plan.add_argument('--cache-size', action='append', type=_size, metavar='SIZE',
                       help='10%%, of a cache with room for all objects, or 50GiB; repeatable (default: '
                            f'{", ".join(SIZES).replace("%", "%%")})')
-    plan.add_argument('--eviction', action='append', choices=tuple(EVICTIONS), help='repeatable (default: all)')
+    plan.add_argument('--eviction', action='append', choices=tuple(POLICIES), help='repeatable (default: all)')
     plan.add_argument('--max-object-size', type=argument(size), metavar='SIZE',
                       help='of objects that are kept, at most (default: as large as any that is read)')
     plan.add_argument('--fetch-whole', type=argument(size), default=DEFAULTS['fetch_whole'], metavar='SIZE',
@@ -125,7 +126,7 @@ class PlanReport:
 def _answer(args, trace, listing, tell) -> PlanReport:
     whole = room_for(sum(map(disk_bytes, sizes(trace.reads).values())))
     wanted = sorted({given.of(whole) for given in args.cache_size or map(_size, SIZES)})
-    spec = GridSpec(wanted, list(dict.fromkeys(args.eviction or EVICTIONS)), args.passes, args.sample, listing,
+    spec = GridSpec(wanted, list(dict.fromkeys(args.eviction or POLICIES)), args.passes, args.sample, listing,
                         _max_object_size(args.max_object_size, trace), args.fetch_whole)
     found = list(cells(trace, spec, tell))
     notes = [*trace.notes, *_not_kept(trace, spec), *_error(trace, spec, found)]

@@ -1,1 +1,1 @@
-"""Eviction: what leaves the cache, and what may come in."""
+"""Eviction: which entries leave the cache, and which may come in."""

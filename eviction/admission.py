@@ -1,11 +1,11 @@
-"""Which captured misses are kept: all, or those of objects that were read before, not long ago.
+"""Admission: keep all captured misses, or those of objects that were read before, not long ago.
 
-The filter captures a miss before anybody here knows of it: one that is not kept has cost what a capture costs, and
-spares room, and what would be evicted for it. To ask first would cost each miss a look into a table that all
-workers share. What is fetched ahead, whole or to warm is not subject to it, nor is what replaces an entry.
+The filter captures a miss before anybody here knows of it. A miss that is not kept has cost a capture, and spares
+room and the entries that would be evicted for it. To ask first would cost each miss a look into a table that all
+workers share. Objects that are fetched ahead, whole or to warm are exempt, and so are new versions of entries.
 
-Who reads along with a miss asks for no capture, and so is one read with it. What was read is remembered in memory
-alone: after a start all are read for the first time once more.
+Readers who read along with a miss ask for no capture: they count as one read with it. Reads are remembered in
+memory alone: after a start all objects are read for the first time once more.
 """
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def admits_all(key: object) -> bool:
 
 
 class SecondHit:
-    """Lets in what was asked for before, not long ago: a bit for each of two hashes, in two generations.
+    """Lets in a key that was asked for before, not long ago: a bit for each of two hashes, in two generations.
 
     :param most: keys that are remembered; of those that were not asked for before, one in fifty is let in too
     """
@@ -36,7 +36,7 @@ class SecondHit:
         return self._most * self.BITS // 8 + 1
 
     def __call__(self, key: object) -> bool:
-        """Whether it is to be let in; it was asked for."""
+        """Note that a key was asked for. Tells whether it is to be let in."""
         number = hash(key)
         bits = 8 * len(self._now)
         places = number % bits, (number // bits * 0x9E3779B1 + 1) % bits
@@ -68,20 +68,20 @@ class Admission:
         self._execute = execute
 
     def read(self, entry_name: str) -> None:
-        """It was a hit."""
+        """Note a hit."""
         self._knows(entry_name)
 
     def refuses(self, spool_name: str) -> bool:
-        """Whether a spool file was of a miss that is not to be kept; then it is gone."""
+        """Remove a spool file of a miss that is not to be kept; tells whether it was one."""
         if self._knows is admits_all:
             return False
         meta = self._execute(self._store.spooled_meta, spool_name)
-        # what cannot be read is left to those who say why
+        # a file that cannot be read is left to the caller, who says why
         if meta is None or meta.origin != 'read' or self._is_known(self._store.naming.entry(meta.name)):
             return False
         self._execute(self._store.discard, spool_name)
         return True
 
     def _is_known(self, entry_name):
-        # asked first, since it is read, whatever else is so
+        # first, since it notes the read, whatever else is so
         return self._knows(entry_name) or self._is_here(entry_name)

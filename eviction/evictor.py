@@ -1,6 +1,6 @@
-"""Eviction: what goes, how much at a time, and when it is of no use to go on.
+"""The evictor: unlinks entries, a batch at a time, and stops where that is of no use.
 
-Runs in a thread where it touches the disk, a batch at a time. To be called by one green thread at a time.
+It touches the disk in a thread. One green thread at a time calls it.
 """
 import os
 import time
@@ -13,13 +13,13 @@ from .inventory import Inventory, Item
 from .last_reads import LastReads, Unread
 
 EVICT_AT_A_TIME = 64
-# bytes, after which it is looked whether eviction makes the file system any freer
+# bytes to evict before the next look whether the file system became any freer
 ROUND = 64 * 2**20
-# without a read, after which an entry may go for what nobody predicted
+# seconds without a read after which an entry may go for one that nobody predicted
 IDLE_SECONDS = 60.0
-# of what goes first so many are asked whether they are idle: an order by reads has what has just come at its head
+# entries that are asked whether they are idle: a policy by reads has what has just come at its head
 LOOKED_AT = 16
-# after eviction did not help
+# seconds in which nothing more is evicted after eviction did not help
 PAUSE_SECONDS = 30.0
 
 
@@ -29,8 +29,8 @@ class CacheLimits:
     :param size: bytes on disk of all entries
     :param high, low: percent of it at which eviction begins and ends
     :param floor: percent of the file system to keep free
-    :param eviction: what goes first, a name of `POLICIES`
-    :param admit: which captured misses are kept, a name of `ADMISSIONS`
+    :param eviction: a name of `POLICIES`
+    :param admit: a name of `ADMISSIONS`
     """
     size: int
     high: float = 95.0
@@ -69,8 +69,9 @@ class Tools:
 
 
 class Evictor:
-    def __init__(self, store: Store, limits: CacheLimits, tools: Tools, logger):
+    def __init__(self, store: Store, inventory: Inventory, limits: CacheLimits, tools: Tools, logger):
         self._store = store
+        self._inventory = inventory
         self._limits = limits
         self._tools = tools
         self._logger = logger
@@ -78,36 +79,37 @@ class Evictor:
         self._paused = False
         self._failing = False
         self.unread = Unread()
-        self.uses = LastReads()
+        self.last_reads = LastReads()
 
-    def evict(self, holdings: Inventory, wanted: float) -> int:
-        """Unlink what goes first until `wanted` bytes went; tells how many did. Ends where nothing goes."""
+    def evict(self, wanted: float) -> int:
+        """Unlink the entries that leave next until `wanted` bytes went, or none goes; tells how many did."""
         gone = 0
         while gone < wanted:
-            part = self._unlink(holdings, holdings.take(wanted - gone, EVICT_AT_A_TIME))
+            part = self._unlink(self._inventory.take(wanted - gone, EVICT_AT_A_TIME))
             if not part:
                 break
             gone += part
         return gone
 
-    def evict_idle(self, holdings: Inventory, wanted: float, before: float) -> int:
-        """The same, of what was not used after that time; what was stays, and so many of it are passed by."""
+    def evict_idle(self, wanted: float, before: float) -> int:
+        """Do the same with entries that were not read after that time; the others stay, and `LOOKED_AT` of them
+        are passed by at most."""
         gone = 0
         kept: list[Item] = []
         try:
             while gone < wanted and len(kept) < LOOKED_AT:
-                batch = holdings.take(wanted - gone, LOOKED_AT - len(kept))
+                batch = self._inventory.take(wanted - gone, LOOKED_AT - len(kept))
                 idle = self._idle_of(batch, before, kept)
-                part = self._unlink(holdings, idle)
+                part = self._unlink(idle)
                 gone += part
                 if not batch or (idle and not part):
                     break
         finally:
-            holdings.keep(kept)
+            self._inventory.keep(kept)
         return gone
 
     def _idle_of(self, batch, before, kept):
-        """Those of a batch; the others, or all where that cannot be told, are added to what is kept."""
+        """The idle entries of a batch; the others, or all where that cannot be told, are added to `kept`."""
         idle: list[Item] = []
         try:
             idle = self._tools.execute(lambda: [item for item in batch if self._is_idle(item, before)])
@@ -115,28 +117,28 @@ class Evictor:
             kept += [item for item in batch if item not in idle]
         return idle
 
-    def is_any_idle(self, holdings: Inventory, before: float) -> bool:
-        """Whether of the next to go one was not used after that time."""
+    def is_any_idle(self, before: float) -> bool:
+        """Whether one of the entries that leave next was not read after that time."""
         looked_at: list[Item] = []
         found = False
-        while not found and len(looked_at) < LOOKED_AT and (batch := holdings.take(1, 1)):
+        while not found and len(looked_at) < LOOKED_AT and (batch := self._inventory.take(1, 1)):
             looked_at += batch
             found = self._is_idle(batch[0], before)
-        holdings.keep(looked_at)
+        self._inventory.keep(looked_at)
         return found
 
     def _is_idle(self, item, before):
         name, _ = item
         try:
-            used_at = self.uses.last(name) or os.lstat(self._store.layout.entry_path(name)).st_mtime
+            read_at = self.last_reads.last(name) or os.lstat(self._store.layout.entry_path(name)).st_mtime
         except OSError:
             return True
-        # one from the future was set by a clock that went wrong: its place among the oldest says more
-        return not before < used_at <= self._tools.clock() + CLOCK_SLACK
+        # a time to come was set by a clock that went wrong: the entry's place among the oldest says more
+        return not before < read_at <= self._tools.clock() + CLOCK_SLACK
 
-    def cannot(self, holdings: Inventory, item: Item, error: OSError) -> None:
-        """An entry that is to go could not be unlinked."""
-        holdings.hold_back(*item)
+    def cannot(self, entry_name: str, error: OSError) -> None:
+        """Keep an entry that is to go and could not be unlinked counted, and try it again later."""
+        self._inventory.hold_back(entry_name)
         self._say(error)
 
     def _say(self, error):
@@ -144,50 +146,42 @@ class Evictor:
             self._logger.error('entries cannot be removed; they stay counted, tried again later: %s', error)
         self._failing = True
 
-    def retry(self, holdings: Inventory) -> None:
+    def retry(self) -> None:
         """Try again what could not be unlinked; a batch, so that a broken disk costs little."""
-        self._unlink(holdings, holdings.take_stuck(EVICT_AT_A_TIME))
+        self._unlink(self._inventory.take_stuck(EVICT_AT_A_TIME))
 
-    def unlink_one(self, holdings: Inventory, item: Item) -> None:
-        """At once, where the index itself has to make room."""
-        holdings.leave([item])
-        self._settle(holdings, [item], self._remove_all([item]))
-
-    def _unlink(self, holdings, batch):
-        """Tells how many bytes went."""
+    def _unlink(self, batch):
+        """Unlink entries that were taken; tells how many bytes went."""
         if not batch:
             return 0
         try:
-            errors = self._tools.execute(self._remove_all, batch)
+            errors = self._tools.execute(lambda: [self._error_of(name) for name, _ in batch])
         except BaseException:
-            holdings.keep(batch)
+            self._inventory.keep(batch)
             raise
-        return self._settle(holdings, batch, errors)
+        return self._settle(batch, errors)
 
-    def _remove_all(self, batch):
-        errors = []
-        for name, _ in batch:
-            try:
-                self._store.drop(name)
-            except OSError as error:
-                errors.append(error)
-            else:
-                errors.append(None)
-        return errors
+    def _error_of(self, name):
+        """Unlink one entry; tells why it could not be."""
+        try:
+            self._store.drop(name)
+        except OSError as error:
+            return error
+        return None
 
-    def _settle(self, holdings, batch, errors):
+    def _settle(self, batch, errors):
         gone = 0
         for item, error in zip(batch, errors, strict=True):
             if error is None:
-                holdings.left(item)
+                self._inventory.left(item)
                 self._count(item)
                 gone += item[1]
             else:
-                holdings.hold(item)
+                self._inventory.hold(item)
         failed = [error for error in errors if error is not None]
         if failed:
             self._say(failed[0])
-        elif not holdings.stuck:
+        elif not self._inventory.stuck:
             self._failing = False
         return gone
 
@@ -213,28 +207,28 @@ class Evictor:
         self._paused, self._pause_until = False, float('-inf')
         return True
 
-    def make_free(self, holdings: Inventory) -> bool:
-        """Evict until the file system is as free as it should be, for as long as that helps.
+    def make_free(self) -> bool:
+        """Evict until the file system is as free as it should be; False where that does not help.
 
-        It cannot help where more is lacking than the cache holds, and it does not where a round of eviction
-        left the file system no freer: others fill it, or somebody holds the files open. Then nothing more is
-        evicted for a while, and False is told.
+        It cannot help where more is lacking than the cache holds, and it does not where a round of eviction left
+        the file system no freer: others fill it, or somebody holds the files open. Then nothing more is evicted
+        for a while.
         """
         while not self.is_roomy():
             # a clock that was set back does not make the pause any longer
             if 0 < self._pause_until - self._tools.clock() <= PAUSE_SECONDS:
                 return False
-            if not self._makes_freer(holdings):
+            if not self._makes_freer():
                 self._pause()
                 return False
         return True
 
-    def _makes_freer(self, holdings):
+    def _makes_freer(self):
         before = self.free()
-        if -before >= holdings.total:
+        if -before >= self._inventory.total:
             return False
         wanted = max(1 - before, 1)
-        return self.evict(holdings, min(wanted, max(ROUND, self._limits.size // 100))) > 0 and self.free() > before
+        return self.evict(min(wanted, max(ROUND, self._limits.size // 100))) > 0 and self.free() > before
 
     def _pause(self):
         if not self._paused:

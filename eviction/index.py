@@ -1,162 +1,87 @@
-"""The accounting of the cache: which entries there are, how many bytes they take, which goes next.
+"""The index: which entries there are, how many bytes they take, and which of them leaves next.
 
-Who writes and reads: the sidecar's evictor, in its event loop. It is in memory alone, and made anew from the
-folder after a start (`loader.py`). How often entries were read is lost by that, whatever goes first otherwise:
-only when they were read last is told by their files, and so they leave in that order until they are read again.
-To keep more would need a write for each hit, or a file that is out of date after a crash.
+Who writes and reads: the sidecar's inventory, in its event loop, and the replay of `swiftahead plan`. A key is
+whatever a policy's tables take: the packed name of an entry, or the name of an object. Nothing of it is on disk.
 
 Memory for each of a million entries, name and all, by how full the hash tables are: lru 170 to 250 bytes, lfu and
 gdsf 250 to 370, s3fifo 240 to 280 and, where it remembers as many names as it holds, up to 430
 (`tests/bench/eviction.py`).
-A name begins with its container's digits, so that no container id is kept beside it.
 """
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Hashable, Iterator
+from typing import Any
 
-from ..conf.names import CONTAINER_DIGITS
-from .policies import POLICIES
-
-
-def packed(entry_name: str | bytes) -> bytes:
-    """The 24 bytes of an entry's 48 hex digits; a third of the memory."""
-    return entry_name if isinstance(entry_name, bytes) else bytes.fromhex(entry_name)
+from .policies.base import EvictionPolicy
 
 
-class Index(MutableMapping[str, int]):
-    """Entry names and their bytes on disk, with the interface of a cachetools cache: looking one up counts as a
-    read of it.
-
-    Names go in and come out as text. `on_evict(entry_name, disk_bytes)` is called for what leaves by
-    `popitem`, not for what is removed by name or taken.
-
-    :param size: bytes on disk that all entries may take together
-    :param eviction: a name of `POLICIES`
+class Index:
+    """
+    :param policy: says which entry leaves next
     """
 
-    def __init__(self, size: int, on_evict: Callable[[str, int], object], eviction: str = 'lru'):
-        self._order = POLICIES[eviction](size)
-        self._size = size
-        self._bytes = 0
-        self._on_evict = on_evict
-        # taken, and neither gone nor put back -> bytes, and what the order knew of it
-        self._taken: dict[bytes, tuple] = {}
-
-    @property
-    def maxsize(self) -> int:
-        return self._size
-
-    @property
-    def currsize(self) -> int:
-        return self._bytes
+    def __init__(self, policy: EvictionPolicy):
+        self._policy = policy
+        self.bytes = 0
+        # key -> bytes and mark of an entry that was taken, and neither let go nor put back yet
+        self._taken: dict[Hashable, tuple[int, Any]] = {}
 
     def __len__(self):
-        return len(self._order)
+        return len(self._policy)
 
-    def __contains__(self, entry_name):
-        return packed(entry_name) in self._order
+    def __contains__(self, key):
+        return key in self._policy
 
-    def __iter__(self) -> Iterator[str]:
-        return (name.hex() for name in self._order)
+    def __iter__(self) -> Iterator:
+        """Iterate over a copy of the keys, which any thread may do."""
+        return iter(self._policy)
 
-    def __getitem__(self, entry_name):
-        name = packed(entry_name)
-        self._order.read(name)
-        return self._order.size_of(name)
+    def size_of(self, key: Hashable) -> int:
+        """Bytes of an entry; 0 where it is not here."""
+        return self._policy.size_of(key) if key in self._policy else 0
 
-    def __setitem__(self, entry_name, disk_bytes):
-        name = packed(entry_name)
-        if disk_bytes > self._size:
-            raise ValueError('value too large')
-        # first, or else making room might evict the very file that has just taken the old one's place
-        self._remove(name)
-        while self._bytes + disk_bytes > self._size:
-            self.popitem()
-        self._order.add(name, disk_bytes)
-        self._bytes += disk_bytes
-
-    def __delitem__(self, entry_name):
-        if not self._remove(packed(entry_name)):
-            raise KeyError(entry_name)
-
-    def _remove(self, name):
-        """Tells whether it was here."""
-        is_here = name in self._order
+    def read(self, key: Hashable) -> bool:
+        """Note that an entry was read. False where it is not here."""
+        is_here = key in self._policy
         if is_here:
-            self._bytes -= self._order.remove(name)[0]
+            self._policy.read(key)
         return is_here
 
-    def popitem(self) -> tuple[str, int]:
-        """Evict what goes next. :raises KeyError: there is none"""
-        entry_name, disk_bytes = self._take()
-        self._on_evict(entry_name, disk_bytes)
-        self.let_go(entry_name)
-        return entry_name, disk_bytes
+    def expect(self, key: Hashable) -> None:
+        """Keep an entry, if it is here, as if it had just been read: it most likely will be soon."""
+        if key in self._policy:
+            self._policy.expect(key)
 
-    def _take(self):
-        name = self._order.first()
-        size, mark = self._order.remove(name)
-        self._bytes -= size
-        self._taken[name] = size, mark
-        return name.hex(), size
+    def add(self, key: Hashable, size: int) -> None:
+        """Account for a new entry, in the place of the one that had its key."""
+        self.remove(key)
+        self._policy.add(key, size)
+        self.bytes += size
 
-    def take_oldest(self) -> tuple[str, int] | None:
-        """Name and bytes of what goes next, which is in the index no longer; nobody is called.
+    def remove(self, key: Hashable) -> None:
+        """Account for an entry no longer, if it is here; nothing is remembered of it."""
+        if key in self._policy:
+            self.bytes -= self._policy.remove(key)[0]
 
-        To be followed by `let_go` or `put_oldest`.
+    def take(self) -> tuple[Any, int] | None:
+        """Key and bytes of the entry that leaves next, which is accounted for no longer; None: there is none.
+
+        To be followed by `let_go` or `put_back`.
         """
-        return self._take() if len(self) else None
+        if not self._policy:
+            return None
+        key = self._policy.first()
+        size, _ = self._taken[key] = self._policy.remove(key)
+        self.bytes -= size
+        return key, size
 
-    def let_go(self, entry_name: str) -> None:
-        """What was taken is gone for good."""
-        name = packed(entry_name)
-        found = self._taken.pop(name, None)
+    def let_go(self, key: Hashable) -> None:
+        """Note that an entry that was taken is gone for good."""
+        found = self._taken.pop(key, None)
         if found is not None:
-            self._order.gone(name, *found)
+            self._policy.gone(key, *found)
 
-    def put(self, entry_name: str, disk_bytes: int) -> bool:
-        """Account for an entry as the one used last, evicting others until it fits; False where it never will."""
-        if disk_bytes > self.maxsize:
-            self._remove(packed(entry_name))
-            return False
-        self[entry_name] = disk_bytes
-        return True
-
-    def put_oldest(self, entry_name: str, disk_bytes: int) -> bool:
-        """Account for an entry as the one to go next, or in the place that it had where it was taken; False where
-        there is no room for it."""
-        name = packed(entry_name)
-        _, mark = self._taken.pop(name, (0, None))
-        if self.currsize + disk_bytes > self.maxsize:
-            return False
-        self._remove(name)
-        self._order.put_back(name, disk_bytes, mark)
-        self._bytes += disk_bytes
-        return True
-
-    def touch(self, entry_name: str) -> bool:
-        """It was read. Tells whether it is here."""
-        name = packed(entry_name)
-        is_here = name in self._order
-        if is_here:
-            self._order.read(name)
-        return is_here
-
-    def expect(self, entry_name: str) -> None:
-        """It will be read soon, most likely, and goes no sooner than if it just had been, if it is here."""
-        name = packed(entry_name)
-        if name in self._order:
-            self._order.expect(name)
-
-    def shrink_to(self, size: float) -> int:
-        """Evict until at most `size` bytes are left; tells how many entries went."""
-        count = 0
-        while len(self) and self.currsize > size:
-            self.popitem()
-            count += 1
-        return count
-
-    def of_container(self, container_name: str) -> Iterator[str]:
-        """The entries that one container has at this moment; to be read from any thread."""
-        assert len(container_name) == CONTAINER_DIGITS
-        begin = bytes.fromhex(container_name)
-        # of a copy of the references alone: some milliseconds for a million
-        return (name.hex() for name in self._order if name.startswith(begin))
+    def put_back(self, key: Hashable, size: int) -> None:
+        """Account for an entry in the place that it had when it was taken; for any other as the next to leave."""
+        _, mark = self._taken.pop(key, (0, None))
+        self.remove(key)
+        self._policy.put_back(key, size, mark)
+        self.bytes += size

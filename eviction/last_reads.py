@@ -1,15 +1,19 @@
-"""When entries were last read: their files' times, which a hit sets once a minute at most, are behind."""
+"""Reads of entries: when they were last read, and which were fetched and not read yet. In memory alone.
+
+Who writes: the sidecar's event loop. An entry's file has the time of its last read too, but up to a minute late.
+"""
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..conf.names import PREFETCH, SEGMENT, WHOLE
 
-# of so many entries, those read last; a table of some megabytes, however many entries there are
+# entries whose last read is remembered; a table of some megabytes, however many entries there are
 MOST = 50_000
 
 
 class LastReads:
-    """Noted in the event loop; may be asked from any thread."""
+    """When the entries that were read last were; any thread may ask."""
 
     def __init__(self, most: int = MOST):
         self._most = most
@@ -18,8 +22,12 @@ class LastReads:
     def __len__(self):
         return len(self._at)
 
+    def names(self) -> Iterator[str]:
+        """The entries' names, the one read last at the end."""
+        return (name.hex() for name in list(self._at))
+
     def note(self, entry_name: str, at: float) -> None:
-        """It was read at that time."""
+        """Note that an entry was read at that time."""
         name = bytes.fromhex(entry_name)
         self._at[name] = at
         self._at.move_to_end(name)
@@ -27,24 +35,22 @@ class LastReads:
             self._at.popitem(last=False)
 
     def forget(self, entry_name: str) -> None:
-        """Another came in its place, whose file says when."""
+        """Note that another entry came in its place; its file says when."""
         self._at.pop(bytes.fromhex(entry_name), None)
 
     def last(self, entry_name: str) -> float | None:
-        """None where it was not read lately, or before this process began."""
+        """When an entry was last read; None where that was not lately, or before this process began."""
         return self._at.get(bytes.fromhex(entry_name))
 
 
 class Fetched(NamedTuple):
-    """
-    :param bytes: that it takes on disk
-    """
+    """How an entry was fetched. :param bytes: that it takes on disk"""
     origin: str
     bytes: int
 
 
 class Unread:
-    """Keeps their names, in memory alone; not those of warmed entries, which somebody asked for."""
+    """Entries that were fetched and not read yet; not warmed ones, which somebody asked for."""
 
     def __init__(self):
         # a table for each origin, since a record for each entry would take as much again

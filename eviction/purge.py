@@ -1,16 +1,14 @@
-"""Forgetting: entries that are stale, deleted or purged leave, whatever their age."""
+"""Purging: entries that are stale, deleted or no longer wanted leave, whatever their age."""
 import os
 
 from swift.common.concurrency import Semaphore
 
 from ..cache import Damaged, Entry, Store
-from ..cache.entry import rounded
-from ..cache.reader import disk_bytes
 from ..conf.names import ObjectName, to_bytes
 from .evictor import Evictor, Tools
 from .inventory import Inventory
 
-FORGET_AT_A_TIME = 64
+PURGE_AT_A_TIME = 64
 
 
 class Purge:
@@ -18,64 +16,61 @@ class Purge:
     :param turn: whoever has it may change the folder
     """
 
-    def __init__(self, store: Store, holdings: Inventory, evictor: Evictor, turn: Semaphore, tools: Tools):
+    def __init__(self, store: Store, inventory: Inventory, evictor: Evictor, turn: Semaphore, tools: Tools):
         self._store = store
-        self._holdings = holdings
+        self._inventory = inventory
         self._evictor = evictor
         self._turn = turn
         self._execute, self._count = tools.execute, tools.count
 
     def __call__(self, account: str, container: str, prefix: str, object: str, identity: str) -> int:
-        """As `CacheManager.purge`."""
+        """Do as `CacheManager.purge` says."""
         naming = self._store.naming
         if object:
             names = [naming.entry(ObjectName(account, container, object))]
         else:
             names = self._names(naming.container(account, container))
         dropped = 0
-        for begin in range(0, len(names), FORGET_AT_A_TIME):
-            batch = names[begin:begin + FORGET_AT_A_TIME]
+        for begin in range(0, len(names), PURGE_AT_A_TIME):
             with self._turn:
-                dropped += self.drop(batch, identity or None, prefix)
+                dropped += self.drop(names[begin:begin + PURGE_AT_A_TIME], identity or None, prefix)
         self._count('forgotten', dropped)
         return dropped
 
     def _names(self, container):
-        """Of the container's entries: from the folder while the index does not know all."""
-        if self._holdings.scan is not None:
-            return self._execute(self._store.names_of, container)
-        return self._execute(list, self._holdings.index.of_container(container))
+        """Names of the container's entries: from the folders until the inventory knows all."""
+        source = self._inventory.of_container if self._inventory.is_whole else self._store.names_of
+        return self._execute(source, container)
 
     def drop(self, names: list[str], identity: str | None = None, prefix: str = '') -> int:
-        """By who has the turn; of these the ones whose object begins so. Tells how many went."""
+        """Unlink those of these entries whose object begins with `prefix`; tells how many went.
+
+        Only the holder of the turn calls it.
+        """
         found = self._execute(lambda: [self._unlink(name, identity, prefix) for name in names])
-        for name, (_, is_gone, taken, error) in zip(names, found, strict=True):
+        for name, (_, is_gone, error) in zip(names, found, strict=True):
             if is_gone or error:
-                # where it cannot be looked at, what is known of it holds
-                held = taken or self._holdings.size_of(name)
                 self._evictor.unread.pop(name)
-                self._holdings.gone(name, taken)
-                if error:
-                    self._evictor.cannot(self._holdings, (name, held), error)
+            if error:
+                self._evictor.cannot(name, error)
+            elif is_gone:
+                self._inventory.gone(name)
         return sum(was_there for was_there, *_ in found)
 
     def _unlink(self, entry_name, identity, prefix):
-        """In a thread: whether it was unlinked, whether it is not there, its bytes, and why it could not be."""
+        """Tell whether the entry was unlinked, whether there is none now, and why it could not be unlinked."""
         path = self._store.layout.entry_path(entry_name)
         try:
-            taken = rounded(disk_bytes(os.lstat(path)))
-        except OSError:
-            taken = 0
-        try:
             if prefix and not _has_prefix(path, prefix):
-                return False, False, taken, None
+                return False, False, None
             dropped = self._store.drop(entry_name, identity)
         except OSError as error:
-            return False, False, taken, error
-        return dropped, dropped or not os.path.lexists(path), taken, None
+            return False, False, error
+        return dropped, dropped or not os.path.lexists(path), None
 
 
 def _has_prefix(path, prefix):
+    """Whether the entry's object begins so; True where that cannot be read."""
     try:
         entry = Entry.open(path)
     except (Damaged, OSError):

@@ -1,4 +1,4 @@
-"""The spool as the sidecar looks after it: what nobody admitted goes, and too much of it is told."""
+"""Sweeping the spool: remove files that nobody admitted, and warn where they are too many."""
 import time
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from ..cache import Store
 
 class SpoolSweep:
     """
-    :param size: bytes that it may hold
+    :param size: bytes that the spool may hold
     :param age: seconds after which a file is removed
     """
 
@@ -20,11 +20,11 @@ class SpoolSweep:
         self._is_over = False
 
     def look(self) -> None:
-        """Blocks for as long as the disk does. :raises OSError:"""
+        """Sweep once; blocks for as long as the disk does. :raises OSError:"""
         now = self._clock()
         self._store.sweep_spool(now - self._age, now)
         held = self._store.spool_bytes()
         if held > self._size and not self._is_over:
-            self._logger.warning('the spool holds %d bytes, more than its %d: what is captured comes faster than '
-                                 'it is admitted', held, self._size)
+            self._logger.warning('the spool holds %d bytes, more than its %d: misses are captured faster than '
+                                 'they are admitted', held, self._size)
         self._is_over = held > self._size

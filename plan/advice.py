@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log2
 
-from .grid import EVICTIONS, Cell
+from ..eviction.policies import POLICIES
+from .grid import Cell
 from .output import percent
 
 # share of the reads by which another setting must be better than a simpler one
@@ -20,7 +21,7 @@ PRICE = 1.0
 NEGLIGIBLE = 0.0005
 # share of the reads below which no cache pays
 USEFUL = 0.05
-SIMPLEST_FIRST = tuple(EVICTIONS)
+SIMPLEST_FIRST = tuple(POLICIES)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..eviction.admission import ADMISSIONS
-from ..eviction.policy_cache import EVICTIONS
+from ..eviction.policies import POLICIES
 from ..predict import SequenceLearner
 from ..predict.prediction import Predictor
 from .accesslog import LogRead
@@ -157,14 +157,14 @@ class Run:
         self._reads = reads
         self._question = spec
         self._size = size
-        self._eviction = EVICTIONS[eviction]
+        self._policy = POLICIES[eviction]
         self._admission = ADMISSIONS[spec.admit] if spec.admit != 'all' else None
         self._tell = tell
 
     def __call__(self, learner: Callable[..., Predictor] | None, what: str = ', prefetching') -> list[Counts]:
         """The counts of each pass."""
         spec = self._question
-        settings = ReplaySettings(self._size, self._eviction, learner, fetch_seconds, admission=self._admission,
+        settings = ReplaySettings(self._size, self._policy, learner, fetch_seconds, admission=self._admission,
                             max_object_size=spec.max_object_size, fetch_whole=spec.fetch_whole,
                             disk_bytes=disk_bytes, high=HIGH, low=LOW)
         replay = Replay(settings, spec.listing if learner else None)

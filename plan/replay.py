@@ -3,9 +3,9 @@ import heapq
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ..eviction.evictor import IDLE_SECONDS
+from ..eviction.policies import EvictionPolicy
 from ..predict.prediction import ObjectKey, Prediction, Predictor, Read, Schedule, idle_for
 from ..predict.usefulness import Usefulness, UsefulnessInBytes
 from .accesslog import LogRead
@@ -16,8 +16,7 @@ from .room import ANY, Room, RoomLimits
 class ReplaySettings:
     """
     :param cache_bytes: that all entries may take on disk
-    :param eviction: makes a cachetools cache of maxsize and getsizeof, that is told what to `expect`, and lets one
-        `take` what goes first, and then `let_go` or `put_back`
+    :param policy: makes an eviction policy of the bytes that all entries may take
     :param learner: makes a learner, of `names` where there is a listing; None: nothing is prefetched
     :param fetch_seconds: bytes -> how long the backend takes
     :param concurrency: fetches at the same time
@@ -28,7 +27,7 @@ class ReplaySettings:
     :param high, low: percent of `cache_bytes` at which eviction begins and ends
     """
     cache_bytes: int
-    eviction: Callable[..., Any]
+    policy: Callable[[float], EvictionPolicy]
     learner: Callable[..., Predictor] | None
     fetch_seconds: Callable[[int], float]
     concurrency: int = 16
@@ -100,7 +99,7 @@ class Replay:
 
     def __init__(self, settings: ReplaySettings, listing: dict[tuple[str, str, str], int] | None = None):
         self._settings = settings
-        self._room = Room(settings.eviction, settings.limits, settings.disk_bytes)
+        self._room = Room(settings.policy, settings.limits, settings.disk_bytes)
         self.counts = Counts()
         self._learner = _make(settings.learner, listing)
         self._schedule = Schedule()

@@ -2,11 +2,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from ..cache.entry import expected_disk_bytes
 from ..conf import SIDECAR
 from ..eviction.evictor import LOOKED_AT
+from ..eviction.index import Index
+from ..eviction.policies import EvictionPolicy
 
 # objects of any size
 ANY = 2**63
@@ -40,81 +41,88 @@ class RoomLimits:
 class Room:
     """Which objects are cached, each with its bytes, and when it was used last.
 
-    :param eviction: as of `ReplaySettings`
+    :param policy: makes an eviction policy of the bytes that all entries may take
     :param disk_bytes: an object's bytes -> what its entry takes on disk
     """
 
-    def __init__(self, eviction: Callable[..., Any], limits: RoomLimits, disk_bytes: Callable[[int], int]):
-        self._cache = eviction(limits.size, getsizeof=disk_bytes)
+    def __init__(self, policy: Callable[[float], EvictionPolicy], limits: RoomLimits,
+                 disk_bytes: Callable[[int], int]):
+        self._index = Index(policy(limits.size))
         self._max_object_size = limits.max_object_size
         self._high, self._low = limits.size * limits.high / 100, limits.size * limits.low / 100
         self._disk_bytes = disk_bytes
+        self._sizes: dict[tuple, int] = {}
         self._used_at: dict[tuple, float] = {}
 
     def __contains__(self, key: tuple) -> bool:
-        return key in self._cache
+        return key in self._index
 
     def read(self, key: tuple, at: float) -> int | None:
-        """Its bytes; None where it is not here. That counts for the eviction."""
+        """Note a read. Tells the object's bytes; None where it is not here."""
         self._used_at[key] = at
-        return self._cache.get(key)
+        return self._sizes[key] if self._index.read(key) else None
 
     def used(self, key: tuple, at: float) -> None:
-        """It came at that time, and nobody has read it yet."""
+        """Note that an object came at that time, and nobody has read it yet."""
         self._used_at[key] = at
 
     def expect(self, key: tuple) -> None:
-        self._cache.expect(key)
+        self._index.expect(key)
 
     def remove(self, key: tuple) -> None:
-        del self._cache[key]
+        self._index.remove(key)
+        del self._sizes[key]
 
     def may_keep(self, size: int) -> bool:
         """Whether an object of that many bytes is ever kept."""
         return size <= self._max_object_size and self._disk_bytes(size) <= self._high
 
     def add(self, key: tuple, size: int) -> None:
-        """Keep what was read, if it is ever kept: where that would pass the high mark, what is above the low one
-        goes for it."""
+        """Keep an object that was read, if it is ever kept: where that would pass the high mark, what is above the
+        low one goes for it."""
         if not self.may_keep(size):
             return
-        cache, wanted = self._cache, self._above(self._disk_bytes(size))
-        while wanted > 0 and cache:
-            item = cache.take()
-            wanted -= self._disk_bytes(item[1])
-            cache.let_go(item)
-        cache[key] = size
+        needed = self._disk_bytes(size)
+        wanted = self._above(needed)
+        while wanted > 0 and (item := self._index.take()):
+            wanted -= self._let_go(item)
+        self._index.add(key, needed)
+        self._sizes[key] = size
+
+    def _let_go(self, item):
+        key, taken = item
+        self._index.let_go(key)
+        del self._sizes[key]
+        return taken
 
     def _above(self, needed):
         """Bytes to evict before so many are added."""
-        total = self._cache.currsize
+        total = self._index.bytes
         return min(total + needed - self._low, total) if total + needed > self._high else 0
 
     def makes(self, size: int, before: float) -> bool:
-        """Whether there is room for what was fetched ahead, or is once that has gone which nobody read after
-        that time."""
-        cache, kept, needed = self._cache, [], self._disk_bytes(size)
+        """Whether there is room for an object that was fetched ahead, now that objects went for it that nobody
+        read after that time."""
+        index, kept, needed = self._index, [], self._disk_bytes(size)
         wanted = self._above(needed)
-        while wanted > 0 and cache and len(kept) < LOOKED_AT:
-            item = cache.take()
+        while wanted > 0 and len(kept) < LOOKED_AT and (item := index.take()):
             if self._used_at[item[0]] > before:
                 kept.append(item)
             else:
-                wanted -= self._disk_bytes(item[1])
-                cache.let_go(item)
+                wanted -= self._let_go(item)
         self._put_back(kept)
-        return cache.currsize + needed <= self._high
+        return index.bytes + needed <= self._high
 
     def is_any_idle(self, before: float) -> bool:
-        """Whether there is room, or what nobody read after that time is among the next to go."""
-        cache, looked_at = self._cache, []
+        """Whether there is room, or nobody read one of the objects that leave next after that time."""
+        looked_at = []
         found = self._above(1) <= 0
-        while not found and cache and len(looked_at) < LOOKED_AT:
-            looked_at.append(cache.take())
-            found = self._used_at[looked_at[-1][0]] <= before
+        while not found and len(looked_at) < LOOKED_AT and (item := self._index.take()):
+            looked_at.append(item)
+            found = self._used_at[item[0]] <= before
         self._put_back(looked_at)
         return found
 
     def _put_back(self, items):
         for item in reversed(items):
-            self._cache.put_back(item)
+            self._index.put_back(*item)

@@ -34,16 +34,19 @@ class Bench:
         self.logger = ListLogger()
         self.counts = Counter()
         self.pace = Congestion(concurrency)
-        self.make_keeper = lambda: CacheManager(self.store, CacheLimits(size, *marks, 0), self.logger,
+        self.make_manager = lambda: CacheManager(self.store, CacheLimits(size, *marks, 0), self.logger,
                                           Tools(execute, self.count, self.clock))
         self.schedule = Schedule()
         self.start(concurrency, learner)
-        self.keeper.load()
+        self.manager.load()
+
+    def evict_next(self):
+        self.manager._evictor.evict(1)
 
     def start(self, concurrency=4, learner=None):
-        self.keeper = self.make_keeper()
+        self.manager = self.make_manager()
         fetcher = BackendClient(self.cluster.client(), self.store, FakeTokens(), FetchLimits(2**20), self.clock)
-        context = Context(self.queue, self.keeper, fetcher, learner, self.schedule, self.pace, self.count)
+        context = Context(self.queue, self.manager, fetcher, learner, self.schedule, self.pace, self.count)
         self.prefetcher = Consumer(context, concurrency, self.logger, self.clock)
 
     def clock(self):
@@ -121,5 +124,5 @@ def make_bench(tmp_path):
     for bench in made:
         bench.prefetcher.drain()
         bench.queue.close()
-        assert bench.keeper.index.currsize == sum(item.disk_bytes for item in bench.store.linked())
+        assert bench.manager.inventory.total == sum(item.disk_bytes for item in bench.store.linked())
         assert list(bench.store.spool_files()) == []

@@ -1,10 +1,10 @@
 """Eviction policies: which entry leaves the cache next, by its size and its reads. Plain tables, no I/O.
 
-The index of the sidecar and the replay behind ``swiftahead plan`` write and read them. Nothing of them is on disk:
-after a start the entries come back by `put_back`, the newest first, and so leave in the order of their files'
-times until they are read again.
+The index writes and reads them. Nothing of them is on disk: after a start the entries come back by `put_back`, the
+newest first, and so leave in the order of their files' times until they are read again.
 
-A policy may know how often an entry was read: its mark, which is given back with what is put back after all.
+A policy may know how often an entry was read. It tells that as the entry's mark when it is removed, and gets the
+mark back where the entry is put back.
 
 To add one: write its module, and add a line here.
 """

@@ -1,9 +1,9 @@
-"""The base of the orders in which entries leave the cache. Plain tables, no I/O."""
+"""The base of eviction policies. Plain tables, no I/O."""
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-# whatever a table takes
+# anything that a table takes as a key
 Name = Any
 
 
@@ -12,7 +12,7 @@ class EvictionPolicy(ABC):
 
     def __init__(self, room: float):
         self._room = room
-        # name -> its size, and what else the order puts into the number
+        # name -> its size, and other things that a policy puts into the number
         self._entries: dict[Name, int] = {}
 
     def __len__(self) -> int:
@@ -22,7 +22,7 @@ class EvictionPolicy(ABC):
         return name in self._entries
 
     def __iter__(self) -> Iterator:
-        """Of a copy: it may change meanwhile, and be asked for in another thread."""
+        """Iterate over a copy of the names, which any thread may do."""
         return iter(list(self._entries))
 
     @abstractmethod
@@ -31,35 +31,35 @@ class EvictionPolicy(ABC):
 
     @abstractmethod
     def add(self, name: Name, size: int) -> None:
-        """It came, because it was read or will be; it must not be here."""
+        """Note an entry that came; there must be none of its name."""
 
     @abstractmethod
     def put_back(self, name: Name, size: int, mark: Any = None) -> None:
-        """It goes next, or takes the place that it had.
+        """Have an entry go next, or give it back the place that it had.
 
-        :param mark: as of `remove`; None: it is older than what is here
+        :param mark: as of `remove`; None: it is older than all others
         """
 
     @abstractmethod
     def read(self, name: Name) -> None:
-        """:raises KeyError: it is not here"""
+        """Note a read of an entry. :raises KeyError: it is not here"""
 
     @abstractmethod
     def expect(self, name: Name) -> None:
-        """It will be read soon, most likely: it goes no sooner than if it had just been read. Where reads are
-        counted, that is none.
+        """Have an entry go no sooner than if it had just been read: it most likely will be soon. Where reads are
+        counted, this is none.
 
         :raises KeyError: it is not here
         """
 
     @abstractmethod
     def remove(self, name: Name) -> tuple[int, Any]:
-        """Its bytes and its mark. :raises KeyError: it is not here"""
+        """Forget an entry; its bytes and its mark. :raises KeyError: it is not here"""
 
     @abstractmethod
     def first(self) -> Name:
-        """What goes next. :raises KeyError: there is none"""
+        """The name of the entry that goes next. :raises KeyError: there is none"""
 
     @abstractmethod
     def gone(self, name: Name, size: int, mark: Any) -> None:
-        """What `remove` gave was evicted, for good."""
+        """Note that an entry that was removed is evicted, for good."""

@@ -5,9 +5,9 @@ from .ranked import RankedPolicy
 
 
 class Gdsf(RankedPolicy):
-    """Greedy-Dual-Size-Frequency (Cherkasova, 1998): what was read often stays, the sooner it goes the more room
-    it takes. The worth is reads for each byte, to a quarter of a doubling; the age is the rank of what was evicted
-    last, so that what was read often goes in time.
+    """Greedy-Dual-Size-Frequency (Cherkasova, 1998): an entry that was read often stays; the more room it takes,
+    the sooner it goes. The worth is reads for each byte, to a quarter of a doubling. The age is the rank of the
+    entry that was evicted last, so that an entry that was read often long ago goes in time.
     """
     STEPS = 4
 

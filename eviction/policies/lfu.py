@@ -5,7 +5,7 @@ from .ranked import RankedPolicy
 
 
 class Lfu(RankedPolicy):
-    """What was read least goes first, and of what was read about as often what was read longest ago.
+    """The entry that was read least goes first; of several, the one that was read longest ago.
 
     Up to 16 reads each number is a class, above that four for each doubling.
     """
@@ -18,4 +18,4 @@ class Lfu(RankedPolicy):
         return number
 
     def gone(self, name, size, mark):
-        """It does not age: what was read often once stays."""
+        """This policy does not age: an entry that once was read often stays."""

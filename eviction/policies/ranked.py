@@ -7,12 +7,12 @@ from .base import EvictionPolicy, Name
 
 
 class RankedPolicy(EvictionPolicy):
-    """The base of orders by rank: reads and size put an entry into one of a few classes, each with its worth.
+    """The base of policies by rank: reads and size put an entry into one of a few classes, each with its worth.
 
-    An entry's rank is its class's worth and the order's age when it was last read. So within a class the one that
-    was read longest ago goes first, and what goes next is the first of some class. Of these there is a heap, where
-    one of all entries would have to be mended at each read: a class stands in it with a rank that its first has at
-    least, and is looked at when it comes to the top.
+    An entry's rank is its class's worth and the policy's age when it was last read. So within a class the entry
+    that was read longest ago goes first, and the next to go is the first of some class. Of these there is a heap,
+    where one of all entries would have to be mended at each read: a class stands in it with a rank that its first
+    has at least, and is looked at when it comes to the top.
     """
     # so many reads are counted in the low bits of a number, above them the size: one object for both
     READS_BITS = 20
@@ -61,7 +61,7 @@ class RankedPolicy(EvictionPolicy):
         return number
 
     def _has(self, number, rank):
-        """A class has somebody of that rank at its head."""
+        """Note that a class has an entry of that rank at its head."""
         known = self._ranks.get(number)
         if known is not None and known <= rank:
             return
@@ -86,7 +86,7 @@ class RankedPolicy(EvictionPolicy):
         worth, names = self._classes[number]
         age = names.pop(name)
         if names:
-            # what was put back before others may have been younger than they are
+            # an entry that was put back before others may have been younger than they are
             self._has(number, worth + next(iter(names.values())))
         else:
             del self._classes[number]

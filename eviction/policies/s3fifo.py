@@ -1,11 +1,11 @@
-"""The order of S3-FIFO. Plain tables, no I/O."""
+"""S3-FIFO."""
 from collections import OrderedDict
 
 from .base import EvictionPolicy, Name
 
 
 class S3Fifo(EvictionPolicy):
-    """Three queues (S3-FIFO, Yang and others, 2023): what is new passes through a small one, and comes to the main
+    """Three queues (S3-FIFO, Yang and others, 2023): a new entry passes through a small one, and comes to the main
     one only if it was read there, or if it was in the small one not long ago, which a list of names remembers.
     """
     SMALL = 0.1
@@ -29,7 +29,7 @@ class S3Fifo(EvictionPolicy):
         return name in self._small or name in self._main
 
     def __iter__(self):
-        # what goes over from the one to the other meanwhile is in the second list too
+        # an entry that goes over from the one to the other meanwhile is in the second list too
         return iter(dict.fromkeys([*list(self._small), *list(self._main)]))
 
     def _queue_of(self, name):
@@ -47,7 +47,7 @@ class S3Fifo(EvictionPolicy):
             self._small_bytes += size
 
     def put_back(self, name, size, mark=None):
-        """:param mark: whether it was in the small queue; what is not known is as if it had stayed for long"""
+        """:param mark: whether it was in the small queue; None: it counts as one that stayed for long"""
         queue = self._small if mark else self._main
         queue[name] = size << self.READS_BITS
         queue.move_to_end(name, last=False)
@@ -61,7 +61,7 @@ class S3Fifo(EvictionPolicy):
     def expect(self, name):
         queue = self._queue_of(name)
         if not queue[name] & self.MOST_READS:
-            # the one that lets it stay for another round; it may be none of its own
+            # one read lets it stay for another round; it may be none of its own
             queue[name] += 1
 
     def remove(self, name):
@@ -79,7 +79,7 @@ class S3Fifo(EvictionPolicy):
         return self._next()[0]
 
     def _next(self):
-        """The one whose turn it is, and its queue."""
+        """The entry whose turn it is, and its queue."""
         from_small = self._small and (self._small_bytes > self.SMALL * self._room or not self._main)
         queue = self._small if from_small else self._main
         for name in queue:
@@ -87,7 +87,7 @@ class S3Fifo(EvictionPolicy):
         raise KeyError('there is none')
 
     def _stays(self, name, queue):
-        """It was read: from the small queue it goes on to the main one, in that it goes round once more."""
+        """Have an entry that was read go on to the main queue, or round once more in it."""
         if queue is self._small:
             size, _ = self.remove(name)
             self._main[name] = size << self.READS_BITS

@@ -2,6 +2,10 @@
 
 What holds after a crash: a record is done with when what it asks for was done or refused; one that was under
 way comes again when its lease runs out, or at once where the process was stopped.
+
+Until the cache's inventory is whole, reads are learned from and entries are forgotten, and nothing else:
+admissions and warming wait in the queue, fetches in the schedule. A Forget of that time is handled at once, and
+again in its turn once the inventory is whole: an object that was captured before it must not come in after it.
 """
 import time
 from collections.abc import Callable, Iterable
@@ -40,7 +44,7 @@ class Consumer:
 
     def __init__(self, context: Context, concurrency: int, logger, clock: Callable[[], float] = time.time):
         self._queue = AsyncQueue(context.queue)
-        self._keeper = context.keeper
+        self._manager = context.manager
         self._learner = context.learner
         self._schedule = context.schedule
         self._count = context.count
@@ -51,9 +55,12 @@ class Consumer:
         self.fetches = FetchScheduler(context, self._lanes.__contains__, concurrency, logger, clock)
         self._manifests = Manifests(self.fetches.small, self._expect, lambda: context.schedule.lead, context.count,
                                     logger, context.look_ahead)
-        warmer = Warmer(context.fetcher, context.keeper, self.fetches.warm, max(1, concurrency // 2))
+        warmer = Warmer(context.fetcher, context.manager, self.fetches.warm, max(1, concurrency // 2))
         self._warming = Warming(warmer, self._queue, context.count, logger)
         self._in_lanes: set[int] = set()
+        # whether the inventory was, when this turn began; Forgets that were handled while it was not
+        self._is_whole = False
+        self._again: list[int] = []
         self._done: set[int] = set()
         self._dead: list[tuple[Leased, str]] = []
         self._has_more = False
@@ -69,8 +76,9 @@ class Consumer:
 
         :raises QueueError: where the queue cannot be read; nothing is lost by that
         """
-        kinds = PREFETCH_KINDS if len(self._lanes) < LANES_LIMIT else ('Access', 'Warm')
-        batch = self._queue.lease(BATCH, LEASE_SECONDS, kinds)
+        self._is_whole = self._manager.is_whole
+        self._give_back()
+        batch = self._queue.lease(BATCH, LEASE_SECONDS, self._kinds())
         self._has_more = len(batch) >= BATCH
         places = self._places(batch)
         for leased in batch:
@@ -85,12 +93,26 @@ class Consumer:
             self._queue.retry(postponed, self._clock() + POSTPONE_SECONDS)
         return len(batch)
 
+    def _give_back(self):
+        """Have Forgets leased again, in the order of the queue, once the inventory is whole."""
+        if self._again and self._is_whole:
+            again, self._again = self._again, []
+            self._in_lanes.difference_update(again)
+            self._queue.retry(again, self._clock())
+
+    def _kinds(self):
+        """The kinds of records that can be handled now."""
+        has_place = len(self._lanes) < LANES_LIMIT
+        if self._is_whole:
+            return PREFETCH_KINDS if has_place else ('Access', 'Warm')
+        return ('Access', 'Forget') if has_place else ('Access',)
+
     def _places(self, batch):
         """The entry names that the Admits of a batch are about; what cannot be told is not there."""
         spooled = [leased for leased in batch if isinstance(leased.record, Admit)]
         if not spooled:
             return {}
-        names = self._execute(lambda: [self._keeper.store.spooled_entry(leased.record.spool_name)
+        names = self._execute(lambda: [self._manager.store.spooled_entry(leased.record.spool_name)
                                        for leased in spooled])
         return {leased.id: name for leased, name in zip(spooled, names, strict=True) if name}
 
@@ -104,48 +126,55 @@ class Consumer:
                 case Admit():
                     self._begin(leased, places.get(leased.id, f'admit {leased.id}'), self._admit)
                 case Forget():
-                    self._begin(leased, self._place_of(record), self._forget)
+                    self._begin(leased, self._place_of(record), self._forget, again=not self._is_whole)
                 case Warm():
-                    # how much room there is, is not known while the index is made anew
-                    self._warming.begin(leased, self._keeper.holdings.is_whole)
+                    self._warming.begin(leased)
         except Exception as error:  # noqa: BLE001 - one record must not come back for ever and stop the others
             self._failed(leased, error)
 
     def _place_of(self, record):
-        naming = self._keeper.store.naming
+        naming = self._manager.store.naming
         if record.object:
             return naming.entry(ObjectName(record.account, record.container, record.object))
         return naming.container(record.account, record.container)
 
-    def _begin(self, leased, place, job):
-        """In the order of the records, as far as they are about the same object."""
+    def _begin(self, leased, place, job, again=False):
+        """Have a job run, in the order of the records as far as they are about the same object.
+
+        :param again: the record is to be handled once more, later
+        """
         # one whose lease ran out while it waited comes again, and is here already
         if leased.id not in self._in_lanes:
             self._in_lanes.add(leased.id)
             whole = isinstance(leased.record, Forget) and not leased.record.object
             add = self._lanes.add_after if whole else self._lanes.add
-            add(place, lambda: self._run(leased, job))
+            add(place, lambda: self._run(leased, job, again))
 
-    def _run(self, leased, job):
+    def _run(self, leased, job, again):
         try:
             job(leased.record)
         except Stopped:
             return
         except OSError as error:
-            self._logger.error('record %s (%s) dropped: %s', leased.id, type(leased.record).__name__, error)
+            self._logger.error('record %s (%s) %s: %s', leased.id, type(leased.record).__name__,
+                               'handled again later' if again else 'dropped', error)
             self._count('records_failed')
-            self._done.add(leased.id)
         except Exception as error:  # noqa: BLE001 - as in _handle
             self._failed(leased, error)
+            self._in_lanes.discard(leased.id)
+            return
+        # also where a folder could not be read: the loader tries that again, and so must a Forget
+        if again:
+            self._again.append(leased.id)
         else:
             self._done.add(leased.id)
-        self._in_lanes.discard(leased.id)
+            self._in_lanes.discard(leased.id)
 
     def _admit(self, record):
-        self._keeper.admit(record.spool_name)
+        self._manager.admit(record.spool_name)
 
     def _forget(self, record):
-        self._keeper.purge(record.account, record.container, record.prefix, record.object, record.identity)
+        self._manager.purge(record.account, record.container, record.prefix, record.object, record.identity)
 
     def _failed(self, leased, error):
         self._logger.exception('record %s (%s) cannot be handled', leased.id, type(leased.record).__name__)
@@ -183,7 +212,7 @@ class Consumer:
             if self.fetches.is_under_way(name):
                 self._count('prefetched_late')
                 self._schedule.late()
-        elif fetched := self._keeper.touch(self._keeper.store.naming.entry(name)):
+        elif fetched := self._manager.touch(self._manager.store.naming.entry(name)):
             self.fetches.used(record.account, fetched)
         if record.fetch:
             self.fetches.want(name, record.at, record.bytes)
@@ -228,7 +257,7 @@ class Consumer:
         with Timeout(STOP_SECONDS, False):
             self._lanes.wait()
         # from now on nothing is linked: what is put back is found as it was
-        self._keeper.close()
+        self._manager.close()
         self._stopped = True
         try:
             self._tell_queue()

@@ -20,7 +20,7 @@ class Context:
     :param look_ahead: segments that are fetched ahead of who reads a manifest, at most
     """
     queue: Queue
-    keeper: CacheManager
+    manager: CacheManager
     fetcher: BackendClient
     learner: Learner | None = None
     schedule: Schedule = field(default_factory=Schedule)

@@ -58,7 +58,7 @@ class FetchScheduler:
 
     def __init__(self, context: Context, is_coming: Callable[[str], bool], concurrency: int, logger,
                  clock: Callable[[], float] = time.time):
-        self._keeper = context.keeper
+        self._manager = context.manager
         self._fetcher = context.fetcher
         self._schedule = context.schedule
         self._pace = context.pace
@@ -78,16 +78,16 @@ class FetchScheduler:
 
     def is_here(self, name: ObjectName) -> bool:
         """Whether it is cached, or on its way."""
-        return self._is_here(name, self._keeper.has)
+        return self._is_here(name, self._manager.has)
 
     def _is_here(self, name, has):
-        entry_name = self._keeper.store.naming.entry(name)
+        entry_name = self._manager.store.naming.entry(name)
         return name in self._under_way or self._is_coming(entry_name) or has(entry_name)
 
     def seconds_to_next(self, most: float) -> float:
         """How long there is nothing to begin; at most `most`."""
         start_at = self._schedule.next_start()
-        if start_at is None or not self._pool.free():
+        if start_at is None or not self._pool.free() or not self._manager.is_whole:
             return most
         now = self._clock()
         if not self._pace.places(now):
@@ -96,10 +96,11 @@ class FetchScheduler:
         return min(max(start_at - now, 0.0), most)
 
     def begin_due(self) -> None:
-        """Begin the fetches whose time has come, as far as there are places."""
+        """Begin the fetches whose time has come, as far as there are places; none before the cache knows what it
+        holds."""
         now = self._clock()
         # what is due and not begun leaves its place to the next
-        while not self._stopped and (due := self._schedule.due(now, self._places(now))):
+        while not self._stopped and self._manager.is_whole and (due := self._schedule.due(now, self._places(now))):
             for prediction in due:
                 name = name_of(prediction)
                 if now - prediction.at <= LATE_SECONDS and not self.is_here(name) and self._pays(prediction):
@@ -126,7 +127,7 @@ class FetchScheduler:
     def _prefetch(self, fetch):
         began_at = self._clock()
         try:
-            if not self._keeper.may_prefetch(idle=fetch.idle):
+            if not self._manager.may_prefetch(idle=fetch.idle):
                 self._count('no_room')
                 self._pace.ended()
             elif self._fetch(fetch):
@@ -173,7 +174,7 @@ class FetchScheduler:
     def _is_missing(self, prediction):
         """Whether it is neither here nor known to be of no use; what is here is kept."""
         name = name_of(prediction)
-        return name not in self._refused and not self._is_here(name, self._keeper.expect)
+        return name not in self._refused and not self._is_here(name, self._manager.expect)
 
     def warm(self, name: ObjectName) -> bool:
         """Fetch and admit when there is a place; tells whether it was admitted."""
@@ -214,10 +215,10 @@ class FetchScheduler:
 
     def _fetch(self, fetch):
         """Fetch and admit one that began; what goes wrong is logged and counted here."""
-        with self._keeper.store.fetching(fetch.name, self._clock() + self._schedule.takes(fetch.size)):
+        with self._manager.store.fetching(fetch.name, self._clock() + self._schedule.takes(fetch.size)):
             spool_name = self._spool(fetch)
             try:
-                return spool_name is not None and self._keeper.admit(spool_name, fetch.idle)
+                return spool_name is not None and self._manager.admit(spool_name, fetch.idle)
             except Stopped:
                 return False
             except OSError as error:
@@ -227,7 +228,7 @@ class FetchScheduler:
     def _spool(self, fetch):
         name, failed = fetch.name, False
         try:
-            if not self._keeper.keep_free():
+            if not self._manager.keep_free():
                 self._count('no_room')
                 return None
             spool_name, length = self._fetcher.fetch(name, fetch.origin, self._pace)

@@ -88,7 +88,7 @@ class Worker:
         count = self.metrics.count
         limits = CacheLimits(own.cache_size, own.high_water, own.low_water, own.free_space, own.eviction,
                              own.admit)
-        self.keeper = CacheManager(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
+        self.manager = CacheManager(store, limits, logger, Tools(tpool.execute, count), prefetcher.window)
         self._spool = SpoolSweep(store, spool_size(own.cache_size), own.spool_age, logger)
         fetcher = BackendClient(make_client(settings), store, token_ring(settings, logger),
                                 FetchLimits(prefetcher.max_object_size, spool_size(own.cache_size)))
@@ -99,7 +99,7 @@ class Worker:
             prefetcher.threshold, prefetcher.window, prefetcher.look_ahead, prefetcher.max_contexts,
             names if prefetcher.neighbours else None) if prefetcher.learner != 'off' else None
         self._learned = SnapshotFile(store.layout.objects.parent, learner, logger) if learner else None
-        context = Context(queue, self.keeper, fetcher, learner, Schedule(), self.pace, count,
+        context = Context(queue, self.manager, fetcher, learner, Schedule(), self.pace, count,
                           look_ahead=prefetcher.look_ahead)
         self.prefetcher = Consumer(context, prefetcher.concurrency, logger)
         if self._learned:
@@ -107,13 +107,13 @@ class Worker:
         # the filter, which may use the folder from now on, need not guess
         self._write_report()
         # records are handled from the first moment on
-        self.rebuilding = spawn(self.keeper.rebuild)
+        self.rebuilding = spawn(self.manager.rebuild)
         self._listener = WakeListener(queue.path, PREFETCH, logger)
 
     def finish_index(self) -> None:
         """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""
         self.rebuilding.kill()
-        self.keeper.load()
+        self.manager.load()
 
     def turn(self) -> bool:
         """Wait for a wake-up or for what is due, then do it.
@@ -135,7 +135,7 @@ class Worker:
         self.metrics.flush_if_due(time.monotonic())
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
-            if not self.keeper.store.is_current():
+            if not self.manager.store.is_current():
                 self._logger.error('the cache folder is gone or another: starting anew')
                 return False
             self.upkeep()
@@ -144,7 +144,7 @@ class Worker:
     def upkeep(self) -> None:
         """What need not be done for every record."""
         try:
-            self.keeper.upkeep()
+            self.manager.upkeep()
             tpool.execute(self._spool.look)
             self._write_report()
             tpool.execute(fold, self.metrics.folder)
@@ -154,11 +154,11 @@ class Worker:
             self._logger.error('cache folder: %s', error)
 
     def report(self) -> dict:
-        return cache_report(self.keeper, backing_off=self.pace.is_stopped, **self._for_filter)
+        return cache_report(self.manager, backing_off=self.pace.is_stopped, **self._for_filter)
 
     def _write_report(self):
         try:
-            write(self.keeper.store.layout.report, self.report())
+            write(self.manager.store.layout.report, self.report())
         except OSError as error:
             # a full disk is what eviction is for
             self._logger.error('cache folder: %s', error)

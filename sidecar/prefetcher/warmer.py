@@ -27,10 +27,10 @@ class Warmer:
     :param concurrency: fetches at the same time, for each container that is warmed
     """
 
-    def __init__(self, fetcher: BackendClient, keeper: CacheManager, fetch: Callable[[ObjectName], bool],
+    def __init__(self, fetcher: BackendClient, manager: CacheManager, fetch: Callable[[ObjectName], bool],
                  concurrency: int):
         self._fetcher = fetcher
-        self._keeper = keeper
+        self._manager = manager
         self._fetch = fetch
         self._concurrency = concurrency
 
@@ -46,15 +46,15 @@ class Warmer:
         for name, length in self._fetcher.listing(record.account, record.container, record.prefix):
             if record.limit and planned >= record.limit:
                 break
-            if self._keeper.store.has(name):
+            if self._manager.store.has(name):
                 continue
             if pool.running() == 0:
                 coming = 0
             needed = expected_disk_bytes(length)
-            if coming + needed > self._keeper.room():
+            if coming + needed > self._manager.room():
                 pool.waitall()
                 coming = 0
-                if needed > self._keeper.room():
+                if needed > self._manager.room():
                     break
             planned += 1
             coming += needed
@@ -87,11 +87,11 @@ class Warming:
         """The ids of what is under way."""
         return iter(list(self._under_way))
 
-    def begin(self, leased: Leased, now: bool = True) -> None:
-        """Begin with it, or have it postponed; always the latter where it is not to begin now."""
+    def begin(self, leased: Leased) -> None:
+        """Begin with a record, or have it postponed."""
         # a long warming outlives its lease: it comes again, and is under way already
         if leased.id not in self._under_way:
-            if now and len(self._under_way) < WARM_AT_A_TIME:
+            if len(self._under_way) < WARM_AT_A_TIME:
                 self._under_way[leased.id] = leased
                 self._pool.spawn_n(self._run, leased)
             else:

@@ -41,18 +41,18 @@ def tell_filter(settings: SidecarSettings) -> None:
         write(path, {**before, **for_filter(settings)})
 
 
-def cache_report(keeper: CacheManager, **more) -> dict:
+def cache_report(manager: CacheManager, **more) -> dict:
     """:param more: what else is to be told"""
-    done = keeper.rebuilt()
+    inventory = manager.inventory
     return {
         'pid': os.getpid(),
         'at': time.time(),
-        'entries': keeper.holdings.entries,
-        'bytes': keeper.holdings.total,
-        'cache_size': keeper.limits.size,
-        'rebuilding': keeper.holdings.scan is not None,
-        'rebuilt_percent': round(100 * done, 1),
-        'stuck_entries': len(keeper.holdings.stuck),
+        'entries': inventory.entries,
+        'bytes': inventory.total,
+        'cache_size': manager.limits.size,
+        'rebuilding': not inventory.is_whole,
+        'rebuilt_percent': round(100 * manager.rebuilt(), 1),
+        'stuck_entries': len(inventory.stuck),
         **more,
     }
 

@@ -3,7 +3,7 @@
 
     python tests/bench/agreement.py TRACE [--cache-size 10] [--passes 10] [--json FILE]
 
-The one side is the replay of `plan`; the other a cache folder with the sidecar's own keeper, into which each miss
+The one side is the replay of `plan`; the other a cache folder with the sidecar's own manager, into which each miss
 is written, checked and linked, and out of which files are evicted. Bodies are as large as the trace says, divided
 by --scale.
 """
@@ -28,7 +28,6 @@ from swiftahead.eviction.admission import ADMISSIONS
 from swiftahead.eviction.evictor import CacheLimits, Tools
 from swiftahead.eviction.manager import CacheManager
 from swiftahead.eviction.policies import POLICIES
-from swiftahead.eviction.policy_cache import EVICTIONS
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.grid import requests
 from swiftahead.plan.replay import ReplaySettings, replay
@@ -53,15 +52,15 @@ class Cache:
     def __init__(self, folder: Path, limits: CacheLimits):
         self.store = Store.create(folder)
         self.now = 0.0
-        self.keeper = CacheManager(self.store, limits, ListLogger(), Tools(clock=lambda: self.now))
-        self.keeper.load()
+        self.manager = CacheManager(self.store, limits, ListLogger(), Tools(clock=lambda: self.now))
+        self.manager.load()
 
     def read(self, request: LogRead) -> bool:
         """Whether it was a hit."""
         self.now, name = request.at, name_of(request)
         is_hit = self.store.has(name)
         if is_hit:
-            self.keeper.touch(self.store.naming.entry(name))
+            self.manager.touch(self.store.naming.entry(name))
         else:
             self._admit(name, request.bytes, 'read')
         return is_hit
@@ -69,11 +68,11 @@ class Cache:
     def prefetch(self, request: LogRead, idle: float) -> bool:
         """Fetched ahead, if what must go for it was idle for so many seconds; whether it was."""
         self.now, name = request.at, name_of(request)
-        return (not self.store.has(name) and self.keeper.may_prefetch(idle=idle)
+        return (not self.store.has(name) and self.manager.may_prefetch(idle=idle)
                 and self._admit(name, request.bytes, 'prefetch', idle))
 
     def _admit(self, name, size, origin, idle=None):
-        admitted = self.keeper.admit(self._spooled(name, size, origin), idle)
+        admitted = self.manager.admit(self._spooled(name, size, origin), idle)
         if admitted:
             os.utime(self.store.layout.entry(self.store.naming.entry(name)), (self.now, self.now))
         return admitted
@@ -101,8 +100,8 @@ def kept_hits(reads: Sequence[LogRead], limits: CacheLimits, folder: Path) -> in
     cache = Cache(folder, limits)
     hits = sum(cache.read(request) for request in reads)
     held = {item.entry_name: item.disk_bytes for item in cache.store.linked()}
-    assert sum(held.values()) == cache.keeper.holdings.total <= limits.size
-    assert held == {name: cache.keeper.holdings.size_of(name) for name in held}
+    assert sum(held.values()) == cache.manager.inventory.total <= limits.size
+    assert held == {name: cache.manager.inventory.size_of(name) for name in held}
     return hits
 
 
@@ -112,7 +111,7 @@ def planned_hits(reads: Sequence[LogRead], limits: CacheLimits) -> int:
 
 
 def settings(limits: CacheLimits) -> ReplaySettings:
-    return ReplaySettings(limits.size, EVICTIONS[limits.eviction], None, lambda size: 0.0,
+    return ReplaySettings(limits.size, POLICIES[limits.eviction], None, lambda size: 0.0,
                     admission=ADMISSIONS[limits.admit], disk_bytes=expected_disk_bytes,
                     high=limits.high, low=limits.low)
 
@@ -142,7 +141,7 @@ def main(argv=None) -> None:
     reads = [request for number in range(args.passes) for request in requests(scaled, number)]
     size = int(footprint(scaled) * args.cache_size / 100)
     table = Table(f'{len(reads):,} reads of {Path(args.trace).name}, {size:,} bytes: hits in percent',
-                  ('eviction', 'admit', 'plan', 'keeper', 'hits off', 'wanted'),
+                  ('eviction', 'admit', 'plan', 'manager', 'hits off', 'wanted'),
                   [row for admit in ADMISSIONS for row in rows(reads, size, admit)])
     args.trace = Path(args.trace).name
     common.show(args, facts, [table], notes=NOTES)

@@ -50,9 +50,9 @@ def names(count: int):
 def measure(eviction: str, entries: int, steps: int) -> dict[str, float]:
     before = load.rss_bytes(os.getpid())
     chosen = random.Random(1)
-    index = Index(2**62, lambda *_: None, eviction)
+    index = Index(POLICIES[eviction](2**62))
     for name in names(entries):
-        index.put(name, chosen.choice(SIZES))
+        index.add(name, chosen.choice(SIZES))
     hit = timed_hits(index, chosen)
     memory = (load.rss_bytes(os.getpid()) - before) / entries
     decision = timed(DECISIONS, lambda number: renew(index, chosen))
@@ -64,15 +64,14 @@ def measure(eviction: str, entries: int, steps: int) -> dict[str, float]:
 
 
 def timed_hits(index, chosen) -> float:
-    known = list(index._order)
-    return timed(READS, lambda number: index.touch(known[int(len(known) * chosen.random() ** 3)]))
+    known = list(index)
+    return timed(READS, lambda number: index.read(known[int(len(known) * chosen.random() ** 3)]))
 
 
 def renew(index, chosen):
     """One goes, one comes."""
-    name, _ = index.take_oldest()
-    index.let_go(name)
-    index.put(os.urandom(24), chosen.choice(SIZES))
+    index.let_go(index.take()[0])
+    index.add(os.urandom(24), chosen.choice(SIZES))
 
 
 def timed(count, act) -> float:
@@ -85,16 +84,18 @@ def timed(count, act) -> float:
 
 def bounded(eviction, entries, steps, chosen) -> float:
     """Reads of more than fits: the bytes must be right after each. :returns: milliseconds of the longest step"""
-    index = Index(entries * PAGE, lambda *_: None, eviction)
+    index = Index(POLICIES[eviction](entries * PAGE))
     known = list(names(2 * entries))
     longest = 0.0
     for _ in range(steps):
         begin = process_time()
         name = known[int(len(known) * chosen.random() ** 2)]
-        if not index.touch(name):
-            index.put(name, PAGE)
+        if not index.read(name):
+            while index.bytes + PAGE > entries * PAGE:
+                index.let_go(index.take()[0])
+            index.add(name, PAGE)
         longest = max(longest, process_time() - begin)
-        assert index.currsize == PAGE * len(index) <= index.maxsize
+        assert index.bytes == PAGE * len(index) <= entries * PAGE
     return longest * 1e3
 
 

@@ -128,9 +128,13 @@ class Programs:
 
     def wait_until_loaded(self, count: int) -> float:
         """Until the sidecar knows of so many entries. :returns: when"""
-        sides.until(lambda: self._logged() >= count or self.report().get('entries', 0) >= count,
+        sides.until(lambda: self._logged() >= count or self._reported() >= count,
                     f'the sidecar knows its {count:,} entries', REPORT_PATIENCE + count / 2000)
         return time.monotonic()
+
+    def _reported(self) -> int:
+        report = self.report()
+        return -1 if report.get('rebuilding', True) else report['entries']
 
     def _logged(self) -> int:
         with self._lab.log('sidecar').open() as log:
@@ -218,8 +222,9 @@ def measure_eviction(programs: Programs, bench, store: Store) -> dict[str, float
 
 
 def fits(report: dict, size: int, count: int) -> bool:
-    """Whether the sidecar says that its entries fit; so few as to show that it has not seen most are no answer."""
-    return bool(report) and report['bytes'] <= size and report['entries'] >= count * KEPT_PERCENT // 200
+    """Whether the sidecar knows all entries, and says that they fit; too few of them are no answer."""
+    return (bool(report) and not report['rebuilding'] and report['bytes'] <= size
+            and report['entries'] >= count * KEPT_PERCENT // 200)
 
 
 def wait_until_settled(programs, store) -> None:

@@ -25,7 +25,7 @@ from bench.live import Result, Runs, System, Work, figures
 from demo import systems, tracefile
 from demo.main import folders_with_xattrs
 from swiftahead.conf.casts import size
-from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.eviction.policies import POLICIES
 
 # share of the reads, and of the mean, within which one setting is as good as another
 HITS_WITHIN, MEAN_WITHIN = 0.02, 1.1
@@ -98,7 +98,7 @@ def understood(rows: Sequence[dict], told: str) -> Plan:
 def settings(plan: Plan) -> list[System]:
     """Each eviction, with learning and without, and of the recommended one both kinds of `admit`."""
     found = [System(f'{eviction}, learning {"on" if learns else "off"}', eviction, learns)
-             for eviction in EVICTIONS for learns in (False, True)]
+             for eviction in POLICIES for learns in (False, True)]
     best = plan.recommended
     return [*found, System(f'{best.eviction}, second_hit', best.eviction, best.learns, admit='second_hit')]
 

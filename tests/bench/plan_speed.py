@@ -19,8 +19,9 @@ if __name__ == '__main__':
 from bench import common
 from bench.common import Table
 from swiftahead.cli.plan import SAMPLE
+from swiftahead.eviction.policies import POLICIES
 from swiftahead.plan.accesslog import LogRead
-from swiftahead.plan.grid import EVICTIONS, GridSpec, Run
+from swiftahead.plan.grid import GridSpec, Run
 from swiftahead.plan.listing import sizes
 from swiftahead.plan.output import room_for
 from swiftahead.plan.replay import Counts
@@ -69,7 +70,7 @@ def row(prefetch: str, begin: float, counts: Counts, count: int) -> tuple:
 def arguments(argv=None):
     parser = common.parser(__doc__)
     parser.add_argument('--reads', type=int, default=1_000_000, help='%(default)s')
-    parser.add_argument('--eviction', choices=tuple(EVICTIONS), default='gdsf', help='%(default)s')
+    parser.add_argument('--eviction', choices=tuple(POLICIES), default='gdsf', help='%(default)s')
     parser.add_argument('--sample', type=int, default=SAMPLE, help='reads that are learned from (%(default)s)')
     return parser.parse_args(argv)
 

@@ -20,7 +20,7 @@ if __name__ == '__main__':
 
 from bench import common, worlds
 from bench.common import Spread, Table
-from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.eviction.policies import POLICIES
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.grid import fetch_seconds
 from swiftahead.plan.listing import sizes
@@ -62,7 +62,7 @@ class Line:
 
     def counts(self) -> Counts:
         size = sum(sizes(self.passes[0]).values()) * self.percent // 100
-        settings = ReplaySettings(size, EVICTIONS[self.eviction], SequenceLearner, fetch_seconds)
+        settings = ReplaySettings(size, POLICIES[self.eviction], SequenceLearner, fetch_seconds)
         replay = Replay(settings, self.listing)
         return [replay.run(one) for one in after_each_other(self.passes)][-1]
 

@@ -1,11 +1,13 @@
 """Which captured misses are kept: with second_hit, those of what was read before."""
+import tracemalloc
 from collections import Counter
 
 import pytest
+from cache_managers import BODY, UNIT, admit, cached, entry_of, evict_next, make_manager, name_of
 from helpers import spool
-from keepers import BODY, UNIT, admit, cached, entry_of, make_keeper, name_of
 
 from swiftahead.cache import Store
+from swiftahead.eviction.admission import SecondHit, admits_all
 
 
 @pytest.fixture
@@ -21,10 +23,8 @@ def counts():
 @pytest.fixture
 def make(store, counts):
     def make(rule='second_hit'):
-        keeper = make_keeper(store, rules=('lru', rule),
-                             count=lambda name, by=1, reason=None: counts.update({name: by}))
-        keeper.load()
-        return keeper
+        return make_manager(store, rules=('lru', rule),
+                            count=lambda name, by=1, reason=None: counts.update({name: by}))
     return make
 
 
@@ -34,10 +34,10 @@ def test_a_first_read_is_not_kept_and_leaves_nothing_behind(make, store, counts)
 
 
 def test_a_second_read_is_kept(make, store):
-    keeper = make()
-    admit(keeper, 1)
-    admit(keeper, 2)
-    assert admit(keeper, 1) and cached(store) == [1] and keeper.holdings.total == UNIT
+    manager = make()
+    admit(manager, 1)
+    admit(manager, 2)
+    assert admit(manager, 1) and cached(store) == [1] and manager.inventory.total == UNIT
 
 
 @pytest.mark.parametrize('origin', ['prefetch', 'whole', 'warm'])
@@ -46,24 +46,24 @@ def test_what_nobody_read_yet_is_kept_where_the_sidecar_brings_it(make, store, o
 
 
 def test_what_was_a_hit_was_read_before(make, store):
-    keeper = make()
-    admit(keeper, 1, origin='prefetch')
-    keeper.touch(entry_of(store, 1))
-    keeper.index.popitem()
-    assert cached(store) == [] and admit(keeper, 1)
+    manager = make()
+    admit(manager, 1, origin='prefetch')
+    manager.touch(entry_of(store, 1))
+    evict_next(manager)
+    assert cached(store) == [] and admit(manager, 1)
 
 
 def test_what_was_fetched_ahead_and_never_read_was_not(make, store):
-    keeper = make()
-    admit(keeper, 1, origin='prefetch')
-    keeper.index.popitem()
-    assert not admit(keeper, 1)
+    manager = make()
+    admit(manager, 1, origin='prefetch')
+    evict_next(manager)
+    assert not admit(manager, 1)
 
 
 def test_a_newer_version_of_what_is_here_is_kept(make, store):
-    keeper = make()
-    admit(keeper, 1, origin='prefetch')
-    assert admit(keeper, 1, b'new', timestamp='1800000001.00000')
+    manager = make()
+    admit(manager, 1, origin='prefetch')
+    assert admit(manager, 1, b'new', timestamp='1800000001.00000')
     with store.entry(name_of(1)) as entry:
         assert entry.meta.body_length == 3
 
@@ -84,3 +84,38 @@ def test_a_spool_name_leads_nowhere_else(make, tmp_path):
 def test_after_a_restart_all_is_read_for_the_first_time_once_more(make, store):
     admit(make(), 1)
     assert not admit(make(), 1)
+
+
+# the rules
+
+def test_all_are_let_in():
+    assert all(admits_all(name) for name in 'aab')
+
+
+def test_the_second_time_is_let_in():
+    admit = SecondHit(1000)
+    assert [admit(name) for name in 'abab'] == [False, False, True, True]
+
+
+def test_a_second_time_long_after_the_first_is_a_first_one():
+    admit = SecondHit(1000)
+    for number in range(6000):
+        admit(f'x{number}')
+    # of the first thousand: one in fifty by mistake
+    assert sum(admit(f'x{number}') for number in range(500)) < 50
+
+
+def test_the_sketch_takes_five_bytes_at_most_for_each_name():
+    tracemalloc.start()
+    try:
+        admit = SecondHit(10_000)
+        for number in range(20_000):
+            admit(number)
+        assert tracemalloc.get_traced_memory()[0] < 50_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_few_are_let_in_by_mistake():
+    admit = SecondHit(10_000)
+    assert sum(admit(f'once{number}') for number in range(20_000)) < 600

@@ -33,14 +33,14 @@ MARKS = (100, 100), (95, 90)
 @pytest.mark.parametrize('high, low', MARKS)
 @pytest.mark.parametrize('admit', ADMISSIONS)
 @pytest.mark.parametrize('eviction', POLICIES)
-def test_plan_and_keeper_have_the_same_hits(reads, limits, tmp_path, eviction, admit, high, low):
+def test_plan_and_sidecar_have_the_same_hits(reads, limits, tmp_path, eviction, admit, high, low):
     limits = limits(high=high, low=low, eviction=eviction, admit=admit)
     assert agreement.kept_hits(reads, limits, tmp_path / 'c') == agreement.planned_hits(reads, limits) > 100
 
 
 @pytest.mark.parametrize('high, low', MARKS)
 @pytest.mark.parametrize('eviction', POLICIES)
-def test_plan_and_keeper_evict_the_same_for_what_is_fetched_ahead(reads, limits, tmp_path, eviction, high, low):
+def test_plan_and_sidecar_evict_the_same_for_what_is_fetched_ahead(reads, limits, tmp_path, eviction, high, low):
     limits = limits(high=high, low=low, eviction=eviction)
     cache, replay, decided = agreement.Cache(tmp_path / 'c', limits), Replay(agreement.settings(limits)), set()
     for number, read in enumerate(reads):

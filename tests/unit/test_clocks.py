@@ -3,6 +3,7 @@ for ever."""
 import os
 
 import pytest
+from cache_managers import evict_next, make_manager
 from faults import PATH
 from filtered import Proxy, seen, word
 from helpers import NAME, NOW, FakeTokens, link, spool
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 
 from swiftahead.cache import Stamp, Store, entry
 from swiftahead.conf.names import ObjectName
-from swiftahead.eviction.index import Index
 from swiftahead.freshness import Token
 from swiftahead.queues import Admit
 
@@ -283,13 +283,11 @@ def test_a_file_from_the_future_is_evicted_in_its_turn(store):
     for name in names:
         os.utime(store.layout.entry(name), (1000, 1000))
     os.utime(store.layout.entry(names[2]), (NOW + 100 * 365 * DAY,) * 2)
-    index = Index(2**30, lambda entry_name, *_: store.drop(entry_name))
-    # as the sidecar does at its start
-    for item in sorted(store.linked(), key=lambda item: item.used_at):
-        index.put(item.entry_name, item.disk_bytes)
+    manager = make_manager(store, 2**30)
     for name in names[:2]:
-        index.touch(name)
-    index.shrink_to(2 * index[names[0]])
+        manager.touch(name)
+    for _ in range(2):
+        evict_next(manager)
     assert sorted(item.entry_name for item in store.linked()) == sorted(names[:2])
 
 

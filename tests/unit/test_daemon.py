@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cache_managers import in_order
 from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
 from swift.common.concurrency import Timeout
 
@@ -57,6 +58,7 @@ def sidecar(make):
 @pytest.fixture
 def worker(sidecar):
     worker = Worker(sidecar.settings, ListLogger(), poll_seconds=0.01)
+    worker.finish_index()
     yield worker
     worker.close()
 
@@ -147,7 +149,7 @@ def test_a_worker_takes_over_what_an_earlier_one_left(sidecar):
     worker = Worker(sidecar.settings, logger)
     with Timeout(20):
         worker.rebuilding.wait()
-    assert len(worker.keeper.index) == 1
+    assert worker.manager.inventory.entries == 1
     assert logger.said[-1].startswith('1 entries of 8192 bytes in ')
     worker.close()
 
@@ -156,16 +158,16 @@ def test_what_goes_first_and_what_is_kept_is_what_the_conf_says(make):
     sidecar = make(own='eviction = gdsf\nadmit = second_hit')
     worker = Worker(sidecar.settings, ListLogger())
     worker.finish_index()
-    keeper, large = worker.keeper, ObjectName('AUTH_test', 'c', 'large')
-    assert [keeper.admit(spool(keeper.store, b'abc')) for _ in range(2)] == [False, True]
-    assert keeper.admit(spool(keeper.store, bytes(100_000), name=large, origin='prefetch'))
-    assert keeper.index.popitem()[0] == keeper.store.naming.entry(large)
+    manager, large = worker.manager, ObjectName('AUTH_test', 'c', 'large')
+    assert [manager.admit(spool(manager.store, b'abc')) for _ in range(2)] == [False, True]
+    assert manager.admit(spool(manager.store, bytes(100_000), name=large, origin='prefetch'))
+    assert in_order(manager)[0] == manager.store.naming.entry(large)
     assert counted(worker, 'first_reads') == 1
     worker.close()
 
 
 def test_a_turn_handles_what_waits_and_reports(worker, queue):
-    store = worker.keeper.store
+    store = worker.manager.store
     queue.put([Admit(spool(store, b'abc'))])
     assert worker.turn()
     worker.prefetcher.settle()
@@ -176,7 +178,7 @@ def test_a_turn_handles_what_waits_and_reports(worker, queue):
 def test_the_filter_is_told_before_the_first_turn(make):
     worker = Worker(make('max_object_size = 5 MiB\n[mover]\nreclaim_age = 86400', own='free_space = 7').settings,
                     ListLogger())
-    told = worker.keeper.store.report()
+    told = worker.manager.store.report()
     assert (told['max_object_size'], told['free_space'], told['reclaim_age']) == (5 * 2**20, 7.0, 86400.0)
     worker.close()
 
@@ -233,7 +235,7 @@ def test_another_cache_folder_ends_the_worker(worker, folder):
 
 
 def test_old_spool_files_are_swept(worker):
-    store = worker.keeper.store
+    store = worker.manager.store
     name = spool(store, b'abc')
     os.utime(store.layout.spool / name, (1000, 1000))
     worker.upkeep()
@@ -241,7 +243,7 @@ def test_old_spool_files_are_swept(worker):
 
 
 def test_upkeep_on_a_broken_folder_is_an_error_that_is_said(worker):
-    worker.keeper.store.layout.spool.rmdir()
+    worker.manager.store.layout.spool.rmdir()
     worker.upkeep()
     assert worker._logger.said[-1].startswith('cache folder: ')
 
@@ -252,8 +254,8 @@ def test_a_wake_up_socket_is_left_to_nobody_else(worker, queue):
 
 
 def test_the_report_is_written_whole_and_alone(worker):
-    write(worker.keeper.store.layout.report, worker.report())
-    layout = worker.keeper.store.layout
+    write(worker.manager.store.layout.report, worker.report())
+    layout = worker.manager.store.layout
     assert [path.name for path in layout.cache_dir.glob('sidecar.json*')] == ['sidecar.json']
 
 

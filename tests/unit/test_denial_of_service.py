@@ -1,10 +1,10 @@
 """A10, denial of service: what one client may cost the others, and what it may make the node do."""
 
 import pytest
+from cache_managers import UNIT, admit, cached, make_manager, name_of
 from faults import PATH, alarm
 from filtered import Proxy, seen, tell
 from helpers import NOW, container_info, link
-from keepers import UNIT, admit, cached, make_keeper, name_of
 from swift.common import constraints
 from swift.common.concurrency import spawn
 from swift.common.swob import Response
@@ -37,22 +37,22 @@ def proxy(store, tmp_path):
 
 @pytest.mark.holds('A10')
 def test_what_is_read_again_outlives_a_flood_of_what_is_read_once(store):
-    keeper = make_keeper(store, size=20 * UNIT)
-    admit(keeper, 0)
+    manager = make_manager(store, size=20 * UNIT)
+    admit(manager, 0)
     for number in range(1, 200):
-        keeper.touch(store.naming.entry(name_of(0)))
-        admit(keeper, number)
-    assert 0 in cached(store, 200) and keeper.holdings.total <= 20 * UNIT
+        manager.touch(store.naming.entry(name_of(0)))
+        admit(manager, number)
+    assert 0 in cached(store, 200) and manager.inventory.total <= 20 * UNIT
 
 
 @pytest.mark.holds('A10')
 def test_what_is_fetched_ahead_evicts_nothing_that_is_in_use(store):
-    keeper = make_keeper(store, size=10 * UNIT)
+    manager = make_manager(store, size=10 * UNIT)
     for number in range(8):
-        admit(keeper, number)
+        admit(manager, number)
     before = cached(store)
     for number in range(100, 150):
-        admit(keeper, number, origin='prefetch')
+        admit(manager, number, origin='prefetch')
     assert set(before) <= set(cached(store, 150))
 
 

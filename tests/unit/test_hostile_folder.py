@@ -281,16 +281,16 @@ def test_names_in_the_spool_cannot_be_foretold(folder):
 
 
 @pytest.fixture
-def keeper(folder):
+def manager(folder):
     return CacheManager(Store.open(folder), CacheLimits(2**30, 95, 90, 0), ListLogger())
 
 
 @pytest.mark.holds('A9')
 @pytest.mark.parametrize('name', ['sidecar.json', f'sidecar.json.{os.getpid()}'], ids=['report', 'temporary'])
 @pytest.mark.parametrize('plant', [a_link, a_dangling_link, a_fifo])
-def test_the_report_is_written_to_no_planted_file(keeper, folder, secret, plant, name):
+def test_the_report_is_written_to_no_planted_file(manager, folder, secret, plant, name):
     plant(folder / name, secret)
-    write(keeper.store.layout.report, cache_report(keeper))
+    write(manager.store.layout.report, cache_report(manager))
     assert Store.open(folder).report()['pid'] == os.getpid()
     assert not (folder.parent / 'nothing').exists()
 
@@ -357,6 +357,6 @@ def test_whatever_the_umask_nothing_is_open_to_others(wide_open, tmp_path):
 
 
 @pytest.mark.holds('A9')
-def test_a_report_is_json_alone(keeper, folder):
-    write(keeper.store.layout.report, cache_report(keeper))
+def test_a_report_is_json_alone(manager, folder):
+    write(manager.store.layout.report, cache_report(manager))
     assert isinstance(json.loads((folder / 'sidecar.json').read_text()), dict)

@@ -16,7 +16,7 @@ from swiftahead.cli import main
 from swiftahead.cli import plan as plan_command
 from swiftahead.conf import PREFETCHER, SIDECAR, casts
 from swiftahead.eviction.admission import ADMISSIONS
-from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.eviction.policies import POLICIES
 from swiftahead.plan.grid import GridSpec, cells, fetch_seconds, requests
 from swiftahead.plan.output import in_units, room_for, written
 from swiftahead.plan.replay import ReplaySettings, replay
@@ -91,7 +91,7 @@ def replayed(path, conf):
     learner = SequenceLearner if PREFETCHER.read(conf['prefetcher']).learner != 'off' else None
     reads = read_one(path).reads
     found = replay(requests(reads, 0), ReplaySettings(
-        sidecar.cache_size, EVICTIONS[sidecar.eviction], learner, fetch_seconds, disk_bytes=expected_disk_bytes,
+        sidecar.cache_size, POLICIES[sidecar.eviction], learner, fetch_seconds, disk_bytes=expected_disk_bytes,
         admission=ADMISSIONS[sidecar.admit], high=sidecar.high_water, low=sidecar.low_water))
     return f'{found.hits / len(reads):.1%} of the reads are hits, with {found.backend_gets / len(reads):.3f}'
 

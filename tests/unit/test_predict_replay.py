@@ -6,14 +6,14 @@ import random
 import pytest
 
 from swiftahead.eviction.admission import SecondHit
-from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.eviction.policies import POLICIES
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.replay import Replay, ReplaySettings, replay
 from swiftahead.predict import Prediction, Schedule, SequenceLearner, Usefulness
 
 
 def settings(cache_bytes=1000, learner=SequenceLearner, seconds=0.02, eviction='lru', **more):
-    return ReplaySettings(cache_bytes, EVICTIONS[eviction], learner, lambda size: seconds, **more)
+    return ReplaySettings(cache_bytes, POLICIES[eviction], learner, lambda size: seconds, **more)
 
 
 def reads(names, start=0.0, gap=1.0, size=100, client='x'):
@@ -98,7 +98,7 @@ def test_for_what_is_fetched_ahead_nothing_goes_that_was_read_since_though_the_l
     run = Replay(settings(400, Told('b', wait=10.0), high=100, low=50))
     run.run(reads('b'))
     run.run(reads('cdef', start=100, gap=30.0))
-    assert ('a', 'c', 'b') in run._room and run._room._cache.currsize <= 300
+    assert ('a', 'c', 'b') in run._room and run._room._index.bytes <= 300
 
 
 @pytest.mark.parametrize('admission, hits', [(None, 3), (SecondHit, 2)])
@@ -177,7 +177,7 @@ def test_a_clock_that_runs_backwards_ends_nothing():
     assert replay(found, settings(300)).requests == 500
 
 
-@pytest.mark.parametrize('eviction', EVICTIONS)
+@pytest.mark.parametrize('eviction', POLICIES)
 def test_a_sequence_longer_than_the_cache_is_answered_from_it_once_it_is_known(eviction):
     run = Replay(settings(5000, eviction=eviction))
     names = [f'{number:03}' for number in range(200)]
@@ -277,7 +277,7 @@ def test_a_learner_that_is_always_wrong_has_few_of_its_predictions_fetched():
 def test_what_takes_long_to_fetch_is_fetched_in_time_too():
     # a loop in which every tenth takes three seconds to fetch, and the others a hundredth
     loop = [(f'{number:03}', 300_000_000 if number % 10 == 9 else 10_000) for number in range(100)]
-    run = Replay(ReplaySettings(1_500_000_000, EVICTIONS['lru'], SequenceLearner, lambda size: size / 1e8 + 0.01))
+    run = Replay(ReplaySettings(1_500_000_000, POLICIES['lru'], SequenceLearner, lambda size: size / 1e8 + 0.01))
     for turn in range(4):
         counts = run.run([LogRead(turn * 150 + 1.5 * number, '', 'a', 'c', name, size)
                           for number, (name, size) in enumerate(loop)])

@@ -10,7 +10,7 @@ from swift.common.concurrency import Timeout, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 
 from swiftahead.predict.usefulness import FIRST_PRECISION
-from swiftahead.queues import Admit, Forget, Warm
+from swiftahead.queues import Admit, Forget, Warm, open_queue
 from swiftahead.sidecar.prefetcher.consumer import LEASE_SECONDS, POSTPONE_SECONDS, STALE_SECONDS
 from swiftahead.sidecar.prefetcher.fetch_scheduler import LATE_SECONDS
 from swiftahead.sidecar.prefetcher.warmer import WARM_AT_A_TIME, WARM_TRIES
@@ -110,14 +110,14 @@ def test_used_prefetches_are_counted_once_each(learning):
     learning.run(read('a', 20), at=29.5)
     for at in (30, 31):
         learning.step(read('b', at, outcome='prefetched'), read('a', at, outcome='hit'), at=at)
-    learning.keeper.index.popitem()
+    learning.evict_next()
     counts = learning.counts
     assert [counts[key] for key in ('prefetched_used', 'evicted', 'evicted_unused')] == [1, 1, 0]
 
 
 def test_a_prefetch_that_nobody_read_is_told_when_it_goes(learning):
     learning.run(read('a', 20), at=29.5)
-    learning.keeper.index.popitem()
+    learning.evict_next()
     assert (learning.counts['evicted'], learning.counts['evicted_unused']) == (1, 1)
 
 
@@ -138,7 +138,7 @@ def test_a_hit_keeps_an_entry_longer(make, outcome, left):
     for object_ in 'ab':
         bench.step(Admit(spool(bench.store, BODY, name=name_of(object_))))
     bench.step(read('a', 0, outcome=outcome))
-    bench.keeper.index.popitem()
+    bench.evict_next()
     assert bench.cached() == [left]
 
 
@@ -156,7 +156,7 @@ def test_what_is_expected_and_there_is_kept(learning):
     for object_ in 'bc':
         learning.step(Admit(spool(learning.store, BODY, name=name_of(object_))))
     learning.run(read('a', 20), at=20)
-    learning.keeper.index.popitem()
+    learning.evict_next()
     assert (learning.cached(), learning.fetched()) == (['b'], [])
 
 
@@ -401,6 +401,100 @@ def test_a_turn_without_records_is_none(make):
     assert make().step() == 0
 
 
+# while it is not known what lies in the folder
+
+FORGET_A = Forget('AUTH_test', 'c', object='a')
+
+
+def captured(bench, object_):
+    return Admit(spool(bench.store, BODY, name=name_of(object_)))
+
+
+@pytest.fixture
+def starting(make):
+    """A bench whose cache holds b, and whose sidecar has just been started again."""
+    bench = make('a', 'b', 'c')
+    bench.step(captured(bench, 'b'))
+    bench.start(learner=Chain())
+    return bench
+
+
+def test_what_was_captured_waits_in_queue_and_spool_until_all_is_known(starting):
+    starting.step(captured(starting, 'a'))
+    assert (starting.cached(), starting.waiting(), len(list(starting.store.spool_files()))) == (['b'], 1, 1)
+    starting.manager.load()
+    starting.step()
+    assert (starting.cached(), starting.waiting()) == (['a', 'b'], 0)
+
+
+@pytest.mark.parametrize('forget', [Forget('AUTH_test', 'c', object='b'), Forget('AUTH_test', 'c')])
+def test_what_is_to_be_forgotten_goes_at_once(starting, forget):
+    starting.step(forget)
+    assert starting.cached() == []
+    starting.manager.load()
+    starting.step()
+    assert (starting.manager.inventory.entries, starting.waiting()) == (0, 0)
+
+
+def test_what_was_to_be_forgotten_while_the_folder_could_not_be_read_goes_later(starting):
+    objects = starting.store.layout.objects
+    objects.rename(objects.with_name('away'))
+    starting.step(Forget('AUTH_test', 'c'))
+    objects.with_name('away').rename(objects)
+    starting.manager.load()
+    starting.step()
+    assert (starting.cached(), starting.waiting()) == ([], 0)
+
+
+@pytest.mark.parametrize('forget', [FORGET_A, Forget('AUTH_test', 'c', 'a'), Forget('AUTH_test', 'c')])
+def test_what_was_captured_before_it_was_forgotten_does_not_come_after_it(starting, forget):
+    starting.step(captured(starting, 'a'), forget)
+    starting.manager.load()
+    starting.step()
+    assert (starting.store.has(name_of('a')), starting.waiting()) == (False, 0)
+
+
+def test_what_was_captured_after_it_was_forgotten_comes(starting):
+    starting.step(FORGET_A, captured(starting, 'a'))
+    starting.manager.load()
+    starting.step()
+    assert (starting.cached(), starting.waiting()) == (['a', 'b'], 0)
+
+
+def test_what_is_forgotten_while_the_last_of_the_folder_is_read_does_not_come_after_it(starting, monkeypatch):
+    """The record was leased before all was known, and is handled after."""
+    real = starting.queue.lease
+
+    def lease(*args):
+        found = real(*args)
+        starting.manager.load()
+        return found
+
+    monkeypatch.setattr(starting.queue, 'lease', lease)
+    starting.step(captured(starting, 'a'), FORGET_A)
+    starting.step()
+    assert (starting.cached(), starting.waiting()) == (['b'], 0)
+
+
+def test_what_was_forgotten_is_handled_again_after_a_stop(starting):
+    starting.step(captured(starting, 'a'), FORGET_A)
+    starting.prefetcher.stop()
+    starting.queue = open_queue(f'sqlite:{starting.queue.path}', clock=starting.clock)
+    starting.start()
+    starting.manager.load()
+    starting.step()
+    assert (starting.cached(), starting.waiting()) == (['b'], 0)
+
+
+def test_reads_are_learned_from_and_what_they_foretell_is_fetched_when_all_is_known(starting):
+    starting.step(read('a', 0, 'one'), read('c', 10, 'one'), at=10)
+    starting.run(read('a', 20), at=29.5)
+    assert (starting.fetched(), starting.prefetcher.seconds_to_next(9.0)) == ([], 9.0)
+    starting.manager.load()
+    starting.run()
+    assert (starting.fetched(), starting.cached()) == (['c'], ['b', 'c'])
+
+
 # warming
 
 def test_warming_waits_until_it_is_known_how_much_room_there_is(make):
@@ -408,8 +502,8 @@ def test_warming_waits_until_it_is_known_how_much_room_there_is(make):
     bench.start()
     bench.run(WARM)
     assert (bench.fetched(), bench.waiting()) == ([], 1)
-    bench.keeper.load()
-    bench.run(at=POSTPONE_SECONDS + 1)
+    bench.manager.load()
+    bench.run()
     assert (bench.cached(), bench.waiting()) == (['a'], 0)
 
 

@@ -1,4 +1,4 @@
-"""F9: eviction, admission, reading, forgetting and a restart race with each other, on real files.
+"""F9: eviction, admission, reading, purging and a restart race with each other, on real files.
 
 A scheduler of our own decides which of the calls that a thread would run comes next: each waits twice, before
 it is run and before its result is told. What Hypothesis finds it can play again.
@@ -11,10 +11,10 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
+from cache_managers import UNIT, make_manager, name_of
 from helpers import NOW, spool
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from keepers import UNIT, make_keeper, name_of
 from swift.common.concurrency import Event, sleep, spawn
 from trying import tries
 
@@ -23,7 +23,6 @@ from swiftahead.cache.reader import disk_bytes
 from swiftahead.conf.names import KEY_BYTES
 from swiftahead.eviction.loader import FOLDERS, read_folder
 from swiftahead.eviction.manager import Stopped
-from swiftahead.eviction.size_bound import SizeBound
 
 pytestmark = pytest.mark.holds('F9')
 
@@ -41,13 +40,16 @@ class Killed(BaseException):
 
 
 class Process:
-    """The keeper of one life of the sidecar, and its green threads, which go on when they are told to."""
+    """The manager of one life of the sidecar, and its green threads, which go on when they are told to; the first
+    makes the inventory whole."""
 
     def __init__(self, store):
         self.waiting: list[Event] = []
         self.threads = []
         self.alive = True
-        self.keeper = make_keeper(store, SIZE, 95, 60, execute=self.execute, clock=lambda: NOW + 60)
+        self.manager = make_manager(store, SIZE, 95, 60, execute=self.execute, clock=lambda: NOW + 60,
+                                    whole=False)
+        self.begin(self.manager.load)
 
     def execute(self, call, *args):
         # an empty folder is no race
@@ -110,12 +112,6 @@ def make_store(folder):
     return Store.create(folder)
 
 
-def rebuild(keeper, steps):
-    for _ in range(steps):
-        if not keeper.rebuild_step():
-            return
-
-
 class Races(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
@@ -127,6 +123,8 @@ class Races(RuleBasedStateMachine):
         self.readers = []
         self.damaged = set()
         self.lost = 0
+        # bytes that the process before this one left
+        self.left = 0
         self.left_in_spool = 0
         self.process = Process(self.store)
 
@@ -134,10 +132,10 @@ class Races(RuleBasedStateMachine):
         with self.folder:
             for entry in self.readers:
                 self.read_on(entry)
-            self.run_alone(self.process.keeper.load)
+            self.process.finish()
             self.restart()
-            self.run_alone(self.process.keeper.load)
-            assert self.process.keeper.holdings.scan is None
+            self.process.finish()
+            assert self.process.manager.is_whole
             self.accounts_are_right()
             folders = [path for path in self.store.layout.cache_dir.rglob('*') if path.is_dir()]
             assert len(folders) == FOLDERS + 4
@@ -149,6 +147,7 @@ class Races(RuleBasedStateMachine):
 
     numbers = st.integers(0, len(CONTAINERS) * COUNT - 1)
 
+    @precondition(lambda self: self.process.manager.is_whole)
     @rule(number=numbers, length=st.integers(0, 60_000), second=st.integers(0, 9),
           origin=st.sampled_from(['read', 'read', 'prefetch', 'warm']))
     def begin_to_admit(self, number, length, second, origin):
@@ -158,30 +157,25 @@ class Races(RuleBasedStateMachine):
         # by a clock that is the same in each run too
         self.now += 1
         os.utime(self.store.layout.spool / spool_name, (NOW + self.now, NOW + self.now))
-        self.process.begin(self.process.keeper.admit, spool_name)
+        self.process.begin(self.process.manager.admit, spool_name)
 
     @rule(number=numbers)
     def begin_to_forget(self, number):
         name = self.names[number]
-        self.process.begin(partial(self.process.keeper.purge, object=name.object), name.account, name.container)
+        self.process.begin(partial(self.process.manager.purge, name.account, name.container, object=name.object))
 
     @rule(container=st.sampled_from(CONTAINERS), prefix=st.sampled_from(['', 'o1']))
     def begin_to_purge(self, container, prefix):
-        self.process.begin(self.process.keeper.purge, 'AUTH_test', container, prefix)
+        self.process.begin(self.process.manager.purge, 'AUTH_test', container, prefix)
 
     @rule()
     def upkeep_of_a_whole_index(self):
         """What an hour's rest brings about."""
-        self.run_alone(self.process.keeper.load)
-        self.run_alone(self.process.keeper.upkeep)
-
-    @rule(steps=st.sampled_from([1, 50, 1000]))
-    def begin_to_rebuild(self, steps):
-        self.process.begin(rebuild, self.process.keeper, steps)
+        self.run_alone(self.process.manager.upkeep)
 
     @rule()
     def begin_the_upkeep(self):
-        self.process.begin(self.process.keeper.upkeep)
+        self.process.begin(self.process.manager.upkeep)
 
     @precondition(lambda self: self.process.waiting)
     @rule(number=st.integers(0, 7), times=st.integers(1, 10))
@@ -197,7 +191,7 @@ class Races(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def touch(self, number):
-        self.process.keeper.touch(self.store.naming.entry(self.names[number]))
+        self.process.manager.touch(self.store.naming.entry(self.names[number]))
 
     @rule(number=numbers, seconds=st.integers(0, 2**33))
     def use_at(self, number, seconds):
@@ -250,6 +244,7 @@ class Races(RuleBasedStateMachine):
         self.process.kill()
         self.left_in_spool = len(list(self.store.spool_files()))
         self.lost = 0
+        self.left = self.linked()
         self.process = Process(self.store)
 
     def linked(self):
@@ -257,18 +252,19 @@ class Races(RuleBasedStateMachine):
 
     @invariant()
     def the_bound_is_never_passed(self):
-        linked = self.linked()
-        assert linked <= SIZE
-        assert linked <= SizeBound(self.store.layout.objects.with_name('linked'), SIZE).bound
+        assert self.linked() <= SIZE
+
+    @invariant()
+    def nothing_comes_before_all_is_known(self):
+        assert self.process.manager.is_whole or self.linked() <= self.left
 
     @invariant()
     def accounts_are_right(self):
         if self.process.is_quiet:
-            total, linked = self.process.keeper.holdings.total, self.linked()
-            assert linked <= total <= SIZE + self.lost
-            if self.process.keeper.holdings.scan is None:
-                assert total <= linked + self.lost
-                assert not self.process.keeper.holdings.stuck
+            total, linked = self.process.manager.inventory.total, self.linked()
+            assert self.process.manager.is_whole
+            assert linked <= total <= min(SIZE, linked) + self.lost
+            assert not self.process.manager.inventory.stuck
 
     @invariant()
     def nothing_is_left_in_the_spool(self):

@@ -9,7 +9,7 @@ from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read 
 
 from swiftahead.conf.names import WHOLE
 from swiftahead.eviction.evictor import IDLE_SECONDS
-from swiftahead.eviction.policy_cache import EVICTIONS
+from swiftahead.eviction.policies import POLICIES
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.replay import Replay, ReplaySettings
 from swiftahead.queues import Access, Admit, Forget, decode, encode
@@ -213,7 +213,7 @@ def test_what_is_gone_or_not_there_yet_when_it_is_read_has_not_paid(make, lost):
     bench = make('a')
     bench.run(part('a'), at=0)
     if lost:
-        bench.keeper.index.popitem()
+        bench.evict_next()
     before = share(bench)
     bench.run(read('a', 1), at=1)
     assert share(bench) == before and bench.counts['fetched_whole_used'] == 0
@@ -283,7 +283,7 @@ def test_what_is_warmed_is_no_matter_to_it(throttled):
 @pytest.mark.parametrize('asked', ['abcdefghij', 'ababcdcdefef', 'aabbccddeeff', 'abcdefghijabcdefghij' * 3])
 def test_the_replay_fetches_the_same(throttled, asked):
     bench, replay = throttled(*'abcdefghij', left=3), Replay(
-        ReplaySettings(1000 * UNIT, EVICTIONS['lru'], None, lambda size: 0.0, disk_bytes=lambda size: UNIT))
+        ReplaySettings(1000 * UNIT, POLICIES['lru'], None, lambda size: 0.0, disk_bytes=lambda size: UNIT))
     replay._wholes.ended('AUTH_test', 0, TRUST - 3 * UNIT)
     for at, object_ in enumerate(asked):
         is_hit = object_ in bench.cached()

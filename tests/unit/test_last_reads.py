@@ -1,4 +1,4 @@
-"""What was read lately, for who is about to evict."""
+"""When entries were last read, as the evictor asks it."""
 from swiftahead.eviction.last_reads import LastReads
 from swiftahead.predict import Prediction
 from swiftahead.predict.prediction import IDLE_LEAST, idle_for
@@ -7,26 +7,33 @@ NAMES = [f'{number:048x}' for number in range(5)]
 
 
 def test_the_last_use_counts():
-    uses = LastReads()
-    uses.note(NAMES[0], 1.0)
-    uses.note(NAMES[0], 2.0)
-    assert (uses.last(NAMES[0]), uses.last(NAMES[1])) == (2.0, None)
+    reads = LastReads()
+    reads.note(NAMES[0], 1.0)
+    reads.note(NAMES[0], 2.0)
+    assert (reads.last(NAMES[0]), reads.last(NAMES[1])) == (2.0, None)
+
+
+def test_names_are_told_in_the_order_of_the_last_reads():
+    reads = LastReads()
+    for at, number in enumerate([0, 1, 0]):
+        reads.note(NAMES[number], float(at))
+    assert list(reads.names()) == [NAMES[1], NAMES[0]]
 
 
 def test_what_another_took_the_place_of_has_no_last_use():
-    uses = LastReads()
-    uses.note(NAMES[0], 1.0)
-    uses.forget(NAMES[0])
-    uses.forget(NAMES[1])
-    assert (uses.last(NAMES[0]), len(uses)) == (None, 0)
+    reads = LastReads()
+    reads.note(NAMES[0], 1.0)
+    reads.forget(NAMES[0])
+    reads.forget(NAMES[1])
+    assert (reads.last(NAMES[0]), len(reads)) == (None, 0)
 
 
 def test_no_more_are_kept_than_were_asked_for_and_the_oldest_go():
-    uses = LastReads(most=3)
+    reads = LastReads(most=3)
     for at, number in enumerate([0, 1, 2, 0, 3]):
-        uses.note(NAMES[number], float(at))
-    assert [uses.last(name) for name in NAMES] == [3.0, None, 2.0, 4.0, None]
-    assert len(uses) == 3
+        reads.note(NAMES[number], float(at))
+    assert [reads.last(name) for name in NAMES] == [3.0, None, 2.0, 4.0, None]
+    assert len(reads) == 3
 
 
 def expected(at, probability=1.0):
