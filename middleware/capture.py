@@ -83,7 +83,7 @@ def keepable(exchange: Exchange, collapsed: CollapsedRead, status_line: str, hea
             return None
         meta = EntryMeta(exchange.name, exchange.policy_index, objects_headers(headers),
                          length_of(headers), 'read', collapsed.asked_at)
-        if exchange.runtime.reserve(exchange.store, expected_disk_bytes(meta.body_length)):
+        if exchange.runtime.spool.reserve(exchange.store, expected_disk_bytes(meta.body_length)):
             return meta
         exchange.runtime.count('captures_failed', reason='no-room')
         return None
@@ -186,7 +186,7 @@ def cannot_capture(exchange: Exchange, error: Exception) -> None:
     exchange.runtime.count('captures_failed', reason='disk')
     exchange.runtime.failed('capture', 'misses are not captured', error)
     # what is cached may well be readable on a disk that takes no more
-    exchange.runtime.rest_from_capture()
+    exchange.runtime.spool.rest()
 
 
 def rest_of_tee(exchange: Exchange, tee: Tee, start: int, stop: int) -> Iterator[bytes]:

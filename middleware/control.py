@@ -80,9 +80,9 @@ def _tell_others(runtime, record: Warm | Forget) -> str:
         return 'other nodes keep what they have'
     if runtime.settings.freshness == 'validate' and not runtime.why_validated:
         return 'other nodes validate their copies at each read'
-    if runtime.end_token(ObjectName(record.account, record.container, record.object)):
+    if runtime.tokens.end(ObjectName(record.account, record.container, record.object)):
         return 'other nodes validate their copies at the next read'
-    why = 'memcached did not answer, so that ' if runtime.told is not None else ''
+    why = 'memcached did not answer, so that ' if runtime.tokens.told is not None else ''
     return f'{why}other nodes may answer with their copies for up to {runtime.settings.max_age:g} s'
 
 

@@ -153,7 +153,7 @@ class Exchange:
     def look_up(self) -> dict:
         """What Swift knows of the container; where a miss needs the object's token too, it is asked for
         in the same go, or at least before other things are done."""
-        tokens, answer = self.runtime.tokens, None
+        tokens, answer = self.runtime.tokens.ring, None
         if tokens is None or not self.settings.capture:
             return look_up(self.env, self.app, tokens and tokens.client, self.name)
         key = key_to_ask(self.env, self.app, tokens.client, self.name)
@@ -165,6 +165,6 @@ class Exchange:
 
     def known(self) -> TokenReading:
         """The object's token, as of when the container was looked up, or of now; one answer for the request."""
-        known = self._known or self.runtime.take(self._asked or self.runtime.ask(self.name))
+        known = self._known or self.runtime.tokens.take(self._asked or self.runtime.tokens.ask(self.name))
         self._known = known
         return known

@@ -148,10 +148,10 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
 
 def validate_together(exchange: Exchange, known: TokenReading, entry: Entry, why: str) -> Decision:
     """One HEAD for all who meet the entry meanwhile and know the same of it: as `miss.may_join` has it."""
-    if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens is None):
+    if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens.ring is None):
         return validate(exchange, known, entry)
     # who wants to know how it is now is not told how it was before a write of which no token tells
-    if exchange.runtime.tokens is None and why in ('lifetime', 'request-max-age'):
+    if exchange.runtime.tokens.ring is None and why in ('lifetime', 'request-max-age'):
         return validate(exchange, known, entry)
     under_way, key = exchange.runtime.validations, (exchange.name, entry.identity, known)
     if key in under_way:
@@ -189,7 +189,7 @@ def token_to_stamp(exchange: Exchange, known: TokenReading) -> Token | None:
     if not known.reachable or known.token is not None:
         return known.settled
     token = Token.new()
-    return token if exchange.runtime.set_token(exchange.name, token) else None
+    return token if exchange.runtime.tokens.set(exchange.name, token) else None
 
 
 def restamp(exchange: Exchange, entry: Entry, stamp: Stamp) -> None:

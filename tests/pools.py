@@ -30,15 +30,15 @@ class Pool:
         # no wait of a hit's is real
         self.patched.setattr(body_module, 'HOLD_SECONDS', 1e9)
         for proxy in self.proxies:
-            if proxy.runtime.tokens is not None:
-                proxy.runtime.tokens.close()
+            if proxy.runtime.tokens.ring is not None:
+                proxy.runtime.tokens.ring.close()
             proxy.runtime.count = lambda *_, **__: None
-            proxy.runtime.reserve = lambda store, length: True
+            proxy.runtime.spool.reserve = lambda store, length: True
 
     def close(self):
         self.patched.undo()
         for proxy in self.proxies:
-            proxy.runtime.tokens = None
+            proxy.runtime.tokens.ring = None
             del proxy.runtime.recorder.add
             proxy.close()
         self._folder.cleanup()
