@@ -10,6 +10,7 @@ from swift.common.utils import config_true_value
 from ..cache import EntryMeta, Stamp
 from ..cache.headers import Headers, find, is_older, is_opted_out, length_of, uncacheable_reason
 from ..cache.lifetime import asks_for_fresh
+from ..conf import FilterSettings
 from ..freshness import Token
 
 # what middleware to the left may ask of the object server and the cache knows how to answer
@@ -84,12 +85,11 @@ def bypass_container_reason(info: dict) -> str | None:
     return None
 
 
-def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, policy_index: int,
-          now: float, wanted: float = inf) -> Decision:
+def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings: FilterSettings,
+          policy_index: int, now: float, wanted: float = inf) -> Decision:
     """What to do with an entry that is there.
 
     :param token: the object's token; None where there is none, or it could not be read
-    :param settings: the filter's, for `freshness` and `max_age`
     :param wanted: the age in seconds that the client accepts at most
     """
     if meta.policy_index != policy_index:
@@ -162,11 +162,10 @@ def is_manifest(headers: Headers) -> bool:
     return config_true_value(find(headers, 'x-static-large-object'))
 
 
-def is_worth_fetching(part: AnsweredPart, headers: Headers, env: dict, settings, now: float) -> bool:
+def is_worth_fetching(part: AnsweredPart, headers: Headers, env: dict, settings: FilterSettings,
+                     now: float) -> bool:
     """Whether the sidecar is to fetch the whole of what was no hit: a miss without range or condition is
     captured instead.
-
-    :param settings: the filter's
     """
     most = min(settings.fetch_whole, settings.max_object_size)
     return (settings.capture and 0 < part.length <= most and any(key in env for key in CONDITIONAL)

@@ -8,14 +8,16 @@ from swift.common.swob import Request
 from ..cache import Store
 from ..cache.headers import Headers, length_of
 from ..cache.lifetime import wanted_age
+from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..freshness import PendingToken, TokenReading
 from ..queues import Access
-from .client import NOBODY
+from .client import NOBODY, ReadingClient
 from .container_info import container_info, key_to_ask, look_up
 from .decide import is_manifest, is_worth_fetching, part_of
-from .detector import serve
+from .detector import Detector, serve
 from .outdated import end_outdated
+from .runtime import Runtime
 
 # what is to be done is decided before anything is answered
 Answer = Callable[[], Iterable[bytes]]
@@ -27,15 +29,16 @@ class Exchange:
     :param runtime: everything of the filter that outlives the request
     """
 
-    def __init__(self, app, runtime, store: Store, req: Request, name: ObjectName, start_response):
+    def __init__(self, app: Callable, runtime: Runtime, store: Store, req: Request, name: ObjectName,
+                 start_response: Callable):
         self.app = app
         self.runtime = runtime
-        self.settings = runtime.settings
+        self.settings: FilterSettings = runtime.settings
         self.store = store
         self.req = req
-        self.env = req.environ
+        self.env: dict = req.environ
         self.name = name
-        self.client = NOBODY
+        self.client: ReadingClient = NOBODY
         self.policy_index = 0
         self._start_response = start_response
         # what a HEAD of this request's own told, where there was one
@@ -49,7 +52,7 @@ class Exchange:
         self._known: TokenReading | None = None
 
     @property
-    def detector(self):
+    def detector(self) -> Detector | None:
         """Of misplaced objects; None where that is turned off."""
         return self.runtime.detector
 
@@ -74,7 +77,7 @@ class Exchange:
     def send(self, start_response):
         """The app's answer to this very request."""
         if self._is_miss and self.detector is not None and self.detector.serves:
-            return serve(self, start_response)
+            return serve(self, self.detector, start_response)
         return self.app(self.env, start_response)
 
     def missed(self) -> None:

@@ -8,7 +8,7 @@ from swift.common.registry import register_swift_info
 from swift.common.swob import Request, wsgi_to_str
 from swift.common.utils import cache_from_env, get_logger
 
-from ..conf import FILTER, ConfError
+from ..conf import FILTER, ConfError, FilterSettings
 from ..conf.names import ObjectName
 from . import decide
 from .control import control, is_control, is_misdirected, refuse
@@ -31,7 +31,7 @@ class PrefetchFilter:
     :param conf: the filter's own options, merged over [DEFAULT]
     """
 
-    def __init__(self, app, settings, conf: dict, logger):
+    def __init__(self, app, settings: FilterSettings, conf: dict, logger):
         self.app = app
         self.logger = logger
         self._settings = settings
@@ -79,7 +79,7 @@ class PrefetchFilter:
             return None
         return self._object(req, runtime, ObjectName(account, container, obj))
 
-    def _object(self, req, runtime, name):
+    def _object(self, req, runtime: Runtime, name):
         reason = decide.bypass_name_reason(name.account, name.path, req.allow_reserved_names)
         if reason:
             if req.method in READS:

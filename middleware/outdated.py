@@ -1,14 +1,19 @@
 """Answers from past the cache that show an entry to be outdated: it ends, and is not left to the next reader."""
+from typing import TYPE_CHECKING
+
 from swift.common.utils import config_true_value
 
-from ..cache import Damaged, Stamp
+from ..cache import Damaged, Entry, Stamp
 from ..cache.headers import Headers, find, is_older
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
 
 # no token has this value, and no clock says so little: whoever meets the entry next validates it
 ENDED = Stamp('', 0.0, 0.0)
 
 
-def end_outdated(exchange, status_line: str, headers: Headers) -> None:
+def end_outdated(exchange: 'Exchange', status_line: str, headers: Headers) -> None:
     """End the object's entry where an answer of the app's shows a newer version, or that there is none.
 
     An answer that shows an older one came from a replica that lags behind, and says nothing of the entry.
@@ -31,7 +36,7 @@ def end_outdated(exchange, status_line: str, headers: Headers) -> None:
         exchange.runtime.failed('entry', f'entry of {exchange.name.quoted} cannot be compared', error)
 
 
-def _end(exchange, entry):
+def _end(exchange: 'Exchange', entry: Entry):
     exchange.runtime.count('stale', reason='changed')
     # at once and for all workers, before the sidecar comes to it
     try:

@@ -3,13 +3,14 @@ it, and the parent process is root's."""
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 from cachetools import LRUCache, TTLCache
 from swift.common.concurrency import Event, sleep, spawn_n, tpool
 
 from ..cache import Store, Unavailable
-from ..conf import Settings
+from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..conf.tables import told_settings
 from ..freshness import ProcessTokens, TokenReading, TokenRing
@@ -54,7 +55,7 @@ def node_name(conf: dict) -> str:
 class Runtime:
     """The cache folder, the freshness tokens, the recorder and the fills of one process."""
 
-    def __init__(self, settings: Settings, conf: dict, logger, clock: Callable[[], float] = time.time,
+    def __init__(self, settings: FilterSettings, conf: dict, logger, clock: Callable[[], float] = time.time,
                  swifts_cache=None):
         """
         :param conf: the filter's own options, merged over [DEFAULT]
@@ -114,7 +115,7 @@ class Runtime:
         self._go_by({'freshness': 'validate' if servers.doubt else 'coherent'})
 
     def _go_by(self, values: dict):
-        self.settings = Settings(**{**vars(self.settings), **values})
+        self.settings = replace(self.settings, **values)
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
         """Count in memory; within a second or so the sidecar and statsd learn of it. See `metrics.table`."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from swift.common.concurrency import spawn_n, tpool
 
 from ..cache import Store
-from ..conf import Settings
+from ..conf import FilterSettings
 
 MEASURE_SECONDS = 1.0
 # more files than these count as a full spool, whatever their size
@@ -15,7 +15,7 @@ SPOOL_FILES = 10_000
 class SpoolBudget:
     """The bytes that this process may still add to the spool."""
 
-    def __init__(self, settings: Callable[[], Settings], failed: Callable[[str, str, Exception], None]):
+    def __init__(self, settings: Callable[[], FilterSettings], failed: Callable[[str, str, Exception], None]):
         """
         :param settings: gives the filter's settings of now, which the sidecar's report changes
         :param failed: counts and logs an error; see `Runtime.failed`
@@ -64,5 +64,5 @@ class SpoolBudget:
     def _measure(self, store: Store) -> int:
         """Return the bytes that may be added to the spool. :raises OSError:"""
         settings = self._settings()
-        used = store.spool_bytes(settings.spool_size, SPOOL_FILES)
-        return min(settings.spool_size - used, store.free_bytes(settings.free_space))
+        used = store.spool_bytes(settings.spool_bytes, SPOOL_FILES)
+        return min(settings.spool_bytes - used, store.free_bytes(settings.free_space))

@@ -5,6 +5,7 @@ from ..conf.names import ObjectName
 from ..freshness import Token
 from .authorize import is_allowed
 from .container_info import look_up
+from .runtime import Runtime
 
 
 class Write:
@@ -14,7 +15,7 @@ class Write:
     client hears of it. A write that is refused sets none.
     """
 
-    def __init__(self, app, runtime, name: ObjectName):
+    def __init__(self, app, runtime: Runtime, name: ObjectName):
         self._app = app
         self._runtime = runtime
         self._name = name

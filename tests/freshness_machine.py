@@ -4,7 +4,7 @@ A scheduler of our own: each request is a green thread that stops where it is to
 Swift or memcached and in the middle of a body, until a rule lets it go on. Time is the machine's.
 """
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from filtered import word
@@ -83,7 +83,7 @@ class Machine:
 
     def _prepare(self, number, proxy, mode):
         runtime = proxy.runtime
-        runtime.settings.freshness = mode
+        runtime.settings = replace(runtime.settings, freshness=mode)
         proxy.app.app = self.swift
         runtime.clock = lambda: self.now
         runtime.tokens.ring = Link(self, number) if mode == 'coherent' else None

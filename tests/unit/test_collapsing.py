@@ -1,6 +1,7 @@
 """Reading along with what is under way: who may, for how long, and what becomes of those who wait in vain."""
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from faults import PATH
@@ -244,7 +245,7 @@ def test_who_knows_of_a_write_since_asks_for_himself(stale):
 @pytest.mark.parametrize('change', ['unreachable', 'validate'])
 def test_where_nobody_can_tell_everybody_asks(stale, change):
     if change == 'validate':
-        stale.runtime.settings.freshness = 'validate'
+        stale.runtime.settings = replace(stale.runtime.settings, freshness='validate')
     else:
         stale.runtime.tokens.ring.reachable = False
     readers = crowd(stale, 3)

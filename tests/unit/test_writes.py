@@ -7,6 +7,7 @@ from swift.common.swob import Request, Response
 from swift.common.utils import Timestamp
 
 from swiftahead.cache import Store
+from swiftahead.conf import FILTER
 from swiftahead.freshness import ProcessTokens, Token
 from swiftahead.middleware.runtime import Runtime
 from swiftahead.middleware.writes import Write
@@ -23,8 +24,8 @@ class Writing:
         self.answer = '201 Created'
         self.envs = []
         self.records = []
-        settings = SimpleNamespace(freshness='max-age', queue='sqlite:/not/opened', fetch_wait=0.25,
-                                   detect_misplaced=False, spool_size=None)
+        settings = FILTER.read({'cache_dir': '/not/there', 'queue': 'sqlite:/not/opened', 'freshness': 'max-age',
+                                'detect_misplaced': 'off'})
         self.runtime = Runtime(settings, {}, ListLogger(), lambda: NOW)
         self.counted = []
         self.runtime.count = self.counted.append
