@@ -1,23 +1,23 @@
-"""One GET or HEAD of an object: what is known of it, and the ways to answer it that hits and misses share."""
+"""One GET or HEAD of an object, and the ways to answer it that hits and misses share."""
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
+from swift.common.utils import config_true_value
 
-from ..cache import Store
-from ..cache.headers import Headers, length_of
+from ..cache import Damaged, Entry, Stamp, Store
+from ..cache.headers import Headers, find, is_older, length_of
 from ..cache.lifetime import wanted_age
 from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..freshness import PendingToken, TokenReading
 from ..queues import Access
-from .client import NOBODY, ReadingClient
-from .container_info import container_info, key_to_ask, look_up
+from .authorize import NOBODY, ReadingClient
 from .decide import is_manifest, is_worth_fetching, part_of
 from .detector import Detector, serve
-from .outdated import end_outdated
 from .runtime import Runtime
+from .subrequests import container_info, key_to_ask, look_up
 
 # what is to be done is decided before anything is answered
 Answer = Callable[[], Iterable[bytes]]
@@ -171,3 +171,40 @@ class Exchange:
         known = self._known or self.runtime.tokens.take(self._asked or self.runtime.tokens.ask(self.name))
         self._known = known
         return known
+
+
+# no token has this value, and no clock says so little: whoever meets the entry next validates it
+ENDED = Stamp('', 0.0, 0.0)
+
+
+def end_outdated(exchange: Exchange, status_line: str, headers: Headers) -> None:
+    """End the object's entry where an answer of the app's shows a newer version, or that there is none.
+
+    An answer that shows an older one came from a replica that lags behind, and says nothing of the entry.
+    """
+    is_gone = status_line.startswith('404') and config_true_value(exchange.env.get('HTTP_X_NEWEST'))
+    timestamp = find(headers, 'x-backend-timestamp')
+    if timestamp is None and not is_gone:
+        return
+    try:
+        entry = exchange.store.entry(exchange.name)
+        if entry is None:
+            return
+        with entry:
+            if is_gone or is_older(entry.meta.headers, timestamp or ''):
+                _end(exchange, entry)
+    except Damaged:
+        # told by the next reader, who wants it
+        return
+    except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
+        exchange.runtime.failed('entry', f'entry of {exchange.name.quoted} cannot be compared', error)
+
+
+def _end(exchange: Exchange, entry: Entry):
+    exchange.runtime.count('stale', reason='changed')
+    # at once and for all workers, before the sidecar comes to it
+    try:
+        entry.restamp(ENDED)
+    except OSError as error:
+        exchange.runtime.failed('stamp', f'entry of {exchange.name.quoted} cannot be stamped', error)
+    exchange.runtime.forget(exchange.name, entry.identity)

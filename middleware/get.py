@@ -10,8 +10,7 @@ from ..cache import Damaged, Entry, Stamp
 from ..cache.headers import version_of
 from ..freshness import Token, TokenReading
 from . import decide
-from .authorize import is_allowed
-from .client import identify
+from .authorize import identify, is_allowed
 from .decide import Action, Decision
 from .exchange import Answer, Exchange
 from .hit import damaged, hit

@@ -14,15 +14,45 @@ from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..conf.tables import told_settings
 from ..freshness import ProcessTokens, TokenReading, TokenRing
+from ..freshness.process_tokens import Servers, find_servers, has_servers
 from ..metrics.counters import FLUSH_SECONDS, Counters, counters_folder
 from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, open_queue
 from .collapsing import CollapsedReads
 from .detector import Detector
-from .fetch_wait import FetchWait
 from .recorder import Recorder
 from .spool_budget import SpoolBudget
-from .token_servers import Servers, find_servers, has_servers
+
+# share of the usual time that a reader waits longer: a fetch has to be checked and linked, too
+GRACE = 0.5
+# weight of a new answer in the average
+WEIGHT = 0.1
+
+
+class FetchWait:
+    """How long a reader waits for the sidecar, which is fetching the reader's object.
+
+    The reader waits no longer than Swift would take to answer, and half as long again for a fetch that ends later
+    than expected. A reader that waits in vain has lost no more than that, however slow fetching has become.
+    """
+
+    def __init__(self, most: float):
+        """:param most: seconds"""
+        self._most = most
+        self._usual: float | None = None
+
+    def answered(self, seconds: float) -> None:
+        """Learn how long Swift took to begin its answer to a read."""
+        self._usual = seconds if self._usual is None else self._usual + WEIGHT * (seconds - self._usual)
+
+    def seconds(self, left: float) -> float:
+        """Return how long to wait; 0: Swift is quicker.
+
+        :param left: seconds until the expected end of the fetch; below 0: it is late
+        """
+        usual = self._most if self._usual is None else min(self._usual, self._most)
+        return min(self._most, max(left, 0.0) + GRACE * usual) if left <= usual else 0.0
+
 
 LOOK_SECONDS = 1.0
 # objects of which it is remembered that they wait in the spool

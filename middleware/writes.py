@@ -4,8 +4,8 @@ from swift.common.swob import HTTPException, Request
 from ..conf.names import ObjectName
 from ..freshness import Token
 from .authorize import is_allowed
-from .container_info import look_up
 from .runtime import Runtime
+from .subrequests import look_up
 
 
 class Write:

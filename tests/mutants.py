@@ -5,7 +5,7 @@ from functools import partial
 from swiftahead.cache import Stamp
 from swiftahead.cache.headers import version_of
 from swiftahead.freshness import ProcessTokens, Token, TokenReading
-from swiftahead.middleware import capture, decide, get, miss
+from swiftahead.middleware import decide, get, miss
 from swiftahead.middleware.writes import Write
 
 
@@ -23,11 +23,11 @@ def _with_blind(distrust, meta, stamp, token):
 
 
 def stamped_without_check(patch):
-    patch.setattr(capture, 'is_older', lambda headers, timestamp: False)
+    patch.setattr(miss, 'is_older', lambda headers, timestamp: False)
 
 
 def stamped_without_timestamp(patch):
-    patch.setattr(capture, 'stamp_of', lambda exchange, known, meta: Stamp(known.settled.value, meta.fetched_at)
+    patch.setattr(miss, 'stamp_of', lambda exchange, known, meta: Stamp(known.settled.value, meta.fetched_at)
                   if known.settled else None)
 
 
@@ -37,8 +37,8 @@ def old_reads_joined(patch):
 
 
 def token_read_after_the_answer(patch):
-    inner = capture.stamp_of
-    patch.setattr(capture, 'stamp_of', lambda exchange, known, meta: inner(
+    inner = miss.stamp_of
+    patch.setattr(miss, 'stamp_of', lambda exchange, known, meta: inner(
         exchange, exchange.runtime.tokens.take(exchange.runtime.tokens.ask(exchange.name)), meta))
 
 
