@@ -9,7 +9,7 @@ from swift.common.utils import config_true_value
 
 from ..cache import EntryMeta, Stamp
 from ..cache.headers import Headers, find, is_older, is_opted_out, length_of, uncacheable_reason
-from ..cache.lifetime import asks_for_fresh
+from ..cache.lifetime import NO_WISHES, Wishes
 from ..conf import FilterSettings
 from ..freshness import Token
 
@@ -38,10 +38,11 @@ class Decision:
     reason: str
 
 
-def bypass_reason(env: dict, denied_hosts: Container[str] = ()) -> str | None:
+def bypass_reason(env: dict, denied_hosts: Container[str] = (), wishes: Wishes = NO_WISHES) -> str | None:
     """Why a GET or HEAD of an object is none of the cache's business; None where it is.
 
     :param denied_hosts: proxy-server's deny_host_headers
+    :param wishes: of the request's Cache-Control
     """
     if 'swift.authorize' not in env:
         return 'no-authorize'
@@ -55,7 +56,7 @@ def bypass_reason(env: dict, denied_hosts: Container[str] = ()) -> str | None:
         return 'open-expired'
     if env.get('CONTENT_LENGTH', '0') not in ('0', '') or 'HTTP_TRANSFER_ENCODING' in env:
         return 'request-body'
-    if asks_for_fresh(env.get('HTTP_CACHE_CONTROL')):
+    if wishes.is_past:
         return 'request-cache-control'
     for key in env:
         if key.startswith('HTTP_X_BACKEND_') and key not in KNOWN_BACKEND_HEADERS:

@@ -8,7 +8,7 @@ from swift.common.utils import config_true_value
 
 from ..cache import Damaged, Entry, Stamp, Store
 from ..cache.headers import Headers, find, is_older, length_of
-from ..cache.lifetime import wanted_age
+from ..cache.lifetime import wishes_of
 from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..freshness import PendingToken, TokenReading
@@ -37,6 +37,7 @@ class Exchange:
         self.store = store
         self.req = req
         self.env: dict = req.environ
+        self.wishes = wishes_of(self.env.get('HTTP_CACHE_CONTROL'))
         self.name = name
         self.client: ReadingClient = NOBODY
         self.policy_index = 0
@@ -55,11 +56,6 @@ class Exchange:
     def detector(self) -> Detector | None:
         """Of misplaced objects; None where that is turned off."""
         return self.runtime.detector
-
-    @property
-    def wanted_age(self) -> float:
-        """The age in seconds of an answer that the client accepts at most."""
-        return wanted_age(self.env.get('HTTP_CACHE_CONTROL'))
 
     @property
     def leaves_traces(self) -> bool:

@@ -34,7 +34,7 @@ def read(exchange: Exchange) -> Iterable[bytes]:
 
 def plan(exchange: Exchange) -> Answer:
     env, app = exchange.env, exchange.app
-    reason = decide.bypass_reason(env, getattr(app, 'deny_host_headers', ()))
+    reason = decide.bypass_reason(env, getattr(app, 'deny_host_headers', ()), exchange.wishes)
     if reason:
         return partial(exchange.bypassed, reason)
     info = exchange.look_up()
@@ -122,7 +122,7 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     try:
         known = exchange.known()
         decision = decide.judge(entry.meta, entry.stamp, known.token, exchange.settings,
-                                exchange.policy_index, exchange.runtime.clock(), exchange.wanted_age)
+                                exchange.policy_index, exchange.runtime.clock(), exchange.wishes.age)
         if decision.action is Action.VALIDATE:
             exchange.runtime.count('validations', reason=exchange.runtime.why_validated or decision.reason)
             decision = validate_together(exchange, known, entry, decision.reason)

@@ -51,7 +51,7 @@ def may_join(exchange: Exchange, collapsed: CollapsedRead, known: TokenReading) 
     same, or memcached still knows of none, no write was acknowledged between the two.
     """
     settings = exchange.settings
-    oldest = min(settings.max_age, exchange.wanted_age)
+    oldest = min(settings.max_age, exchange.wishes.age)
     if (not collapsed.joinable or collapsed.policy_index != exchange.policy_index
             or not 0 <= exchange.runtime.clock() - collapsed.asked_at < oldest):
         return False
