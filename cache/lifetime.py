@@ -83,16 +83,26 @@ def lifetime_of(cache_control: str | None, expires: str | None) -> Lifetime:
     return Lifetime(keepable, until=inf if expires is None else time_of(expires))
 
 
-def wanted_age(header: str | None) -> float:
-    """The age in seconds that a request's Cache-Control accepts at most; 0 where it cannot be read."""
+@dataclass(frozen=True)
+class Wishes:
+    """What a request's Cache-Control asks of caches.
+
+    :param is_past: whether the answer must come from past all caches
+    :param age: the age in seconds that the client accepts at most
+    """
+    is_past: bool = False
+    age: float = inf
+
+
+NO_WISHES = Wishes()
+
+
+def wishes_of(header: str | None) -> Wishes:
+    """Read a request's Cache-Control; an age of 0 where it cannot be read."""
     if not header:
-        return inf
-    wishes = directives(header)
-    if wishes is None:
-        return 0.0
-    return seconds_of(wishes['max-age']) if 'max-age' in wishes else inf
-
-
-def asks_for_fresh(header: str | None) -> bool:
-    """Whether a request's Cache-Control asks past caches."""
-    return bool(header) and bool((directives(header) or {}).keys() & {'no-cache', 'no-store'})
+        return NO_WISHES
+    found = directives(header)
+    if found is None:
+        return Wishes(age=0.0)
+    return Wishes(bool(found.keys() & {'no-cache', 'no-store'}),
+                  seconds_of(found['max-age']) if 'max-age' in found else inf)

@@ -1,6 +1,10 @@
 """Casts: a text from a conf file to a value, or a ValueError whose message is the rule."""
 import ipaddress
 import re
+from collections.abc import Callable
+from typing import TypeVar
+
+Number = TypeVar('Number', int, float)
 
 # Swift takes every word that is not true for false; here a misspelt 'true' stops the start
 FALSE_VALUES = {'0', 'f', 'false', 'n', 'no', 'off'}
@@ -14,11 +18,11 @@ SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B|)\s*$')
 BACKENDS = {'sqlite': 'sqlite:SqliteQueue'}
 
 
-def text(value):
+def text(value: str) -> str:
     return value.strip()
 
 
-def boolean(value):
+def boolean(value: str) -> bool:
     # imported here, since it loads most of Swift
     from swift.common.utils import TRUE_VALUES
     word = value.strip().lower()
@@ -29,7 +33,7 @@ def boolean(value):
     raise ValueError('must be on or off (also true, yes, 1, false, no, 0)')
 
 
-def size(value):
+def size(value: str) -> int:
     """Turn a text such as '64 KiB', '2GiB' or '1048576' into bytes."""
     found = SIZE.match(value)
     if not found or found.group(2) not in UNITS:
@@ -41,7 +45,7 @@ def size(value):
     return int(result)
 
 
-def choice(*words):
+def choice(*words: str) -> Callable[[str], str]:
     def cast(value):
         word = value.strip().lower()
         if word not in words:
@@ -50,7 +54,7 @@ def choice(*words):
     return cast
 
 
-def number(kind, least, most=None, unit=''):
+def number(kind: type[Number], least: float, most: float | None = None, unit: str = '') -> Callable[[str], Number]:
     """Make a cast to `kind` (int or float) that refuses values below `least` and above `most`."""
     what = 'a whole number' if kind is int else 'a number'
     rule = f'must be {what}{unit and " of " + unit} of at least {least}'
@@ -69,25 +73,25 @@ def number(kind, least, most=None, unit=''):
     return cast
 
 
-def seconds(least=0.0, most=None):
+def seconds(least: float = 0.0, most: float | None = None) -> Callable[[str], float]:
     return number(float, least, most, 'seconds')
 
 
-def absolute_path(value):
+def absolute_path(value: str) -> str:
     path = value.strip()
     if not path.startswith('/') or '\0' in path:
         raise ValueError('must be an absolute path without NUL')
     return path
 
 
-def ip_address(value):
+def ip_address(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value.strip()))
     except ValueError:
         raise ValueError('must be an IP address such as 127.0.0.1 or ::1') from None
 
 
-def queue_url(value):
+def queue_url(value: str) -> str:
     scheme, _, path = value.strip().partition(':')
     if scheme not in BACKENDS or not path.startswith('/') or path.endswith('/') or '\0' in path:
         raise ValueError(f'must be {" or ".join(f"{known}:" for known in BACKENDS)} followed by an absolute path '

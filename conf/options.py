@@ -1,19 +1,18 @@
 """Option tables: the options of each program, read and checked in one place."""
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, TypeVar
 
 
 class ConfError(ValueError):
     """A conf that cannot be used; the message names section, key, value and rule."""
 
 
-class Settings(SimpleNamespace):
-    """The values of one table, one attribute per option; read-only by custom."""
-
-
 REQUIRED = object()
+OPTION = 'option'
+Value = TypeVar('Value')
+# a frozen dataclass with one field for each option of a section
+Section = TypeVar('Section')
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Option:
         except ValueError as error:
             raise ConfError(f'[{section}] {self.name} = {given}: {error}') from None
 
-    def understood(self, value: Any, otherwise: Any):
+    def understood(self, value: Any, otherwise: Any) -> Any:
         """The value that another program wrote into a file; `otherwise` where the option cannot have it."""
         try:
             return self.cast(str(value))
@@ -42,22 +41,37 @@ class Option:
             return otherwise
 
 
+def option(cast: Callable[[str], Value], default: Any, meaning: str) -> Value:
+    """Declare a field of a section's dataclass as the option of the field's name."""
+    return field(metadata={OPTION: Option('', cast, default, meaning)})
+
+
 @dataclass(frozen=True)
-class Table:
+class Table(Generic[Section]):
     """The options of one section.
 
+    :param kind: class of the section's values; `option` declares those fields of it that are options
     :param foreign: keys that other code reads from the same section
     :param checked: foreign keys whose wrong values would be reported later, without the key, or never
     :param elsewhere: where an option stands that a user may look for in this section
     """
     section: str
-    options: tuple[Option, ...]
+    kind: type[Section]
     foreign: tuple[str, ...] = ()
     checked: tuple[Option, ...] = ()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
 
-    def read(self, conf: Mapping[str, str], inherited: Mapping[str, str] | None = None) -> Settings:
-        """Settings from a section's `conf`.
+    @property
+    def options(self) -> tuple[Option, ...]:
+        given: Any = self.kind
+        return tuple(replace(one.metadata[OPTION], name=one.name)
+                     for one in fields(given) if OPTION in one.metadata)
+
+    def option(self, name: str) -> Option:
+        return next(option for option in self.options if option.name == name)
+
+    def read(self, conf: Mapping[str, str], inherited: Mapping[str, str] | None = None) -> Section:
+        """Read the values of a section's `conf`.
 
         :param conf: the section's own keys; an unknown one is an error
         :param inherited: keys of [DEFAULT], which are for other sections too: used, but never refused
@@ -70,8 +84,8 @@ class Table:
         for option in self.checked:
             option.read(self.section, conf.get(option.name))
         merged = {**(inherited or {}), **conf}
-        return Settings(**{option.name: option.read(self.section, merged.get(option.name))
-                           for option in self.options})
+        return self.kind(**{option.name: option.read(self.section, merged.get(option.name))
+                            for option in self.options})
 
     def _hint(self, key):
         if key in self.elsewhere:

@@ -1,5 +1,6 @@
 """Freshness tokens, and the memcached servers that hold them: how a write through one proxy ends the life of what
 others have cached."""
-from .tokens import UNKNOWN, Announced, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
+from .process_tokens import ProcessTokens
+from .tokens import UNKNOWN, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
 
-__all__ = ['UNKNOWN', 'Announced', 'PendingToken', 'TokenReading', 'Token', 'TokenRing', 'TokensUnreachable']
+__all__ = ['UNKNOWN', 'PendingToken', 'ProcessTokens', 'Token', 'TokenReading', 'TokenRing', 'TokensUnreachable']

@@ -16,7 +16,7 @@ from swift.common.concurrency import Event, sleep, spawn_n
 from ..cache import EntryMeta
 from ..conf.names import ObjectName
 from ..freshness import TokenReading
-from .body import Rest
+from .subrequests import Rest
 
 # how long the first bytes of another's answer are waited for: it was asked for earlier than an own one would be
 JOIN_SECONDS = 5.0

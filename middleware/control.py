@@ -15,6 +15,7 @@ from swift.proxy.controllers.container import ContainerController
 from ..conf.names import LARGEST_LIMIT, NODE_HEADER, PARAMETER, TAKES, ObjectName, to_bytes
 from ..queues import Forget, QueueError, Warm
 from .authorize import is_allowed
+from .runtime import Runtime
 from .subrequests import SOURCE
 
 REMOVES_META = 'x-remove-container-'
@@ -38,7 +39,7 @@ def refuse(req: Request, start_response):
                    f'/v1/ACCOUNT/CONTAINER?{asked}: nothing was done')(req.environ, start_response)
 
 
-def control(req: Request, start_response, app, runtime, account: str, container: str):
+def control(req: Request, start_response, app, runtime: Runtime, account: str, container: str):
     """202 once the record is in the queue. What is not allowed, and no container, is Swift's to answer."""
     info = get_container_info(req.environ, app, swift_source=SOURCE)
     if not 200 <= (info.get('status') or 0) < 300 or not is_allowed(req, info['write_acl']):
@@ -53,7 +54,7 @@ def _answer(req, kind, text):
     return kind(request=req, body=text + '\n', content_type='text/plain')
 
 
-def _take(req, runtime, account, container):
+def _take(req, runtime: Runtime, account, container):
     """Kind and text of the answer."""
     if runtime.store() is None:
         return HTTPServiceUnavailable, f'{runtime.node} has no cache folder: is its sidecar running?'
@@ -72,7 +73,7 @@ def _take(req, runtime, account, container):
                           f'{_tell_others(runtime, record)}')
 
 
-def _tell_others(runtime, record: Warm | Forget) -> str:
+def _tell_others(runtime: Runtime, record: Warm | Forget) -> str:
     """End the token of one object, which all nodes see; what other nodes make of the request, as text."""
     if isinstance(record, Warm):
         return 'other nodes fetch nothing'
@@ -80,9 +81,9 @@ def _tell_others(runtime, record: Warm | Forget) -> str:
         return 'other nodes keep what they have'
     if runtime.settings.freshness == 'validate' and not runtime.why_validated:
         return 'other nodes validate their copies at each read'
-    if runtime.end_token(ObjectName(record.account, record.container, record.object)):
+    if runtime.tokens.end(ObjectName(record.account, record.container, record.object)):
         return 'other nodes validate their copies at the next read'
-    why = 'memcached did not answer, so that ' if runtime.told is not None else ''
+    why = 'memcached did not answer, so that ' if runtime.tokens.told is not None else ''
     return f'{why}other nodes may answer with their copies for up to {runtime.settings.max_age:g} s'
 
 

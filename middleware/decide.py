@@ -9,7 +9,8 @@ from swift.common.utils import config_true_value
 
 from ..cache import EntryMeta, Stamp
 from ..cache.headers import Headers, find, is_older, is_opted_out, length_of, uncacheable_reason
-from ..cache.lifetime import asks_for_fresh
+from ..cache.lifetime import NO_WISHES, Wishes
+from ..conf import FilterSettings
 from ..freshness import Token
 
 # what middleware to the left may ask of the object server and the cache knows how to answer
@@ -37,10 +38,11 @@ class Decision:
     reason: str
 
 
-def bypass_reason(env: dict, denied_hosts: Container[str] = ()) -> str | None:
+def bypass_reason(env: dict, denied_hosts: Container[str] = (), wishes: Wishes = NO_WISHES) -> str | None:
     """Why a GET or HEAD of an object is none of the cache's business; None where it is.
 
     :param denied_hosts: proxy-server's deny_host_headers
+    :param wishes: of the request's Cache-Control
     """
     if 'swift.authorize' not in env:
         return 'no-authorize'
@@ -54,7 +56,7 @@ def bypass_reason(env: dict, denied_hosts: Container[str] = ()) -> str | None:
         return 'open-expired'
     if env.get('CONTENT_LENGTH', '0') not in ('0', '') or 'HTTP_TRANSFER_ENCODING' in env:
         return 'request-body'
-    if asks_for_fresh(env.get('HTTP_CACHE_CONTROL')):
+    if wishes.is_past:
         return 'request-cache-control'
     for key in env:
         if key.startswith('HTTP_X_BACKEND_') and key not in KNOWN_BACKEND_HEADERS:
@@ -84,12 +86,11 @@ def bypass_container_reason(info: dict) -> str | None:
     return None
 
 
-def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings, policy_index: int,
-          now: float, wanted: float = inf) -> Decision:
+def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings: FilterSettings,
+          policy_index: int, now: float, wanted: float = inf) -> Decision:
     """What to do with an entry that is there.
 
     :param token: the object's token; None where there is none, or it could not be read
-    :param settings: the filter's, for `freshness` and `max_age`
     :param wanted: the age in seconds that the client accepts at most
     """
     if meta.policy_index != policy_index:
@@ -162,11 +163,10 @@ def is_manifest(headers: Headers) -> bool:
     return config_true_value(find(headers, 'x-static-large-object'))
 
 
-def is_worth_fetching(part: AnsweredPart, headers: Headers, env: dict, settings, now: float) -> bool:
+def is_worth_fetching(part: AnsweredPart, headers: Headers, env: dict, settings: FilterSettings,
+                     now: float) -> bool:
     """Whether the sidecar is to fetch the whole of what was no hit: a miss without range or condition is
     captured instead.
-
-    :param settings: the filter's
     """
     most = min(settings.fetch_whole, settings.max_object_size)
     return (settings.capture and 0 < part.length <= most and any(key in env for key in CONDITIONAL)

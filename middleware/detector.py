@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cachetools import TTLCache
 from swift.common.concurrency import Event, Timeout, spawn_n
@@ -19,6 +20,10 @@ from ..misplaced.search import Finding, Search
 from ..misplaced.servers import Judge, StorageServers
 from ..queues import Misplaced, QueueError
 from .subrequests import head_in_policy
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+    from .runtime import Runtime
 
 # names whose outcome is remembered
 REMEMBERED = 10_000
@@ -41,7 +46,7 @@ class Detector:
     :param runtime: of the same process
     """
 
-    def __init__(self, runtime, timer: Callable[[], float] = time.monotonic):
+    def __init__(self, runtime: 'Runtime', timer: Callable[[], float] = time.monotonic):
         settings = runtime.settings
         self.serves = settings.serve_misplaced
         self.running = 0
@@ -151,7 +156,7 @@ def _limiter(per_second: float) -> EventletRateLimiter:
     return EventletRateLimiter(per_second, rate_buffer=buffer, burst_after_idle=True)
 
 
-def serve(exchange, start_response) -> Iterable[bytes]:
+def serve(exchange: 'Exchange', detector: Detector, start_response: Callable) -> Iterable[bytes]:
     """Give the app's answer to the exchange's request. Where that is 404 and a copy elsewhere may be shown, give
     the app's answer from there; the app authorises anew."""
     # the app changes its own
@@ -159,8 +164,8 @@ def serve(exchange, start_response) -> Iterable[bytes]:
     begun: list = []
     body = exchange.app(exchange.env, partial(keep, begun))
     if begun[0].startswith('404'):
-        index = exchange.detector.servable(exchange.app, env, exchange.name, exchange.policy_index,
-                                           records=not exchange.client.no_prefetch)
+        index = detector.servable(exchange.app, env, exchange.name, exchange.policy_index,
+                                  records=not exchange.client.no_prefetch)
         if index is not None:
             # the newest is the copy that was judged; a replica may have an older one
             body = show(exchange, {**env, POLICY_KEY: str(index), 'HTTP_X_NEWEST': 'true'}, begun, body)
@@ -172,7 +177,7 @@ def keep(begun: list, status_line: str, headers: list, exc_info=None) -> None:
     begun[:] = [status_line, headers, exc_info]
 
 
-def show(exchange, env: dict, begun: list, body: Iterable[bytes]) -> Iterable[bytes]:
+def show(exchange: 'Exchange', env: dict, begun: list, body: Iterable[bytes]) -> Iterable[bytes]:
     """Give the other policy's answer in place of the 404, unless that is a 404, too."""
     other: list = []
     shown = exchange.app(env, partial(keep, other))

@@ -1,21 +1,23 @@
-"""One GET or HEAD of an object: what is known of it, and the ways to answer it that hits and misses share."""
+"""One GET or HEAD of an object, and the ways to answer it that hits and misses share."""
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
+from swift.common.utils import config_true_value
 
-from ..cache import Store
-from ..cache.headers import Headers, length_of
-from ..cache.lifetime import wanted_age
+from ..cache import Damaged, Entry, Stamp, Store
+from ..cache.headers import Headers, find, is_older, length_of
+from ..cache.lifetime import wishes_of
+from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..freshness import PendingToken, TokenReading
 from ..queues import Access
-from .client import NOBODY
-from .container_info import container_info, key_to_ask, look_up
+from .authorize import NOBODY, ReadingClient
 from .decide import is_manifest, is_worth_fetching, part_of
-from .detector import serve
-from .outdated import end_outdated
+from .detector import Detector, serve
+from .runtime import Runtime
+from .subrequests import container_info, key_to_ask, look_up
 
 # what is to be done is decided before anything is answered
 Answer = Callable[[], Iterable[bytes]]
@@ -27,15 +29,17 @@ class Exchange:
     :param runtime: everything of the filter that outlives the request
     """
 
-    def __init__(self, app, runtime, store: Store, req: Request, name: ObjectName, start_response):
+    def __init__(self, app: Callable, runtime: Runtime, store: Store, req: Request, name: ObjectName,
+                 start_response: Callable):
         self.app = app
         self.runtime = runtime
-        self.settings = runtime.settings
+        self.settings: FilterSettings = runtime.settings
         self.store = store
         self.req = req
-        self.env = req.environ
+        self.env: dict = req.environ
+        self.wishes = wishes_of(self.env.get('HTTP_CACHE_CONTROL'))
         self.name = name
-        self.client = NOBODY
+        self.client: ReadingClient = NOBODY
         self.policy_index = 0
         self._start_response = start_response
         # what a HEAD of this request's own told, where there was one
@@ -49,14 +53,9 @@ class Exchange:
         self._known: TokenReading | None = None
 
     @property
-    def detector(self):
+    def detector(self) -> Detector | None:
         """Of misplaced objects; None where that is turned off."""
         return self.runtime.detector
-
-    @property
-    def wanted_age(self) -> float:
-        """The age in seconds of an answer that the client accepts at most."""
-        return wanted_age(self.env.get('HTTP_CACHE_CONTROL'))
 
     @property
     def leaves_traces(self) -> bool:
@@ -74,7 +73,7 @@ class Exchange:
     def send(self, start_response):
         """The app's answer to this very request."""
         if self._is_miss and self.detector is not None and self.detector.serves:
-            return serve(self, start_response)
+            return serve(self, self.detector, start_response)
         return self.app(self.env, start_response)
 
     def missed(self) -> None:
@@ -153,7 +152,7 @@ class Exchange:
     def look_up(self) -> dict:
         """What Swift knows of the container; where a miss needs the object's token too, it is asked for
         in the same go, or at least before other things are done."""
-        tokens, answer = self.runtime.tokens, None
+        tokens, answer = self.runtime.tokens.ring, None
         if tokens is None or not self.settings.capture:
             return look_up(self.env, self.app, tokens and tokens.client, self.name)
         key = key_to_ask(self.env, self.app, tokens.client, self.name)
@@ -165,6 +164,43 @@ class Exchange:
 
     def known(self) -> TokenReading:
         """The object's token, as of when the container was looked up, or of now; one answer for the request."""
-        known = self._known or self.runtime.take(self._asked or self.runtime.ask(self.name))
+        known = self._known or self.runtime.tokens.take(self._asked or self.runtime.tokens.ask(self.name))
         self._known = known
         return known
+
+
+# no token has this value, and no clock says so little: whoever meets the entry next validates it
+ENDED = Stamp('', 0.0, 0.0)
+
+
+def end_outdated(exchange: Exchange, status_line: str, headers: Headers) -> None:
+    """End the object's entry where an answer of the app's shows a newer version, or that there is none.
+
+    An answer that shows an older one came from a replica that lags behind, and says nothing of the entry.
+    """
+    is_gone = status_line.startswith('404') and config_true_value(exchange.env.get('HTTP_X_NEWEST'))
+    timestamp = find(headers, 'x-backend-timestamp')
+    if timestamp is None and not is_gone:
+        return
+    try:
+        entry = exchange.store.entry(exchange.name)
+        if entry is None:
+            return
+        with entry:
+            if is_gone or is_older(entry.meta.headers, timestamp or ''):
+                _end(exchange, entry)
+    except Damaged:
+        # told by the next reader, who wants it
+        return
+    except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
+        exchange.runtime.failed('entry', f'entry of {exchange.name.quoted} cannot be compared', error)
+
+
+def _end(exchange: Exchange, entry: Entry):
+    exchange.runtime.count('stale', reason='changed')
+    # at once and for all workers, before the sidecar comes to it
+    try:
+        entry.restamp(ENDED)
+    except OSError as error:
+        exchange.runtime.failed('stamp', f'entry of {exchange.name.quoted} cannot be stamped', error)
+    exchange.runtime.forget(exchange.name, entry.identity)

@@ -1,23 +1,71 @@
-"""The filter: which requests are ours, and who handles them."""
+"""The filter: which requests are ours, and who handles them.
+
+It stands directly left of proxy-server. In a wrong place it would leak or answer wrongly, and passes all on."""
 import os
 import time
+from collections.abc import Iterator
 
 from swift.common.concurrency import Semaphore
 from swift.common.constraints import valid_api_version
+from swift.common.middleware.gatekeeper import GatekeeperMiddleware
 from swift.common.registry import register_swift_info
 from swift.common.swob import Request, wsgi_to_str
 from swift.common.utils import cache_from_env, get_logger
+from swift.proxy.server import Application
 
-from ..conf import FILTER, ConfError
+from ..conf import FILTER, ConfError, FilterSettings
 from ..conf.names import ObjectName
+from ..freshness.process_tokens import OPTION, has_servers
 from . import decide
 from .control import control, is_control, is_misdirected, refuse
 from .exchange import Exchange
 from .get import read
-from .pipeline import pipeline_error
 from .runtime import Runtime
-from .token_servers import OPTION, has_servers
 from .writes import Write
+
+MAIN = '[pipeline:main]'
+
+
+def pipeline_error(middleware) -> str:
+    """Tell the error in the middleware's place in its pipeline; '' where it is right.
+
+    The pipeline exists only once it is loaded whole: ask at the first request, not before.
+    """
+    pipeline = getattr(middleware, '_pipeline', None)
+    if pipeline is None:
+        # not loaded by Swift's loadapp: nothing can be known, nor is it needed where nothing of Swift's is around
+        return unseen() if any(isinstance(app, Application) for app in right_of(middleware)) else ''
+    between = pipeline[pipeline.index(middleware) + 1:-1]
+    if between:
+        return stands_between(middleware, between)
+    if pipeline[-1] is middleware:
+        return unseen()
+    if not any(isinstance(app, GatekeeperMiddleware) for app in pipeline):
+        return ('there is no gatekeeper in the pipeline: clients could send X-Backend headers. '
+                f'Add "gatekeeper" to {MAIN}; an internal client has no use for "prefetch"')
+    return ''
+
+
+def stands_between(middleware, between: list) -> str:
+    if isinstance(between[-1], type(middleware)):
+        return f'the prefetch filter is in the pipeline twice. Take all but the last "prefetch" out of {MAIN}'
+    names = ', '.join(type(app).__name__ for app in between)
+    return (f'the prefetch filter must stand directly left of proxy-server, but {names} stands between: '
+            f'it would answer what {names} has to decide. Move "prefetch" in {MAIN}')
+
+
+def unseen() -> str:
+    return ('the prefetch filter and proxy-server are not in one pipeline that Swift made, and nothing is known '
+            f'of what stands around them. Name both in {MAIN}, "prefetch" directly left of proxy-server, '
+            'and not by filter-with, filter-app or a pipeline within a pipeline')
+
+
+def right_of(middleware) -> Iterator[object]:
+    app = getattr(middleware, 'app', None)
+    while app is not None:
+        yield app
+        app = getattr(app, 'app', None)
+
 
 NAME = 'prefetch'
 RETRY_SECONDS = 1.0
@@ -31,7 +79,7 @@ class PrefetchFilter:
     :param conf: the filter's own options, merged over [DEFAULT]
     """
 
-    def __init__(self, app, settings, conf: dict, logger):
+    def __init__(self, app, settings: FilterSettings, conf: dict, logger):
         self.app = app
         self.logger = logger
         self._settings = settings
@@ -79,7 +127,7 @@ class PrefetchFilter:
             return None
         return self._object(req, runtime, ObjectName(account, container, obj))
 
-    def _object(self, req, runtime, name):
+    def _object(self, req, runtime: Runtime, name):
         reason = decide.bypass_name_reason(name.account, name.path, req.allow_reserved_names)
         if reason:
             if req.method in READS:

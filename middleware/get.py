@@ -10,8 +10,7 @@ from ..cache import Damaged, Entry, Stamp
 from ..cache.headers import version_of
 from ..freshness import Token, TokenReading
 from . import decide
-from .authorize import is_allowed
-from .client import identify
+from .authorize import identify, is_allowed
 from .decide import Action, Decision
 from .exchange import Answer, Exchange
 from .hit import damaged, hit
@@ -35,7 +34,7 @@ def read(exchange: Exchange) -> Iterable[bytes]:
 
 def plan(exchange: Exchange) -> Answer:
     env, app = exchange.env, exchange.app
-    reason = decide.bypass_reason(env, getattr(app, 'deny_host_headers', ()))
+    reason = decide.bypass_reason(env, getattr(app, 'deny_host_headers', ()), exchange.wishes)
     if reason:
         return partial(exchange.bypassed, reason)
     info = exchange.look_up()
@@ -123,7 +122,7 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
     try:
         known = exchange.known()
         decision = decide.judge(entry.meta, entry.stamp, known.token, exchange.settings,
-                                exchange.policy_index, exchange.runtime.clock(), exchange.wanted_age)
+                                exchange.policy_index, exchange.runtime.clock(), exchange.wishes.age)
         if decision.action is Action.VALIDATE:
             exchange.runtime.count('validations', reason=exchange.runtime.why_validated or decision.reason)
             decision = validate_together(exchange, known, entry, decision.reason)
@@ -148,10 +147,10 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
 
 def validate_together(exchange: Exchange, known: TokenReading, entry: Entry, why: str) -> Decision:
     """One HEAD for all who meet the entry meanwhile and know the same of it: as `miss.may_join` has it."""
-    if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens is None):
+    if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens.ring is None):
         return validate(exchange, known, entry)
     # who wants to know how it is now is not told how it was before a write of which no token tells
-    if exchange.runtime.tokens is None and why in ('lifetime', 'request-max-age'):
+    if exchange.runtime.tokens.ring is None and why in ('lifetime', 'request-max-age'):
         return validate(exchange, known, entry)
     under_way, key = exchange.runtime.validations, (exchange.name, entry.identity, known)
     if key in under_way:
@@ -189,7 +188,7 @@ def token_to_stamp(exchange: Exchange, known: TokenReading) -> Token | None:
     if not known.reachable or known.token is not None:
         return known.settled
     token = Token.new()
-    return token if exchange.runtime.set_token(exchange.name, token) else None
+    return token if exchange.runtime.tokens.set(exchange.name, token) else None
 
 
 def restamp(exchange: Exchange, entry: Entry, stamp: Stamp) -> None:

@@ -1,38 +1,68 @@
-"""What one worker process has open. Made at its first request, since nothing opened before fork may
-be used after it, and what is made in the parent is made by root."""
+"""All that one worker process has open, made at its first request: nothing opened before fork may be used after
+it, and the parent process is root's."""
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 from cachetools import LRUCache, TTLCache
 from swift.common.concurrency import Event, sleep, spawn_n, tpool
 
 from ..cache import Store, Unavailable
-from ..conf import Settings
+from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..conf.tables import told_settings
-from ..freshness import UNKNOWN, Announced, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
+from ..freshness import ProcessTokens, TokenReading, TokenRing
+from ..freshness.process_tokens import Servers, find_servers, has_servers
 from ..metrics.counters import FLUSH_SECONDS, Counters, counters_folder
 from ..metrics.table import MEMCACHED_CONF
 from ..queues import Forget, open_queue
 from .collapsing import CollapsedReads
 from .detector import Detector
-from .fetch_wait import FetchWait
 from .recorder import Recorder
-from .token_servers import Servers, find_servers, has_servers
+from .spool_budget import SpoolBudget
+
+# share of the usual time that a reader waits longer: a fetch has to be checked and linked, too
+GRACE = 0.5
+# weight of a new answer in the average
+WEIGHT = 0.1
+
+
+class FetchWait:
+    """How long a reader waits for the sidecar, which is fetching the reader's object.
+
+    The reader waits no longer than Swift would take to answer, and half as long again for a fetch that ends later
+    than expected. A reader that waits in vain has lost no more than that, however slow fetching has become.
+    """
+
+    def __init__(self, most: float):
+        """:param most: seconds"""
+        self._most = most
+        self._usual: float | None = None
+
+    def answered(self, seconds: float) -> None:
+        """Learn how long Swift took to begin its answer to a read."""
+        self._usual = seconds if self._usual is None else self._usual + WEIGHT * (seconds - self._usual)
+
+    def seconds(self, left: float) -> float:
+        """Return how long to wait; 0: Swift is quicker.
+
+        :param left: seconds until the expected end of the fetch; below 0: it is late
+        """
+        usual = self._most if self._usual is None else min(self._usual, self._most)
+        return min(self._most, max(left, 0.0) + GRACE * usual) if left <= usual else 0.0
+
 
 LOOK_SECONDS = 1.0
 # objects of which it is remembered that they wait in the spool
 CAPTURED = 10_000
 # for how long nobody waits for such a fetch again
 VAIN_SECONDS = 60.0
-# more files than these count as a full spool, whatever their size
-SPOOL_FILES = 10_000
 
 
 def start_threads() -> None:
-    """Those of the pool. Where eventlet once failed to start them, all who use them later would wait for ever.
+    """Start the threads of eventlet's pool. After one failed start, all later calls would wait for ever.
 
     :raises OSError:
     """
@@ -44,7 +74,7 @@ def start_threads() -> None:
 
 
 def node_name(conf: dict) -> str:
-    """What this node is called in answers: host and port of its proxy-server, of which a host may have several.
+    """Name this node for answers: host and port of its proxy-server, since a host may run several.
 
     :param conf: with proxy-server's own options from [DEFAULT]
     """
@@ -55,7 +85,8 @@ def node_name(conf: dict) -> str:
 class Runtime:
     """The cache folder, the freshness tokens, the recorder and the fills of one process."""
 
-    def __init__(self, settings, conf: dict, logger, clock: Callable[[], float] = time.time, swifts_cache=None):
+    def __init__(self, settings: FilterSettings, conf: dict, logger, clock: Callable[[], float] = time.time,
+                 swifts_cache=None):
         """
         :param conf: the filter's own options, merged over [DEFAULT]
         :param swifts_cache: the ring of Swift's cache filter, as the first request has it
@@ -75,9 +106,7 @@ class Runtime:
         self.fetch_wait = FetchWait(settings.fetch_wait)
         # objects whose fetch by the sidecar took longer than is waited for
         self.waited_in_vain: TTLCache = TTLCache(CAPTURED, VAIN_SECONDS)
-        # what hits and misses rely on; where they may not, writes are told to `_doubted` all the same
-        self.tokens: TokenRing | None = None
-        self._doubted: TokenRing | None = None
+        self.tokens = ProcessTokens(self.count)
         # the reason that is counted for each HEAD, where it is not the entry's
         self.why_validated = ''
         # whether no request has shown yet where Swift's own cache is
@@ -93,15 +122,12 @@ class Runtime:
         self._look_at = 0.0
         self._complained = False
         self._say_at: dict[str, float] = {}
-        self._room_at = 0.0
-        self._room = 0
-        self._measuring = False
+        self.spool = SpoolBudget(lambda: self.settings, self.failed)
 
     def find_tokens(self, swifts_cache) -> None:
         """Open the tokens in the memcached servers that Swift's cache filter has, by the ring of a request.
 
-        The first request decides. Where that one came without, as one may that a middleware of somebody's made,
-        the first that has it does.
+        The first request that carries the ring decides: a request that another middleware made may lack it.
         """
         self.awaits_ring = not has_servers(swifts_cache)
         self._open_tokens(find_servers(self.settings.memcache_servers, self._conf, swifts_cache, self.logger))
@@ -110,19 +136,19 @@ class Runtime:
         ring = TokenRing(servers.ring) if servers.ring is not None else None
         if ring is not None:
             self.logger.info('freshness tokens in memcached at %s', ', '.join(ring.client.servers))
-        self.tokens, self._doubted = ring, None
+        self.tokens.ring, self.tokens.doubted = ring, None
         self.why_validated = ''
         if servers.doubt:
             self.logger.error('%s', servers.doubt)
-            self.tokens, self._doubted = None, ring
+            self.tokens.ring, self.tokens.doubted = None, ring
             self.why_validated = MEMCACHED_CONF
         self._go_by({'freshness': 'validate' if servers.doubt else 'coherent'})
 
     def _go_by(self, values: dict):
-        self.settings = Settings(**{**vars(self.settings), **values})
+        self.settings = replace(self.settings, **values)
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
-        """Count in memory; within a second or so the sidecar and statsd are told. See `metrics.table`."""
+        """Count in memory; within a second or so the sidecar and statsd learn of it. See `metrics.table`."""
         self.metrics.count(name, by, reason)
         if not self._counts_wait:
             self._counts_wait = True
@@ -136,83 +162,11 @@ class Runtime:
             self.logger.debug('counts are not written')
 
     def close(self) -> None:
-        """What is open, closed; for who ends a runtime before its process ends."""
+        """Close all, where the runtime ends before its process."""
         self.collapsed_reads.close()
         self.recorder.close()
         self.metrics.close()
-        if self.told is not None:
-            self.told.close()
-
-    # freshness tokens and records; that memcached is away is counted here, and told to nobody
-
-    def ask(self, name: ObjectName) -> PendingToken | None:
-        """Ask for the object's token, to `take` it later; None where tokens are not used."""
-        return self.tokens.ask(name) if self.tokens is not None else None
-
-    def take(self, asked: PendingToken | None) -> TokenReading:
-        if asked is None:
-            return UNKNOWN
-        try:
-            return TokenReading(asked.take(), reachable=True)
-        except TokensUnreachable:
-            self.count('tokens_unreachable')
-            return UNKNOWN
-
-    @property
-    def told(self) -> TokenRing | None:
-        """Where writes are told; None where tokens are not used."""
-        return self.tokens or self._doubted
-
-    def announce(self, name: ObjectName) -> Announced | None:
-        """Set a pending token without waiting: it is in memcached long before a write can be in the backend."""
-        told = self.told
-        if told is None:
-            return None
-        try:
-            return told.announce(name, Token.new(pending=True))
-        except TokensUnreachable:
-            self.count('tokens_unreachable')
-            return None
-
-    def settle(self, name: ObjectName, announced: Announced | None, token: Token) -> bool:
-        """Set the token that follows the announced one; tells whether one is set.
-
-        Where another write came between, it is not known which of them came last, nor what is set meanwhile: the
-        token then knows of no write's time, and what is filled under it is validated before it is trusted.
-        """
-        told = self.told
-        if told is None:
-            return False
-        try:
-            if announced is not None and told.replace(name, announced, token):
-                return True
-        except TokensUnreachable:
-            self.count('tokens_unreachable')
-        return self.set_token(name, Token.new())
-
-    def set_token(self, name: ObjectName, token: Token) -> bool:
-        """Tells whether it is set; so it is, in a manner, where tokens are not used."""
-        told = self.told
-        if told is None:
-            return True
-        try:
-            told.set(name, token)
-        except TokensUnreachable:
-            self.count('tokens_unreachable')
-            return False
-        return True
-
-    def end_token(self, name: ObjectName) -> bool:
-        """Have all nodes validate the object's entries before they trust them again; tells whether they will."""
-        told = self.told
-        if told is None:
-            return False
-        try:
-            told.end(name)
-        except TokensUnreachable:
-            self.count('tokens_unreachable')
-            return False
-        return True
+        self.tokens.close()
 
     def forget(self, name: ObjectName, identity: str = '') -> None:
         """Have the sidecar drop the object's entry; with `identity` only if it is still that file."""
@@ -222,7 +176,7 @@ class Runtime:
     # the cache folder
 
     def store(self) -> Store | None:
-        """The cache folder, or None as long as the sidecar has not made it: one ERROR, then silence."""
+        """Return the cache folder; None until the sidecar has made it, with one ERROR."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
@@ -248,7 +202,7 @@ class Runtime:
         return store
 
     def failed(self, what: str, text: str, error: Exception) -> None:
-        """Something of ours failed, which the client does not notice: counted, and said once a second at most.
+        """Count a failure that no client notices, and log it once a second at most.
 
         :param what: 'entry', 'stamp' or 'capture', for the counter
         """
@@ -259,48 +213,6 @@ class Runtime:
             self.logger.error('%s: %r', text, error)
 
     def forget_store(self) -> None:
-        """The folder did not answer as it should: pass through, and look again in a moment."""
+        """Pass requests through after an error of the folder, and look again in a moment."""
         self._store = None
         self._look_at = time.monotonic() + LOOK_SECONDS
-
-    def rest_from_capture(self) -> None:
-        """The spool takes nothing: capture no misses, and measure again in a moment."""
-        self._room = 0
-        self._room_at = time.monotonic() + LOOK_SECONDS
-
-    def reserve(self, store: Store, length: int) -> bool:
-        """Whether a miss of so many bytes may be captured; its room is taken then.
-
-        What lies in the spool is measured once a second, off the loop; what this process began since
-        then is subtracted. Other processes measure for themselves: the spool may exceed its size by what
-        they begin within one second.
-
-        :raises OSError: where the spool cannot be measured the first time
-        """
-        now = time.monotonic()
-        if not self._room_at:
-            self._room = self._measure(store)
-            self._room_at = now + LOOK_SECONDS
-        elif now >= self._room_at and not self._measuring:
-            self._measuring = True
-            spawn_n(self._measure_again, store)
-        if self._room < length:
-            return False
-        self._room -= length
-        return True
-
-    def _measure_again(self, store):
-        try:
-            self._room = tpool.execute(self._measure, store)
-        except OSError as error:
-            self._room = 0
-            self.failed('capture', 'the spool cannot be measured', error)
-        finally:
-            self._room_at = time.monotonic() + LOOK_SECONDS
-            self._measuring = False
-
-    def _measure(self, store):
-        """Bytes that may be added to the spool. :raises OSError:"""
-        size = self.settings.spool_size
-        used = store.spool_bytes(size, SPOOL_FILES)
-        return min(size - used, store.free_bytes(self.settings.free_space))

@@ -1,17 +1,26 @@
-"""Requests of the filter's own to the proxy app on its right."""
-from collections.abc import Iterator, Mapping
+"""What the filter asks of Swift for itself: requests to the proxy app on its right, and the container's info.
+
+Where the info has to be looked up in memcached, it is asked for in one go with the object's token, and the answer
+is left where Swift's own function would leave it. No reader may change it: Swift uses the same dicts for the rest
+of the transaction."""
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote
 
 from swift.common.concurrency import Timeout, spawn
 from swift.common.swob import Request, wsgi_quote
-from swift.common.utils import close_if_possible, drain_and_close
+from swift.common.utils import cache_from_env, close_if_possible, drain_and_close
 from swift.common.wsgi import make_pre_authed_request, make_subrequest
+from swift.proxy.controllers.base import get_cache_key, get_container_info
 
 from ..cache import EntryMeta
 from ..cache.headers import etag_of, version_of
 from ..conf.names import ObjectName
+from ..freshness.memcache_client import MemcacheAnswer, MemcacheClient
+from ..freshness.memcache_connection import MemcacheError
 from ..misplaced.servers import POLICY
 
+# gives a range of an object's bytes from the backend
+Rest = Callable[[int, int], Iterator[bytes]]
 SOURCE = 'SWA'
 VALIDATE_SECONDS = 2.0
 ALLOW_RESERVED = 'X-Backend-Allow-Reserved-Names'
@@ -87,3 +96,44 @@ def rest_of_body(app, env: dict, meta: EntryMeta, start: int, stop: int) -> Iter
         yield from resp.app_iter
     finally:
         close_if_possible(resp.app_iter)
+
+
+INFOCACHE = 'swift.infocache'
+
+
+def key_to_ask(env: dict, app, client: MemcacheClient | None, name: ObjectName) -> str | None:
+    """The key to ask memcached for; None where Swift has the info already, or would ask elsewhere."""
+    key = get_cache_key(name.account, name.container)
+    if key in env.get(INFOCACHE, ()) or getattr(app, 'container_existence_skip_cache', 0):
+        return None
+    return key if client is not None and client.has_servers_of(cache_from_env(env, True)) else None
+
+
+def container_info(env: dict, app, name: ObjectName, answer: MemcacheAnswer | None = None) -> dict:
+    """As `get_container_info` has it, but for numbers, which may still be texts.
+
+    :param answer: of memcached, to the question for `key_to_ask`
+    """
+    key = get_cache_key(name.account, name.container)
+    info = env.get(INFOCACHE, {}).get(key)
+    if not info and answer is not None:
+        info = _taken(answer)
+        if info:
+            env.setdefault(INFOCACHE, {})[key] = info
+    # Swift's ring has more patience, and other servers; and there is the container itself
+    return info or get_container_info(env, app, swift_source=SOURCE)
+
+
+def look_up(env: dict, app, client: MemcacheClient | None, name: ObjectName) -> dict:
+    """As `container_info`, with memcached asked by us where Swift would ask it: the answer serves both."""
+    key = key_to_ask(env, app, client, name)
+    answer = client.ask(key)[0] if client is not None and key is not None else None
+    return container_info(env, app, name, answer)
+
+
+def _taken(answer):
+    try:
+        found = answer.take()
+    except MemcacheError:
+        return None
+    return found if isinstance(found, dict) and 'status' in found else None

@@ -10,7 +10,7 @@ from swift.common.concurrency import Event, sleep
 from swift.common.utils import close_if_possible
 
 from ..cache import EntryWriter, NoRoom, Stamp
-from .body import Rest
+from .subrequests import Rest
 
 PIECE = 64 * 1024
 

@@ -4,7 +4,8 @@ from swift.common.swob import HTTPException, Request
 from ..conf.names import ObjectName
 from ..freshness import Token
 from .authorize import is_allowed
-from .container_info import look_up
+from .runtime import Runtime
+from .subrequests import look_up
 
 
 class Write:
@@ -14,7 +15,7 @@ class Write:
     client hears of it. A write that is refused sets none.
     """
 
-    def __init__(self, app, runtime, name: ObjectName):
+    def __init__(self, app, runtime: Runtime, name: ObjectName):
         self._app = app
         self._runtime = runtime
         self._name = name
@@ -32,7 +33,7 @@ class Write:
 
     def _is_allowed(self, req):
         try:
-            tokens = self._runtime.tokens
+            tokens = self._runtime.tokens.ring
             info = look_up(req.environ, self._app, tokens and tokens.client, self._name)
             return is_allowed(req, info.get('write_acl'), info.get('sync_key'))
         except Exception:  # noqa: BLE001 - the app meets it too, and words the answer
@@ -41,7 +42,7 @@ class Write:
 
     def _write(self, req, start_response, timestamp):
         self._runtime.count('writes')
-        announced = self._runtime.announce(self._name)
+        announced = self._runtime.tokens.announce(self._name)
         self._runtime.collapsed_reads.part(self._name)
         final = Token.new()
 
@@ -56,7 +57,7 @@ class Write:
             return body
         finally:
             # the client has not heard of the outcome yet: nobody can expect it from a cache before this
-            is_told = self._runtime.settle(self._name, announced, final)
+            is_told = self._runtime.tokens.settle(self._name, announced, final)
             self._runtime.collapsed_reads.part(self._name)
             if self._runtime.detector is not None:
                 self._runtime.detector.written(self._name)

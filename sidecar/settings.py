@@ -5,8 +5,9 @@ import os
 import pwd
 from dataclasses import dataclass, field
 
-from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, Settings, pipelines
+from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, pipelines
 from ..conf.process import told
+from ..conf.tables import MoverSection, PrefetcherSection, SidecarSection, StatusSection
 
 SECTION = 'sidecar'
 PIPELINE = 'catch_errors proxy-logging cache proxy-server'
@@ -27,10 +28,10 @@ class SidecarSettings:
     :param client: Swift's loader of this conf, completed by what the pipeline of the InternalClient needs
     :param proxys: options of its cache filter that are the proxy's, since this conf names none
     """
-    sidecar: Settings
-    prefetcher: Settings
-    mover: Settings
-    status: Settings
+    sidecar: SidecarSection
+    prefetcher: PrefetcherSection
+    mover: MoverSection
+    status: StatusSection
     user: str
     client: pipelines.Loader
     proxys: dict[str, str] = field(default_factory=dict)
@@ -60,9 +61,11 @@ def _settings(loader) -> SidecarSettings:
     if sidecar.low_water > sidecar.high_water:
         raise ConfError(f'[sidecar] low_water = {sidecar.low_water:g}: must not be above high_water, '
                         f'which is {sidecar.high_water:g}')
-    prefetcher, mover, status = (
-        table.read(dict(parser.items(table.section)) if parser.has_section(table.section) else {}, defaults)
-        for table in (PREFETCHER, MOVER, STATUS))
+    def section(name: str) -> dict[str, str]:
+        return dict(parser.items(name)) if parser.has_section(name) else {}
+
+    prefetcher = PREFETCHER.read(section('prefetcher'), defaults)
+    mover, status = MOVER.read(section('mover'), defaults), STATUS.read(section('status'), defaults)
     if mover.processes and mover.process >= mover.processes:
         raise ConfError(f'[mover] process = {mover.process}: must be less than processes, which is '
                         f'{mover.processes}')

@@ -146,9 +146,9 @@ class Proxy:
         """As after the first request."""
         assert self.app._ready(self.swifts_cache) is not None
         if tokens is not None:
-            self.runtime.tokens = tokens
+            self.runtime.tokens.ring = tokens
         if 'count' not in vars(self.runtime):
-            self.runtime.count = partial(self._count, self.runtime.count)
+            self.runtime.count = self.runtime.tokens._count = partial(self._count, self.runtime.count)
         return self
 
     def _count(self, count, name, by=1, reason=None):
@@ -195,7 +195,7 @@ class Proxy:
 
     def look_again(self) -> None:
         """As if the second were over for which a folder that failed is left alone."""
-        self.runtime._look_at = self.runtime._room_at = 0.0
+        self.runtime._look_at = self.runtime.spool._room_at = 0.0
         self.runtime.captured.clear()
         self.runtime._say_at.clear()
 

@@ -4,7 +4,7 @@ A scheduler of our own: each request is a green thread that stops where it is to
 Swift or memcached and in the middle of a body, until a rule lets it go on. Time is the machine's.
 """
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from filtered import word
@@ -83,10 +83,10 @@ class Machine:
 
     def _prepare(self, number, proxy, mode):
         runtime = proxy.runtime
-        runtime.settings.freshness = mode
+        runtime.settings = replace(runtime.settings, freshness=mode)
         proxy.app.app = self.swift
         runtime.clock = lambda: self.now
-        runtime.tokens = Link(self, number) if mode == 'coherent' else None
+        runtime.tokens.ring = Link(self, number) if mode == 'coherent' else None
         # by a clock that stands: what lingers does so until a rule ends it
         runtime.collapsed_reads = CollapsedReads(lambda: 0.0)
         runtime.recorder.add = lambda record: self._record(NODES[number], record)
@@ -168,7 +168,7 @@ class Machine:
     def purge(self, proxy) -> bool:
         """As far as other nodes hear of it."""
         self.step += 1
-        return self.pool.proxies[proxy].runtime.end_token(self.name)
+        return self.pool.proxies[proxy].runtime.tokens.end(self.name)
 
     def land(self):
         """Nobody joins any more what has ended."""

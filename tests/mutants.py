@@ -4,14 +4,13 @@ from functools import partial
 
 from swiftahead.cache import Stamp
 from swiftahead.cache.headers import version_of
-from swiftahead.freshness import Token, TokenReading
-from swiftahead.middleware import capture, decide, get, miss
-from swiftahead.middleware.runtime import Runtime
+from swiftahead.freshness import ProcessTokens, Token, TokenReading
+from swiftahead.middleware import decide, get, miss
 from swiftahead.middleware.writes import Write
 
 
 def no_final_token(patch):
-    patch.setattr(Runtime, 'settle', lambda self, name, announced, token: None)
+    patch.setattr(ProcessTokens, 'settle', lambda self, name, announced, token: None)
 
 
 def pending_ignored(patch):
@@ -24,11 +23,11 @@ def _with_blind(distrust, meta, stamp, token):
 
 
 def stamped_without_check(patch):
-    patch.setattr(capture, 'is_older', lambda headers, timestamp: False)
+    patch.setattr(miss, 'is_older', lambda headers, timestamp: False)
 
 
 def stamped_without_timestamp(patch):
-    patch.setattr(capture, 'stamp_of', lambda exchange, known, meta: Stamp(known.settled.value, meta.fetched_at)
+    patch.setattr(miss, 'stamp_of', lambda exchange, known, meta: Stamp(known.settled.value, meta.fetched_at)
                   if known.settled else None)
 
 
@@ -38,16 +37,16 @@ def old_reads_joined(patch):
 
 
 def token_read_after_the_answer(patch):
-    inner = capture.stamp_of
-    patch.setattr(capture, 'stamp_of', lambda exchange, known, meta: inner(
-        exchange, exchange.runtime.take(exchange.runtime.ask(exchange.name)), meta))
+    inner = miss.stamp_of
+    patch.setattr(miss, 'stamp_of', lambda exchange, known, meta: inner(
+        exchange, exchange.runtime.tokens.take(exchange.runtime.tokens.ask(exchange.name)), meta))
 
 
 def token_to_stamp_read_after_the_head(patch):
     inner = get.restamp
 
     def restamp(exchange, entry, stamp):
-        found = exchange.runtime.take(exchange.runtime.ask(exchange.name)).token
+        found = exchange.runtime.tokens.take(exchange.runtime.tokens.ask(exchange.name)).token
         inner(exchange, entry, replace(stamp, token=found.value) if found else stamp)
     patch.setattr(get, 'restamp', restamp)
 
@@ -83,15 +82,15 @@ def superseded_put_taken(patch):
 
 
 def set_back_by_an_older_write(patch):
-    patch.setattr(Runtime, 'settle', lambda self, name, announced, token: self.set_token(name, token))
+    patch.setattr(ProcessTokens, 'settle', lambda self, name, announced, token: self.set(name, token))
 
 
 def timestamp_kept_by_an_older_write(patch):
     def settle(self, name, announced, token):
         found = self.take(self.ask(name)).token
         times = [each.timestamp for each in (found, token) if each is not None and each.timestamp]
-        self.set_token(name, Token.new(timestamp=max(times, default='')))
-    patch.setattr(Runtime, 'settle', settle)
+        self.set(name, Token.new(timestamp=max(times, default='')))
+    patch.setattr(ProcessTokens, 'settle', settle)
 
 
 def age_not_looked_at(patch):

@@ -8,7 +8,7 @@ from filtered import Proxy
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName
-from swiftahead.middleware import body as body_module
+from swiftahead.middleware import hit as hit_module
 
 MAX_AGE = 600
 NODES = ('one', 'one', 'two')
@@ -28,17 +28,17 @@ class Pool:
         self.names = (ObjectName('AUTH_test', 'c', f'o{number}') for number in itertools.count())
         self.patched = pytest.MonkeyPatch()
         # no wait of a hit's is real
-        self.patched.setattr(body_module, 'HOLD_SECONDS', 1e9)
+        self.patched.setattr(hit_module, 'HOLD_SECONDS', 1e9)
         for proxy in self.proxies:
-            if proxy.runtime.tokens is not None:
-                proxy.runtime.tokens.close()
+            if proxy.runtime.tokens.ring is not None:
+                proxy.runtime.tokens.ring.close()
             proxy.runtime.count = lambda *_, **__: None
-            proxy.runtime.reserve = lambda store, length: True
+            proxy.runtime.spool.reserve = lambda store, length: True
 
     def close(self):
         self.patched.undo()
         for proxy in self.proxies:
-            proxy.runtime.tokens = None
+            proxy.runtime.tokens.ring = None
             del proxy.runtime.recorder.add
             proxy.close()
         self._folder.cleanup()

@@ -2,7 +2,7 @@
 
     [filter:prefetch]
     use = call:bench.variant:filter_factory
-    variant = cache.reader.BLOCKS_AT_A_TIME=16 middleware.body.HOLD_SECONDS=0.01 tpool
+    variant = cache.reader.BLOCKS_AT_A_TIME=16 middleware.hit.HOLD_SECONDS=0.01 tpool
 """
 import os
 from importlib import import_module

@@ -9,8 +9,8 @@ from swift.common.swob import Request, Response, multi_range_iterator
 
 from swiftahead.cache import Damaged, Store
 from swiftahead.cache.entry import BLOCK, PAGE
-from swiftahead.middleware import body
-from swiftahead.middleware.body import EntryBody, Pieces
+from swiftahead.middleware import hit
+from swiftahead.middleware.hit import EntryBody, Pieces
 
 # three reads of the entry: four blocks, four blocks, one and a bit
 BODY = os.urandom(9 * BLOCK + 17)
@@ -110,7 +110,7 @@ def test_a_disk_that_fails_is_as_good_as_a_damaged_block(cached):
 
 @pytest.mark.parametrize('seconds, turns', [(0, 3), (1000, 0)])
 def test_others_have_their_turn_when_the_time_is_over(cached, monkeypatch, seconds, turns):
-    monkeypatch.setattr(body, 'HOLD_SECONDS', seconds)
+    monkeypatch.setattr(hit, 'HOLD_SECONDS', seconds)
     had = []
 
     def other():

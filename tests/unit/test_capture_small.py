@@ -9,7 +9,7 @@ from swift.common.swob import Request
 from swiftahead.cache import Store
 from swiftahead.cache.entry import BLOCK
 from swiftahead.middleware import filter_factory
-from swiftahead.middleware.capture import read_small
+from swiftahead.middleware.miss import read_small
 
 PATH = '/v1' + NAME.path
 

@@ -237,7 +237,7 @@ def test_a_thousand_readers_of_a_spool_that_breaks_ask_once_each_for_the_rest(pr
 @pytest.mark.holds('F5')
 def test_without_tokens_a_thousand_readers_are_a_thousand_gets_and_one_entry(proxy):
     """Nobody can tell then whether what is being filled is older than a write that was acknowledged meanwhile."""
-    proxy.runtime.tokens.reachable = False
+    proxy.runtime.tokens.ring.reachable = False
     with no_fd_left(proxy.folder):
         assert crowd(proxy) == [(BODY, 'whole')] * CROWD
         assert len(assert_nothing_left(proxy)) == 1

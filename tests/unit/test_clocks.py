@@ -182,7 +182,7 @@ def test_far_timestamps(make, clocks, freshness, timestamp):
     proxy = make(freshness)
     proxy.swift.put(PATH, BODY, timestamp=timestamp)
     if freshness == 'coherent':
-        proxy.runtime.tokens.token = Token(TOKEN.value, timestamp=timestamp)
+        proxy.runtime.tokens.ring.token = Token(TOKEN.value, timestamp=timestamp)
     plain = seen(proxy.plain())
     fill(proxy)
     clocks.ahead = float(timestamp)
@@ -207,7 +207,7 @@ def test_clocks_of_a_far_time(make, clocks, now):
 def test_a_token_of_a_time_that_is_none_or_later_is_no_hit_and_no_error_of_the_clients(make, clocks, token):
     proxy = make('coherent')
     link(proxy.runtime.store(), b'old' * 10)
-    proxy.runtime.tokens.token = Token('u' * 32, timestamp=token)
+    proxy.runtime.tokens.ring.token = Token('u' * 32, timestamp=token)
     assert proxy.request().body == BODY
 
 
@@ -221,7 +221,7 @@ OFFSETS = ['1799999999.00000', '1799999999.00000_0000000000000001', '1799999999.
 def test_offsets_count_though_x_timestamp_drops_them(make, clocks, known, found):
     """What came is kept only if it is no older than the last write that is known."""
     proxy = make('coherent')
-    proxy.runtime.tokens.token = Token(TOKEN.value, timestamp=known)
+    proxy.runtime.tokens.ring.token = Token(TOKEN.value, timestamp=known)
     proxy.swift.put(PATH, BODY, timestamp=found.partition('_')[0], X_Backend_Timestamp=found)
     assert word(proxy.request()) == ('fwd=miss; stored' if found >= known else 'fwd=miss')
 
@@ -230,7 +230,7 @@ def test_offsets_count_though_x_timestamp_drops_them(make, clocks, known, found)
 def test_another_offset_is_another_version(make, clocks):
     proxy = make('coherent')
     for number, offset in enumerate(OFFSETS[:3]):
-        proxy.runtime.tokens.token = Token(str(number) * 32)
+        proxy.runtime.tokens.ring.token = Token(str(number) * 32)
         proxy.swift.put(PATH, BODY, timestamp='1799999999.00000', X_Backend_Timestamp=offset)
         assert word(proxy.request()) in ('fwd=miss; stored', 'fwd=stale; detail=changed; stored')
         for record in proxy.records(Admit):

@@ -1,6 +1,7 @@
 """Reading along with what is under way: who may, for how long, and what becomes of those who wait in vain."""
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from faults import PATH
@@ -102,7 +103,7 @@ def test_in_the_other_modes(make, freshness, joins):
 def test_who_knows_of_a_write_since_does_not_read_along(proxy, token):
     first = spawn(proxy.request)
     sleep()
-    proxy.runtime.tokens.token = token
+    proxy.runtime.tokens.ring.token = token
     second = spawn(proxy.request)
     sleep()
     proxy.swift.gate.send()
@@ -111,7 +112,7 @@ def test_who_knows_of_a_write_since_does_not_read_along(proxy, token):
 
 def test_who_comes_after_a_write_reads_along_with_who_came_after_it_too(proxy):
     readers = crowd(proxy, 1)
-    proxy.runtime.tokens.token = Token('b' * 32, timestamp=TOKEN.timestamp)
+    proxy.runtime.tokens.ring.token = Token('b' * 32, timestamp=TOKEN.timestamp)
     readers += crowd(proxy, 3)
     proxy.swift.gate.send()
     assert words(readers) == ['fwd=miss', *['fwd=miss; collapsed'] * 2, 'fwd=miss; stored']
@@ -119,7 +120,7 @@ def test_who_comes_after_a_write_reads_along_with_who_came_after_it_too(proxy):
 
 def test_who_cannot_ask_memcached_does_not_read_along(proxy):
     readers = crowd(proxy, 1)
-    proxy.runtime.tokens.reachable = False
+    proxy.runtime.tokens.ring.reachable = False
     readers += crowd(proxy, 1)
     proxy.swift.gate.send()
     assert words(readers) == ['fwd=miss', 'fwd=miss; stored']
@@ -163,7 +164,7 @@ def test_after_a_write_it_is_waited_for_again(proxy):
     proxy.swift.gate.send()
     assert word(proxy.request()) == 'fwd=miss'
     proxy.swift.put(PATH, BODY)
-    proxy.runtime.tokens.token = Token('b' * 32, timestamp=TOKEN.timestamp)
+    proxy.runtime.tokens.ring.token = Token('b' * 32, timestamp=TOKEN.timestamp)
     assert words(crowd(proxy, 3)) == ['fwd=miss; collapsed'] * 2 + ['fwd=miss; stored']
 
 
@@ -235,7 +236,7 @@ def test_an_entry_that_has_changed_is_one_get_for_all_who_meet_it(stale):
 
 def test_who_knows_of_a_write_since_asks_for_himself(stale):
     readers = crowd(stale, 2)
-    stale.runtime.tokens.token = Token('b' * 32, timestamp=TOKEN.timestamp)
+    stale.runtime.tokens.ring.token = Token('b' * 32, timestamp=TOKEN.timestamp)
     readers += crowd(stale, 2)
     stale.swift.gate.send()
     assert words(readers) == ['hit; detail=validated'] * 4 and stale.asked('HEAD') == 2
@@ -244,9 +245,9 @@ def test_who_knows_of_a_write_since_asks_for_himself(stale):
 @pytest.mark.parametrize('change', ['unreachable', 'validate'])
 def test_where_nobody_can_tell_everybody_asks(stale, change):
     if change == 'validate':
-        stale.runtime.settings.freshness = 'validate'
+        stale.runtime.settings = replace(stale.runtime.settings, freshness='validate')
     else:
-        stale.runtime.tokens.reachable = False
+        stale.runtime.tokens.ring.reachable = False
     readers = crowd(stale, 3)
     stale.swift.gate.send()
     assert words(readers) == ['hit; detail=validated'] * 3 and stale.asked('HEAD') == 3

@@ -1,4 +1,5 @@
 import re
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,11 @@ def test_what_is_no_size(text):
 def test_the_two_keys_are_enough():
     assert FILTER.read(KEYS).freshness == 'coherent'
     assert SIDECAR.read(KEYS).cache_size == 100 * 2**30
+
+
+def test_values_that_were_read_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        FILTER.read(KEYS).max_age = 1.0
 
 
 @pytest.mark.parametrize('key, value', [

@@ -6,6 +6,7 @@ from helpers import NOW, meta_for
 
 from swiftahead.cache import Stamp
 from swiftahead.cache.headers import is_older, objects_headers, uncacheable_reason
+from swiftahead.cache.lifetime import wishes_of
 from swiftahead.freshness import Token
 from swiftahead.middleware.decide import (
     Action,
@@ -100,7 +101,8 @@ ENV = {'swift.authorize': lambda req: None, 'REQUEST_METHOD': 'GET'}
     ({'HTTP_TRANSFER_ENCODING': 'chunked'}, 'request-body'),
 ])
 def test_the_bypass_list(more, reason):
-    assert bypass_reason({**ENV, **more}) == reason
+    wishes = wishes_of(more.get('HTTP_CACHE_CONTROL'))
+    assert bypass_reason({**ENV, **more}, wishes=wishes) == reason
 
 
 @pytest.mark.parametrize('host, reason', [('bad', 'denied-host'), ('bad:8080', 'denied-host'), ('good', None)])

@@ -70,9 +70,9 @@ def test_a_disk_that_is_really_full(mount, on, room):
     store.admit(proxy.records(Admit)[0].spool_name)
     proxy.swift.put(PATH + '2', BODY[::-1])
     leave_room(mounted.folder, room)
-    assert proxy.runtime.reserve(store, 0)
+    assert proxy.runtime.spool.reserve(store, 0)
     # as if the disk had filled up just after it was measured
-    proxy.runtime._room = 2**30
+    proxy.runtime.spool._room = 2**30
     assert proxy.request(path=PATH + '2').body == BODY[::-1]
     proxy.settle()
     assert proxy.errors == ['errors.capture'] and len(proxy.log.errors) == 1

@@ -1,7 +1,7 @@
 """How long readers wait for the sidecar."""
 import pytest
 
-from swiftahead.middleware.fetch_wait import GRACE, FetchWait
+from swiftahead.middleware.runtime import GRACE, FetchWait
 
 
 def waits(most, *answers, left=0.0):

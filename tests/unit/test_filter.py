@@ -286,7 +286,7 @@ def test_validation_asks_all_replicas_for_the_object_and_nothing_else(proxies, s
 def test_only_an_answer_that_is_known_to_be_current_is_stamped(proxies, store, token, stamped):
     """A token that knows of no write cannot tell whether this one replica has missed one."""
     proxy = proxies(freshness='coherent')
-    proxy.app._ready().tokens = FakeTokens(token)
+    proxy.app._ready().tokens.ring = FakeTokens(token)
     proxy.request()
     store.admit(next(store.spool_files()).entry_name)
     with store.entry(NAME) as entry:
@@ -295,7 +295,7 @@ def test_only_an_answer_that_is_known_to_be_current_is_stamped(proxies, store, t
 
 def test_an_answer_that_missed_the_last_write_is_not_kept(proxies, store):
     proxy = proxies(freshness='coherent')
-    proxy.app._ready().tokens = FakeTokens(Token('t', timestamp='1800000000.00000'))
+    proxy.app._ready().tokens.ring = FakeTokens(Token('t', timestamp='1800000000.00000'))
     assert proxy.request().body == BODY
     assert list(store.spool_files()) == []
 

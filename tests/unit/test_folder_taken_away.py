@@ -116,7 +116,7 @@ def assert_right(proxy, times=3):
         assert [proxy.request(path=path).body for path in (PATH, OTHER)] == [BODY, BODY]
         assert proxy.request('HEAD').content_length == len(BODY)
         # half of what happens does so before a second is over
-        proxy.runtime._look_at = proxy.runtime._room_at = 0.0
+        proxy.runtime._look_at = proxy.runtime.spool._room_at = 0.0
     proxy.settle()
 
 

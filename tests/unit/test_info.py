@@ -9,7 +9,7 @@ from swift.common.swob import Request
 from swift.proxy.controllers.base import get_cache_key, get_container_info
 
 from swiftahead.freshness.memcache_connection import MemcacheError
-from swiftahead.middleware.container_info import container_info, key_to_ask, look_up
+from swiftahead.middleware.subrequests import container_info, key_to_ask, look_up
 
 pytestmark = pytest.mark.skipif(shutil.which('memcached') is None, reason='memcached is not installed')
 KEY = get_cache_key(NAME.account, NAME.container)

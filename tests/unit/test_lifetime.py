@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from swift.common.concurrency import Event, sleep, spawn
 
 from swiftahead.cache import Stamp, Store
-from swiftahead.cache.lifetime import asks_for_fresh, directives, lifetime_of, time_of, wanted_age
+from swiftahead.cache.lifetime import directives, lifetime_of, time_of, wishes_of
 
 PATH = '/v1' + NAME.path
 LARGE = bytes(range(256)) * 400
@@ -74,14 +74,14 @@ def test_expires_counts_where_no_age_is_given(header, seconds):
     (None, inf), ('', inf), ('max-age=5', 5), ('max-age=0', 0), ('max-age=x', 0), ('max-stale', inf), ('=,=;', 0),
     ('max-age=9, max-age=3', 3)])
 def test_the_age_that_a_client_accepts(header, age):
-    assert wanted_age(header) == age
+    assert wishes_of(header).age == age
 
 
 @given(st.text(st.characters(max_codepoint=255)))
 def test_no_header_is_too_odd(text):
     assert lifetime_of(text, text).after(NOW) >= -NOW
-    assert wanted_age(text) >= 0
-    assert asks_for_fresh(text) is (bool((directives(text) or {}).keys() & {'no-cache', 'no-store'}))
+    assert wishes_of(text).age >= 0
+    assert wishes_of(text).is_past is (bool((directives(text) or {}).keys() & {'no-cache', 'no-store'}))
 
 
 # some letters more would take hours where the time grows with their square
@@ -94,7 +94,7 @@ SECONDS = 30
     f'{"a=" * LONG}', f'{"," * LONG}(', f'a="{chr(92) * LONG}'], ids=range(8))
 def test_no_header_takes_long_to_read(text):
     begun = time.process_time()
-    lifetime_of(text, text), wanted_age(text), asks_for_fresh(text)
+    lifetime_of(text, text), wishes_of(text)
     assert time.process_time() - begun < SECONDS
 
 

@@ -119,7 +119,7 @@ def test_what_statsd_is_told_gets_the_same_names(metric):
 
 def counted():
     """(file, name, value of its label or None) of each call of something named `count` with a text as its name."""
-    rooms = ('middleware', 'sidecar', 'eviction')
+    rooms = ('middleware', 'freshness', 'sidecar', 'eviction')
     for path in sorted(path for room in rooms for path in ROOT.glob(f'{room}/**/*.py')):
         for node in ast.walk(ast.parse(path.read_text())):
             called = getattr(node, 'func', None)

@@ -1,5 +1,6 @@
 """What an answer holds of its object, and which parts have the whole fetched: alone, and through the filter."""
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -150,7 +151,7 @@ def test_a_manifest_is_told_on_miss_and_hit(make):
 
 def test_what_cannot_be_recorded_is_answered(make):
     proxy = make()
-    proxy.runtime.settings.fetch_whole = 'no number'
+    proxy.runtime.settings = replace(proxy.runtime.settings, fetch_whole='no number')
     assert proxy.request(Range=RANGE).body == BODY[100:200]
     assert 'errors.record' in proxy.counts
 

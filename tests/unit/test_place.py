@@ -17,8 +17,7 @@ from swift.proxy.server import required_filters
 
 from swiftahead.cache import Store
 from swiftahead.middleware import recorder
-from swiftahead.middleware.filter import PrefetchFilter
-from swiftahead.middleware.pipeline import pipeline_error
+from swiftahead.middleware.filter import PrefetchFilter, pipeline_error
 
 BODY = b'of the cache'
 EGGS = {'cache': 'swift#memcache', 'prefetch': 'swiftahead#prefetch', 'other': 'swiftahead#prefetch'}

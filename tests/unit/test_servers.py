@@ -91,12 +91,12 @@ def start(folder):
 def test_the_filters_are_those_that_swift_has_made_of_the_conf(folder, start, form):
     proxy = start(proxy_conf(folder, form))
     assert swifts_servers(proxy.app) == form.servers
-    assert (proxy.runtime.tokens.client.servers, proxy.log.errors) == (form.servers, [])
+    assert (proxy.runtime.tokens.ring.client.servers, proxy.log.errors) == (form.servers, [])
 
 
 def test_the_filters_may_be_said_again_in_any_order(folder, start):
     proxy = start(proxy_conf(folder, FORMS['several'], f'memcache_servers = {TWO},{THREE}, {ONE}'))
-    assert (proxy.runtime.tokens.client.servers, proxy.log.errors) == ([ONE, TWO, THREE], [])
+    assert (proxy.runtime.tokens.ring.client.servers, proxy.log.errors) == ([ONE, TWO, THREE], [])
 
 
 def test_other_servers_than_swifts_are_an_error_that_names_both_and_what_to_do(folder, start):
@@ -104,27 +104,27 @@ def test_other_servers_than_swifts_are_an_error_that_names_both_and_what_to_do(f
     said, = proxy.log.errors
     assert said.startswith('every hit is validated by a HEAD, as with freshness = validate: ')
     assert f'[filter:prefetch] are {TWO}, but Swift\'s cache filter has {ONE}; take memcache_servers out' in said
-    assert (proxy.runtime.tokens, proxy.runtime.settings.freshness) == (None, 'validate')
+    assert (proxy.runtime.tokens.ring, proxy.runtime.settings.freshness) == (None, 'validate')
 
 
 def test_without_a_cache_filter_nobody_says_where_the_tokens_are(folder, start):
     proxy = start(proxy_conf(folder, Form([], '', cache='')))
     said, = proxy.log.errors
     assert 'came without the ring of Swift\'s cache filter' in said and 'add "cache"' in said
-    assert (proxy.runtime.tokens, proxy.runtime.settings.freshness) == (None, 'validate')
+    assert (proxy.runtime.tokens.ring, proxy.runtime.settings.freshness) == (None, 'validate')
 
 
 @pytest.mark.parametrize('default, ours', [('', f'memcache_servers = {ONE}'), (f'memcache_servers = {ONE}', '')])
 def test_without_a_cache_filter_the_own_option_names_them(folder, start, default, ours):
     proxy = start(proxy_conf(folder, Form([], '', default, ''), ours))
-    assert (proxy.runtime.tokens.client.servers, proxy.log.errors) == ([ONE], [])
+    assert (proxy.runtime.tokens.ring.client.servers, proxy.log.errors) == ([ONE], [])
 
 
 def test_tls_is_as_swifts_cache_filter_has_it(folder, start):
     text = f'{PLAIN}\ntls_enabled = true'
     proxy = start(proxy_conf(folder, Form([ONE], text)))
     swifts, = caches(proxy.app)
-    pool = proxy.runtime.tokens.client._connections[ONE]._connect.args[0]
+    pool = proxy.runtime.tokens.ring.client._connections[ONE]._connect.args[0]
     # the same rules, and connections of our own
     assert pool._tls_context is swifts._client_cache[ONE]._tls_context is not None
     assert pool is not swifts._client_cache[ONE]
@@ -133,7 +133,7 @@ def test_tls_is_as_swifts_cache_filter_has_it(folder, start):
 @pytest.mark.parametrize('freshness', ['validate', 'max-age'])
 def test_other_modes_need_no_servers(folder, start, freshness):
     proxy = start(proxy_conf(folder, FORMS['plain'], f'memcache_servers = {TWO}\nfreshness = {freshness}'))
-    assert (proxy.runtime.tokens, proxy.log.errors) == (None, [])
+    assert (proxy.runtime.tokens.ring, proxy.log.errors) == (None, [])
 
 
 # requests, with a memcached
@@ -213,7 +213,7 @@ def test_what_was_written_where_the_conf_is_wrong_is_not_read_old_where_it_is_ri
 @needs_memcached
 def test_readers_do_not_read_along_on_the_word_of_servers_in_doubt(make):
     proxy = make(memcache_servers=ONE)
-    assert proxy.runtime.take(proxy.runtime.ask(NAME)) == UNKNOWN
+    assert proxy.runtime.tokens.take(proxy.runtime.tokens.ask(NAME)) == UNKNOWN
 
 
 @needs_memcached
@@ -246,11 +246,11 @@ def test_first_requests_at_the_same_time_begin_once_and_rely_on_the_same_servers
 @pytest.mark.parametrize('begin', [False, True], ids=['before the first request', 'after it'])
 def test_a_worker_that_is_forked_has_connections_of_its_own(make, begin):
     proxy = make(begin=begin)
-    before = proxy.runtime.tokens if begin else None
+    before = proxy.runtime.tokens.ring if begin else None
 
     def first_request():
         eventlet.hubs.use_hub()
-        return 0 if word(proxy.request()) == 'hit' and proxy.runtime.tokens is not before else 1
+        return 0 if word(proxy.request()) == 'hit' and proxy.runtime.tokens.ring is not before else 1
     assert [in_child(first_request), in_child(first_request)] == [0, 0]
     proxy.ready()
     assert word(proxy.request()) == 'hit'

@@ -7,7 +7,7 @@ from helpers import meta_for
 from swift.common.concurrency import GreenPool, Queue, Timeout, sleep, spawn
 
 from swiftahead.cache import Damaged, Store
-from swiftahead.middleware.body import EntryBody
+from swiftahead.middleware.hit import EntryBody
 from swiftahead.middleware.tee import BackendBroke, Tee
 
 BODY = os.urandom(300_000)

@@ -7,7 +7,8 @@ from swift.common.swob import Request, Response
 from swift.common.utils import Timestamp
 
 from swiftahead.cache import Store
-from swiftahead.freshness import Token
+from swiftahead.conf import FILTER
+from swiftahead.freshness import ProcessTokens, Token
 from swiftahead.middleware.runtime import Runtime
 from swiftahead.middleware.writes import Write
 from swiftahead.queues import Forget
@@ -23,12 +24,13 @@ class Writing:
         self.answer = '201 Created'
         self.envs = []
         self.records = []
-        settings = SimpleNamespace(freshness='max-age', queue='sqlite:/not/opened', fetch_wait=0.25,
-                                   detect_misplaced=False, spool_size=None)
+        settings = FILTER.read({'cache_dir': '/not/there', 'queue': 'sqlite:/not/opened', 'freshness': 'max-age',
+                                'detect_misplaced': 'off'})
         self.runtime = Runtime(settings, {}, ListLogger(), lambda: NOW)
         self.counted = []
         self.runtime.count = self.counted.append
-        self.runtime.tokens = FakeTokens(journal=self.journal)
+        self.runtime.tokens = ProcessTokens(self.counted.append)
+        self.runtime.tokens.ring = FakeTokens(journal=self.journal)
         self.runtime.store = lambda: store
         self.runtime.recorder = SimpleNamespace(add=self.records.append)
 
@@ -175,14 +177,14 @@ def test_authorisation_leaves_nothing_behind(writing):
 
 
 def test_memcached_out_of_reach_does_not_hurt_the_write(writing):
-    writing.runtime.tokens.reachable = False
+    writing.runtime.tokens.ring.reachable = False
     assert list(writing()) == [b'']
     assert writing.order == ['app', 'heard 201 Created', 'body']
     assert writing.counted.count('tokens_unreachable') == 2
 
 
 def test_without_tokens_the_write_goes_its_way(writing):
-    writing.runtime.tokens = None
+    writing.runtime.tokens.ring = None
     writing()
     assert writing.order == ['app', 'heard 201 Created']
 
@@ -198,7 +200,7 @@ def test_what_was_deleted_is_forgotten(store):
 def test_what_was_replaced_is_forgotten_where_memcached_went_away_meanwhile(store):
     link(store, b'abc')
     writing = Writing(store)
-    writing.body = lambda: setattr(writing.runtime.tokens, 'reachable', False)
+    writing.body = lambda: setattr(writing.runtime.tokens.ring, 'reachable', False)
     writing()
     assert writing.records == [Forget(NAME.account, NAME.container, object=NAME.object, at=NOW)]
 
