@@ -92,7 +92,7 @@ def on_one_connection(lab: Lab, requests) -> list[Answer]:
 def until(condition, what: str):
     """The condition's first true value; fails saying `what` was waited for.
 
-    However long one look takes, it uses up a tenth of the patience at most: a machine that stood still is no fault.
+    One look uses up a tenth of the patience at most: a machine that stood still is no fault.
     """
     waited, looked = 0.0, time.monotonic()
     while not (found := condition()):
