@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError
 
-from ..conf.arguments import argument
+from ..conf.arguments import argument, container_name, object_name
 from ..conf.casts import number
 from ..conf.names import LARGEST_LIMIT, PARAMETER
 from . import credentials
-from .control import NodeAnswer, check_container, check_proxy, check_text, path_of, send, split_storage_url
+from .control import NodeAnswer, check_proxy, path_of, send, split_storage_url
 from .errors import RemoteError, reason
 
 
@@ -41,16 +41,17 @@ class Asked:
 
 def add_parsers(commands) -> None:
     warm = commands.add_parser('warm', help="fetch a container's objects into a proxy's cache")
-    warm.add_argument('--prefix', metavar='P', help='objects that begin so')
+    warm.add_argument('--prefix', type=argument(object_name), metavar='P', help='objects that begin so')
     warm.add_argument('--limit', type=argument(number(int, 1, LARGEST_LIMIT)), metavar='N', help='objects at most')
     warm.set_defaults(run=ask, action='warm', object=None)
     purge = commands.add_parser('purge', help="drop an object, or a container, from a proxy's cache")
     which = purge.add_mutually_exclusive_group()
-    which.add_argument('--object', metavar='O', help='this object alone; every node validates its copy then')
-    which.add_argument('--prefix', metavar='P', help='objects that begin so')
+    which.add_argument('--object', type=argument(object_name), metavar='O',
+                       help='this object alone; every node validates its copy then')
+    which.add_argument('--prefix', type=argument(object_name), metavar='P', help='objects that begin so')
     purge.set_defaults(run=ask, action='forget', limit=None)
     for parser in (warm, purge):
-        parser.add_argument('container')
+        parser.add_argument('container', type=argument(container_name), help='its name alone, not quoted')
         parser.add_argument('--proxy', action='append', default=[], metavar='URL',
                             help='ask this proxy, http(s)://HOST[:PORT], and not the one that the login names')
         parser.add_argument('--all', action='store_true', help='ask each --proxy; all must take it, each a node')
@@ -82,10 +83,7 @@ def tell(line: str) -> None:
 
 
 def _params(args) -> dict[str, str]:
-    """The query. :raises RemoteError:"""
-    check_container(args.container)
-    check_text('--object', args.object)
-    check_text('--prefix', args.prefix)
+    """The query."""
     given = {'prefix': args.prefix, 'name': args.object, 'limit': args.limit}
     return {PARAMETER: args.action, **{key: str(value) for key, value in given.items() if value is not None}}
 

@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from swift.common.constraints import MAX_ACCOUNT_NAME_LENGTH, MAX_CONTAINER_NAME_LENGTH, check_utf8
 from swiftclient import Connection
 
+from ..conf.arguments import account_name
 from ..conf.names import GUARD, NODE_HEADER
 from .errors import RemoteError, one_line
 
@@ -38,30 +38,6 @@ class NodeAnswer:
         return self.status == http.client.ACCEPTED and bool(self.node)
 
 
-def check_container(name: str) -> None:
-    """:raises RemoteError: for what is no container's name, or may be taken for another on its way"""
-    wrong = _wrong_with(name, MAX_CONTAINER_NAME_LENGTH)
-    if '/' in name:
-        wrong = 'must be a container alone, without "/"; --object or --prefix name what is in it'
-    if wrong:
-        raise RemoteError(f'container {name!a}: {wrong}')
-
-
-def check_text(option: str, text: str | None) -> None:
-    """:raises RemoteError: for an option that is there and empty, or that no object's name begins with"""
-    if text is not None and not check_utf8(text):
-        raise RemoteError(f'{option} {text!a}: must be UTF-8, neither empty nor with a zero byte')
-
-
-def _wrong_with(name, longest) -> str | None:
-    if not check_utf8(name):
-        return 'must be UTF-8, neither empty nor with a zero byte'
-    if len(name.encode()) > longest:
-        return f'must have at most {longest} bytes'
-    # clients and balancers take these for folders, and leave them out
-    return 'must not be . or ..' if name in ('.', '..') else None
-
-
 def split_storage_url(url: str) -> tuple[str, str]:
     """(scheme://host:port, account) of a storage URL.
 
@@ -70,11 +46,10 @@ def split_storage_url(url: str) -> tuple[str, str]:
     found = STORAGE_URL.fullmatch(url)
     if not found or not _is_server(found[1]):
         raise RemoteError(f'storage URL {url!a}: must be http(s)://HOST[:PORT]/v1/ACCOUNT and nothing more')
-    account = unquote(found[2], errors='surrogateescape')
-    wrong = 'must have no "/"' if '/' in account else _wrong_with(account, MAX_ACCOUNT_NAME_LENGTH)
-    if wrong:
-        raise RemoteError(f'storage URL {url!a}: the account {wrong}')
-    return found[1], account
+    try:
+        return found[1], account_name(unquote(found[2], errors='surrogateescape'))
+    except ValueError as error:
+        raise RemoteError(f'storage URL {url!a}: {error}') from None
 
 
 def check_proxy(url: str) -> str:
@@ -94,7 +69,12 @@ def _is_server(url) -> bool:
 
 
 def path_of(account: str, container: str, params: dict[str, str]) -> str:
-    return f'/v1/{quote(account, safe="")}/{quote(container, safe="")}?{urlencode(params)}'
+    return f'/v1/{_quoted(account)}/{_quoted(container)}?{urlencode(params)}'
+
+
+def _quoted(name):
+    # Names of dots alone are names to Swift, and folders to requests, which would leave them out of the path.
+    return '%2E' * len(name) if name in ('.', '..') else quote(name, safe='')
 
 
 def send(connection: Connection, proxy: str, path: str) -> NodeAnswer:
