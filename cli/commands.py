@@ -14,7 +14,7 @@ from ..conf.process import told
 from ..lab.command import add_parser as add_lab
 from ..lab.spec import LabError, NoLab
 from . import container, misplaced, node, plan, queue
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 

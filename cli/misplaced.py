@@ -17,7 +17,7 @@ from ..conf.process import told
 from ..queues import Misplaced
 from ..queues.wake import Waker
 from ..sidecar.settings import check_client
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 from .node import CONF, settings_of
 from .queue import opened
 

@@ -11,7 +11,7 @@ from ..queues import QueueError, open_queue
 from ..sidecar.settings import SidecarSettings, read_settings
 from ..sidecar.status.report import mover_report
 from ..sidecar.status.snapshot import queue_path
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 
 CONF = '/etc/swift/swiftahead-sidecar.conf'
 # the sidecar writes its report every few seconds

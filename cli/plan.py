@@ -16,7 +16,7 @@ from ..plan.listing import Listing, sizes
 from ..plan.output import DEFAULTS, KEY, conf_lines, draw, in_units, plot_fault, room_for, rounded, table
 from ..plan.room import disk_bytes, high_bytes
 from ..plan.traces import COLUMNS, STDIN, LogError, Trace, read_all
-from .errors import CommandError
+from .main import CommandError
 
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 250_000

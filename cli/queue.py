@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ..conf.arguments import whole
 from ..queues import Misplaced, Queue, QueueError, StoredRecord, Waker, open_queue
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 from .node import CONF, settings_of
 
 KIND = Misplaced.__name__
