@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from swift.common.utils import quorum_size
 
 from .cluster import KEY, USER, Lab
-from .internal_requests import Answer, InternalRequests
+from .launch import Answer, InternalRequests
 from .placement import Placement, Replica
 from .spec import SERVERS, LabError, LabSpec
 

@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..conf.files import try_lock
-from .checks import check_folder, tool
-from .confs import LabLayout, memcached, write_confs
-from .ports import HOST, Reservation
+from .confs import memcached, write_confs
+from .prerequisites import Reservation, check_folder, tool
 from .programs import Program, Runner, Started, programs, write_scripts
-from .spec import LabError, LabSpec, NoLab
+from .spec import HOST, LabError, LabLayout, LabSpec, NoLab
 
 USER, KEY = 'test:tester', 'testing'
 

@@ -12,9 +12,7 @@ from swift.common.ring import RingBuilder
 from swift.common.ring.ring import RingData
 from swift.common.utils import readconf
 
-from .confs import LabLayout
-from .ports import HOST
-from .spec import EC_FRAGMENTS, LabSpec
+from .spec import EC_FRAGMENTS, HOST, LabLayout, LabSpec
 
 PART_POWER = 6
 # the same lab gets the same rings again, even on other ports, so that its data is found

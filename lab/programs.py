@@ -10,10 +10,9 @@ from pathlib import Path
 from swift.common.utils import config_true_value, readconf
 
 from . import process
-from .checks import tool
-from .confs import CLUSTER_DAEMONS, DAEMONS, LabLayout, user
-from .ports import HOST, is_open
-from .spec import SERVERS, LabError, LabSpec
+from .confs import CLUSTER_DAEMONS, DAEMONS, user
+from .prerequisites import is_open, tool
+from .spec import HOST, SERVERS, LabError, LabLayout, LabSpec
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0

@@ -1,9 +1,10 @@
-"""What a lab consists of, checked."""
+"""The arguments of a lab, checked, and the folder in which it lies."""
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+HOST = '127.0.0.1'
 EC_FRAGMENTS = 3
 SERVERS = ('account', 'container', 'object')
 POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
@@ -95,3 +96,47 @@ class LabSpec:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise LabError(f'{path} cannot be read as that of a lab ({error}); remove its folder') from error
+
+
+@dataclass(frozen=True)
+class LabLayout:
+    """Where things lie in a lab's folder."""
+    folder: Path
+
+    @property
+    def etc(self) -> Path:
+        return self.folder / 'etc'
+
+    @property
+    def cache(self) -> Path:
+        """The filter's and sidecar's; the sidecar makes it."""
+        return self.folder / 'cache'
+
+    @property
+    def queue(self) -> Path:
+        return self.cache / 'queue.db'
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / 'bin'
+
+    @property
+    def run(self) -> Path:
+        return self.folder / 'run'
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / 'logs'
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / 'lab.json'
+
+    def node(self, number: int) -> Path:
+        return self.folder / f'node{number}'
+
+    def recon(self, number: int) -> Path:
+        return self.run / f'recon{number}'
+
+    def server_conf(self, server: str, number: int) -> Path:
+        return self.etc / f'{server}-server' / f'{number}.conf'

@@ -16,9 +16,8 @@ from swift.common import storage_policy, utils
 
 from swiftahead.cli import main
 from swiftahead.cli.commands import parser
-from swiftahead.lab.checks import check_folder
-from swiftahead.lab.confs import LabLayout
-from swiftahead.lab.spec import LabError
+from swiftahead.lab.prerequisites import check_folder
+from swiftahead.lab.spec import LabError, LabLayout
 from swiftahead.queues import Misplaced, open_queue
 
 PROGRAM = 'import sys; from swiftahead.cli import main; sys.exit(main())'
