@@ -32,7 +32,7 @@ LONGEST_ANSWER = 1000
 class NodeAnswer:
     """
     :param node: which took or refused it; '' where the answer is not the filter's
-    :param said: by the filter, or of what answered instead, in one line
+    :param said: one line, the filter's words; without a filter, an explanation of the answer
     """
     status: int
     node: str
@@ -45,7 +45,7 @@ class NodeAnswer:
 
 @dataclass(frozen=True)
 class Asked:
-    """:param answer: None where the proxy did not give any, and `why` tells what came instead"""
+    """:param answer: None: the proxy gave none, and `why` tells the fault"""
     proxy: str
     answer: NodeAnswer | None
     why: str = ''
@@ -106,13 +106,13 @@ def ask(args) -> int:
 
 
 def tell(line: str) -> None:
-    """Print a line. Who reads no further keeps no other proxy from being asked, nor changes the result."""
+    """Print a line. A closed pipe keeps no other proxy from being asked, nor changes the result."""
     with suppress(BrokenPipeError):
         print(line, flush=True)
 
 
 def _params(args) -> dict[str, str]:
-    """The query."""
+    """Build the query."""
     given = {'prefix': args.prefix, 'name': args.object, 'limit': args.limit}
     return {PARAMETER: args.action, **{key: str(value) for key, value in given.items() if value is not None}}
 
@@ -203,7 +203,7 @@ def _quoted(name):
 
 
 def send(connection: Connection, proxy: str, path: str) -> NodeAnswer:
-    """Send a control request to a proxy. No redirect is followed: the token is for none but who was named.
+    """Send a control request to a proxy. No redirect is followed: the token is for the named server alone.
 
     :param connection: with the token, and with all that concerns TLS and waiting
     :raises OSError: where the proxy cannot be reached, or does not answer
@@ -220,7 +220,7 @@ def send(connection: Connection, proxy: str, path: str) -> NodeAnswer:
 
 
 def _explain(status) -> str:
-    """Tell what an answer is that the filter did not give."""
+    """Explain an answer that the filter did not give."""
     if 200 <= status < 300:
         return f'{status}, but not by a prefetch filter: there is none in this proxy, and nothing was done'
     if 300 <= status < 400:

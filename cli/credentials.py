@@ -59,7 +59,7 @@ def _auth_version():
 
 
 def log_in(args) -> Connection:
-    """A connection that has a storage URL and a token.
+    """Make a connection that has a storage URL and a token.
 
     :raises RemoteError:
     """
@@ -103,7 +103,7 @@ def _ask_for_token(connection):
 
 
 def _keystone_errors() -> tuple[type[Exception], ...]:
-    """Those of Keystone's client that python-swiftclient hands on as they are."""
+    """Name the errors of Keystone's client that python-swiftclient hands on as they are."""
     with suppress(ImportError):
         from keystoneauth1.exceptions import ClientException as KeystoneError
         return (KeystoneError,)
@@ -114,28 +114,28 @@ def _fits_a_header(token):
     return token.isascii() and token.isprintable() and ' ' not in token
 
 
-# -- what went wrong ---------------------------------------------------------------------------------------
+# -- faults of a request -----------------------------------------------------------------------------------
 
 def one_line(text: str) -> str:
-    """A text from elsewhere as part of one line, without what moves a terminal's cursor."""
+    """Make foreign text part of one line, without characters that move a terminal's cursor."""
     return ''.join(letter if letter.isprintable() else ' ' for letter in text).strip()
 
 
 def reason(error: Exception, seconds: float) -> str:
-    """Tell in one line what went wrong with a request, and nothing of its headers."""
+    """Tell a request's fault in one line, and nothing of its headers."""
     if isinstance(error, InvalidHeader):
         # its text has the password
         return NO_HEADER
     first = _first(error)
     if 'timed out' in str(first):
         return f'no answer within {seconds:g} s'
-    # the system's own words, where there are some: those of the libraries on the way fill several lines
+    # the system's own words if there are any: the libraries' fill several lines
     text = getattr(first, 'strerror', None) or str(first) if isinstance(first, OSError) else str(error)
     return one_line(text) or type(error).__name__
 
 
 def _first(error) -> BaseException:
-    """The error that all others came of."""
+    """Find the error from which all others came."""
     while (before := error.__cause__ or error.__context__) is not None:
         error = before
     return error

@@ -86,7 +86,7 @@ def _defaults(layout, **more):
 
 
 def _pipeline(spec, layout, pipeline):
-    """[pipeline:main], its filters and a proxy."""
+    """Make [pipeline:main], its filters and a proxy."""
     sections: Sections = {'pipeline:main': {'pipeline': pipeline}}
     sections['app:proxy-server'] = {
         'use': 'egg:swift#proxy', 'allow_account_management': 'true', 'account_autocreate': 'true',

@@ -25,14 +25,18 @@ from swift.common.storage_policy import reload_storage_policies
 from swift.common.utils import logs as swift_logs
 from swift.common.utils import set_swift_dir
 
+from ..conf.casts import number
+from ..conf.options import Option, Table
 from .process import LOG
 from .spec import LabError
 
 STOP_SECONDS = 20.0
 ANSWERER = [sys.executable, '-c', 'from swiftahead.lab.launch import answer_requests; answer_requests()']
 METHODS = {'GET', 'HEAD', 'PUT', 'POST', 'DELETE'}
-# how these name themselves to object servers; replicators and reconstructors do otherwise
+# user agents of delayed clients; replicators and reconstructors have others
 AGENTS = ('proxy-server', 'swiftahead-sidecar', 'swiftahead-mover', 'Swift Container Reconciler', 'direct-client')
+LATENCY = Table('filter:latency', (
+    Option('latency_ms', number(float, 0, unit='milliseconds'), '0', 'delay of each request'),))
 
 _target = 2
 
@@ -77,7 +81,7 @@ class FileHandler(logging.Handler):
 
 
 def log_to_file() -> None:
-    """From now on every logger that Swift makes in this process writes to its log file; stderr without one."""
+    """Let every logger that Swift makes from now on write to the log file, or to stderr without one."""
     global _target
     log = os.environ.get(LOG)
     if log:
@@ -108,15 +112,9 @@ class Latency:
 
 
 def filter_factory(global_conf, **local_conf):
-    """Paste's factory; option `latency_ms`, milliseconds for each request."""
-    text = local_conf.get('latency_ms', '0')
-    try:
-        milliseconds = float(text)
-    except ValueError:
-        milliseconds = -1.0
-    if not 0 <= milliseconds < float('inf'):
-        raise ValueError(f'latency_ms = {text}: must be a number of milliseconds of at least 0')
-    return lambda app: Latency(app, milliseconds / 1000)
+    """Make the filter for Paste; LATENCY has its option."""
+    settings = LATENCY.read({'latency_ms': local_conf.get('latency_ms', '0')})
+    return lambda app: Latency(app, settings.latency_ms / 1000)
 
 
 # -- requests by InternalClient ----------------------------------------------------------------------------

@@ -22,7 +22,7 @@ DAEMON_FOLDERS = ('/usr/sbin', '/usr/local/sbin')
 # others mean something in one of the conf files
 PATH = re.compile(r'[\w./+@=,~-]+')
 
-# what a lab that was killed before it had its spec has made
+# names in a lab that was killed before it had its spec
 OWN = re.compile(r'lock|etc|bin|run|logs|cache|node\d+|lab\.json(\.new)?|lost\+found')
 # ports
 LOWEST, HIGHEST = 10000, 61000
@@ -49,7 +49,7 @@ def check_folder(layout: LabLayout) -> None:
 
 
 def _refuse_others(layout):
-    """A lab writes over what has the names of its folders: `etc` and `bin` of a system, say."""
+    """Refuse a folder with other things: a lab would write over a system's `etc` and `bin`, say."""
     if layout.spec.exists():
         return
     for name in sorted(os.listdir(layout.folder)):
@@ -96,7 +96,7 @@ class Reservation(ExitStack):
     """
 
     def take(self, wanted: int | None = None) -> int:
-        """`wanted` if it is free, else any port that is.
+        """Hold `wanted` if it is free, else any port that is.
 
         A port is not free for a minute after a server with connections has ended.
         """
@@ -119,7 +119,7 @@ class Reservation(ExitStack):
 
 
 def _some_ports():
-    """Below those the kernel gives to outgoing connections: one could take the port of a stopped server."""
+    """Draw ports below the outgoing ones, of which a connection could get that of a stopped server."""
     system = SystemRandom()
     highest = _first_outgoing()
     if highest - LOWEST < TRIES:
@@ -135,7 +135,7 @@ def _first_outgoing():
 
 
 def is_open(port: int) -> bool:
-    """Whether anyone listens there."""
+    """Tell whether anyone listens there."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:

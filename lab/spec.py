@@ -73,7 +73,7 @@ class LabSpec:
         return [f'proxy{number + 1}' for number in range(self.proxies)]
 
     def holds_data_of(self, other: 'LabSpec') -> bool:
-        """Whether what was stored under `other` can be found under this spec."""
+        """Tell whether objects stored under `other` can be found under this spec."""
         return ((self.nodes, self.replicas, self.policies)
                 == (other.nodes, other.replicas, other.policies))
 
@@ -81,14 +81,14 @@ class LabSpec:
         return replace(self, ports=ports)
 
     def write(self, path: Path) -> None:
-        # renamed into place, for whoever is killed while writing; open to other users, who may ask for its state
+        # renamed into place, so that a kill leaves no half; open to other users, who may ask for its state
         new = path.with_name(path.name + '.new')
         new.write_text(json.dumps(asdict(self), indent=1, default=str))
         new.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> 'LabSpec | None':
-        """None where there is no file."""
+        """Read a spec; None: there is no file."""
         try:
             fields = json.loads(path.read_text())
             return cls(**{**fields, 'policies': tuple(fields['policies'])})
@@ -100,7 +100,7 @@ class LabSpec:
 
 @dataclass(frozen=True)
 class LabLayout:
-    """Where things lie in a lab's folder."""
+    """Paths in a lab's folder."""
     folder: Path
 
     @property
@@ -109,7 +109,7 @@ class LabLayout:
 
     @property
     def cache(self) -> Path:
-        """The filter's and sidecar's; the sidecar makes it."""
+        """Cache folder of filter and sidecar; the sidecar makes it."""
         return self.folder / 'cache'
 
     @property
