@@ -14,7 +14,7 @@ from ..conf.process import told
 from ..lab.command import add_parser as add_lab
 from ..lab.spec import LabError, NoLab
 from . import container, misplaced, node, plan, queue
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
@@ -37,14 +37,14 @@ def carry_out(argv: list[str] | None) -> int:
         # Python prints nothing then, and complains of nothing
         return _complain('standard output is closed')
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # names that the terminal has no letters for are told all the same
+        # a terminal without the letters of a name shows their codes
         sys.stdout.reconfigure(errors='backslashreplace')
     try:
         return _run(_parsed(argv))
     except (CommandError, LabError) as error:
         return _complain(error)
     except UnicodeEncodeError as error:
-        # such an argument as a path is right; what is no path is told here
+        # only a path may hold such an argument
         return _complain(f'{ascii(error.object)[1:-1]}: must be UTF-8')
     except BrokenPipeError:
         # the reader has seen enough
@@ -61,7 +61,7 @@ def _parsed(argv):
     try:
         return parser().parse_args(argv)
     except SystemExit:
-        # here, and not when all is over: whoever reads the help may have seen enough
+        # flushed here, since at exit a closed pipe would be complained of
         sys.stdout.flush()
         raise
 
@@ -76,10 +76,10 @@ def _run(args):
         else:
             _complain(error)
     try:
-        # here, and not when all is over: what does not fit on the disk is to be told
+        # flushed here, since at exit nobody would tell of a full disk
         sys.stdout.flush()
     except BrokenPipeError:
-        # the reader has seen enough, and what was to be done is done
+        # the command has done its work; the reader has seen enough
         _let_go(sys.stdout)
     return code
 
@@ -93,5 +93,5 @@ def _complain(what) -> int:
 
 
 def _let_go(stream):
-    """What it still holds is written nowhere: else Python would try once more at the end, and complain."""
+    """Drop the text that the stream still holds: Python would try to write it at exit, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,22 +1,51 @@
-"""Commands that ask proxies with the filter: any user who may write to the container can."""
-import json
-from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass
+"""Commands that ask proxies with the filter: any user who may write to the container can.
 
+Nothing that is sent from here may change an object, whatever was typed: a POST to an object removes its metadata.
+So the path is made of an account and a container that were checked, Swift refuses the request where it meets an
+object all the same (`GUARD`), and only the filter's own answers are believed.
+"""
+import http.client
+import json
+import re
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from swiftclient import Connection
 from urllib3.exceptions import HTTPError
 
-from ..conf.arguments import argument
+from ..conf.arguments import account_name, argument, container_name, object_name
 from ..conf.casts import number
-from ..conf.names import LARGEST_LIMIT, PARAMETER
+from ..conf.names import GUARD, LARGEST_LIMIT, NODE_HEADER, PARAMETER
 from . import credentials
-from .control import NodeAnswer, check_container, check_proxy, check_text, path_of, send, split_storage_url
-from .errors import RemoteError, reason
+from .credentials import RemoteError, one_line, reason
+
+SERVER = r'(?i:https?)://[^\s/?#@\\]+'
+STORAGE_URL = re.compile(rf'({SERVER})/v1/([^\s/?#\\]+)')
+PROXY_URL = re.compile(rf'({SERVER})/?')
+# of the filter's answers, each of one line
+LONGEST_ANSWER = 1000
+
+
+@dataclass(frozen=True)
+class NodeAnswer:
+    """
+    :param node: which took or refused it; '' where the answer is not the filter's
+    :param said: one line, the filter's words; without a filter, an explanation of the answer
+    """
+    status: int
+    node: str
+    said: str
+
+    @property
+    def is_taken(self) -> bool:
+        return self.status == http.client.ACCEPTED and bool(self.node)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """:param answer: None where the proxy did not give any, and `why` tells what came instead"""
+    """:param answer: None: the proxy gave none, and `why` tells the fault"""
     proxy: str
     answer: NodeAnswer | None
     why: str = ''
@@ -41,16 +70,17 @@ class Asked:
 
 def add_parsers(commands) -> None:
     warm = commands.add_parser('warm', help="fetch a container's objects into a proxy's cache")
-    warm.add_argument('--prefix', metavar='P', help='objects that begin so')
+    warm.add_argument('--prefix', type=argument(object_name), metavar='P', help='objects that begin so')
     warm.add_argument('--limit', type=argument(number(int, 1, LARGEST_LIMIT)), metavar='N', help='objects at most')
     warm.set_defaults(run=ask, action='warm', object=None)
     purge = commands.add_parser('purge', help="drop an object, or a container, from a proxy's cache")
     which = purge.add_mutually_exclusive_group()
-    which.add_argument('--object', metavar='O', help='this object alone; every node validates its copy then')
-    which.add_argument('--prefix', metavar='P', help='objects that begin so')
+    which.add_argument('--object', type=argument(object_name), metavar='O',
+                       help='this object alone; every node validates its copy then')
+    which.add_argument('--prefix', type=argument(object_name), metavar='P', help='objects that begin so')
     purge.set_defaults(run=ask, action='forget', limit=None)
     for parser in (warm, purge):
-        parser.add_argument('container')
+        parser.add_argument('container', type=argument(container_name), help='its name alone, not quoted')
         parser.add_argument('--proxy', action='append', default=[], metavar='URL',
                             help='ask this proxy, http(s)://HOST[:PORT], and not the one that the login names')
         parser.add_argument('--all', action='store_true', help='ask each --proxy; all must take it, each a node')
@@ -76,16 +106,13 @@ def ask(args) -> int:
 
 
 def tell(line: str) -> None:
-    """Print a line. Who reads no further keeps no other proxy from being asked, nor changes the result."""
+    """Print a line. A closed pipe keeps no other proxy from being asked, nor changes the result."""
     with suppress(BrokenPipeError):
         print(line, flush=True)
 
 
 def _params(args) -> dict[str, str]:
-    """The query. :raises RemoteError:"""
-    check_container(args.container)
-    check_text('--object', args.object)
-    check_text('--prefix', args.prefix)
+    """Build the query."""
     given = {'prefix': args.prefix, 'name': args.object, 'limit': args.limit}
     return {PARAMETER: args.action, **{key: str(value) for key, value in given.items() if value is not None}}
 
@@ -132,3 +159,74 @@ def _sum_up(args, asked) -> int:
         tell(f'{node} answered more than once: name each proxy by its own address, not by a balancer\'s, and give '
              'each host a name of its own')
     return code
+
+
+# -- one request to one proxy ------------------------------------------------------------------------------
+
+def split_storage_url(url: str) -> tuple[str, str]:
+    """(scheme://host:port, account) of a storage URL.
+
+    :raises RemoteError: where it is anything else than an account's
+    """
+    found = STORAGE_URL.fullmatch(url)
+    if not found or not _is_server(found[1]):
+        raise RemoteError(f'storage URL {url!a}: must be http(s)://HOST[:PORT]/v1/ACCOUNT and nothing more')
+    try:
+        return found[1], account_name(unquote(found[2], errors='surrogateescape'))
+    except ValueError as error:
+        raise RemoteError(f'storage URL {url!a}: {error}') from None
+
+
+def check_proxy(url: str) -> str:
+    """scheme://host:port of a proxy. :raises RemoteError:"""
+    found = PROXY_URL.fullmatch(url)
+    if not found or not _is_server(found[1]):
+        raise RemoteError(f'--proxy {url!a}: must be http(s)://HOST[:PORT], as the proxy itself listens')
+    return found[1]
+
+
+def _is_server(url) -> bool:
+    try:
+        parts = urlsplit(url)
+        return url.isprintable() and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def path_of(account: str, container: str, params: dict[str, str]) -> str:
+    return f'/v1/{_quoted(account)}/{_quoted(container)}?{urlencode(params)}'
+
+
+def _quoted(name):
+    # Names of dots alone are names to Swift, and folders to requests, which would leave them out of the path.
+    return '%2E' * len(name) if name in ('.', '..') else quote(name, safe='')
+
+
+def send(connection: Connection, proxy: str, path: str) -> NodeAnswer:
+    """Send a control request to a proxy. No redirect is followed: the token is for the named server alone.
+
+    :param connection: with the token, and with all that concerns TLS and waiting
+    :raises OSError: where the proxy cannot be reached, or does not answer
+    """
+    _, client = connection.http_connection(proxy)
+    client.requests_args['allow_redirects'] = False
+    with closing(client):
+        response = client.request('POST', path, '', {'X-Auth-Token': connection.token, **GUARD})
+        node = one_line(response.headers.get(NODE_HEADER, ''))
+        if not node:
+            return NodeAnswer(response.status_code, '', _explain(response.status_code))
+        body = next(response.iter_content(LONGEST_ANSWER), b'')
+        return NodeAnswer(response.status_code, node, one_line(body.decode('utf-8', 'replace')))
+
+
+def _explain(status) -> str:
+    """Explain an answer that the filter did not give."""
+    if 200 <= status < 300:
+        return f'{status}, but not by a prefetch filter: there is none in this proxy, and nothing was done'
+    if 300 <= status < 400:
+        return f'{status}, a redirect, which is not followed: name the proxy itself'
+    if status == 404:
+        return 'no such container, or no Swift at this address'
+    if status in (401, 403):
+        return 'this user may not write to the container, or there is no prefetch filter in this proxy'
+    return ' '.join([str(status), http.client.responses.get(status, '')]).strip()

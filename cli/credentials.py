@@ -1,8 +1,12 @@
-"""Logging in with the ``swift`` command's options and environment, by python-swiftclient's own functions."""
+"""Log in with the ``swift`` command's options and environment, by python-swiftclient's own functions.
+
+Also tells what went wrong with a request, at the login or later.
+"""
 import os
 import warnings
 from contextlib import suppress
 
+from requests.exceptions import InvalidHeader
 from swiftclient import ClientException, Connection, client
 from swiftclient.service import get_conn, process_options
 from swiftclient.utils import config_true_value
@@ -10,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from ..conf.arguments import argument
 from ..conf.casts import seconds
-from .errors import NO_HEADER, RemoteError, one_line, reason
+from .main import CommandError
 
 # the `swift` command's options --os-..., each with its variable OS_...
 OS_OPTIONS = (
@@ -20,11 +24,16 @@ OS_OPTIONS = (
     'service-type', 'endpoint-type', 'cacert', 'cert', 'key')
 VERSION_VARIABLES = ('ST_AUTH_VERSION', 'OS_AUTH_VERSION', 'OS_IDENTITY_API_VERSION')
 KEYSTONE_VERSIONS = (*client.AUTH_VERSIONS_V2, *client.AUTH_VERSIONS_V3)
+NO_HEADER = 'user or key hold what no header may'
 NO_LOGIN = ('there is no login: set ST_AUTH, ST_USER and ST_KEY, or OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and '
             'what else your cloud tells users of the swift command to set, or OS_STORAGE_URL and OS_AUTH_TOKEN')
 NO_KEYSTONE = ("Keystone's client is not installed, which auth versions 2 and 3 need; install it with: "
                "pip install 'python-swiftclient[keystone]'")
 SECONDS = 60.0
+
+
+class RemoteError(CommandError):
+    """Tell that a proxy cannot be asked, or not so."""
 
 
 def add_arguments(parser) -> None:
@@ -50,7 +59,7 @@ def _auth_version():
 
 
 def log_in(args) -> Connection:
-    """A connection that has a storage URL and a token.
+    """Make a connection that has a storage URL and a token.
 
     :raises RemoteError:
     """
@@ -94,7 +103,7 @@ def _ask_for_token(connection):
 
 
 def _keystone_errors() -> tuple[type[Exception], ...]:
-    """Those of Keystone's client that python-swiftclient hands on as they are."""
+    """Name the errors of Keystone's client that python-swiftclient hands on as they are."""
     with suppress(ImportError):
         from keystoneauth1.exceptions import ClientException as KeystoneError
         return (KeystoneError,)
@@ -103,3 +112,30 @@ def _keystone_errors() -> tuple[type[Exception], ...]:
 
 def _fits_a_header(token):
     return token.isascii() and token.isprintable() and ' ' not in token
+
+
+# -- faults of a request -----------------------------------------------------------------------------------
+
+def one_line(text: str) -> str:
+    """Make foreign text part of one line, without characters that move a terminal's cursor."""
+    return ''.join(letter if letter.isprintable() else ' ' for letter in text).strip()
+
+
+def reason(error: Exception, seconds: float) -> str:
+    """Tell a request's fault in one line, and nothing of its headers."""
+    if isinstance(error, InvalidHeader):
+        # its text has the password
+        return NO_HEADER
+    first = _first(error)
+    if 'timed out' in str(first):
+        return f'no answer within {seconds:g} s'
+    # the system's own words if there are any: the libraries' fill several lines
+    text = getattr(first, 'strerror', None) or str(first) if isinstance(first, OSError) else str(error)
+    return one_line(text) or type(error).__name__
+
+
+def _first(error) -> BaseException:
+    """Find the error from which all others came."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error

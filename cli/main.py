@@ -1,5 +1,16 @@
-"""The program ``swiftahead``. What it needs is loaded when `main` is called: see `conf.process.ending_at_once`."""
+"""The program ``swiftahead``, and the errors that its commands end with.
+
+Nothing of Swift is loaded before `main` is called: see `conf.process.ending_at_once`.
+"""
 from ..conf.process import ending_at_once, keep_numbers, stand_in
+
+
+class CommandError(Exception):
+    """Tell what is wrong and how to mend it, in one sentence; exit code 2."""
+
+
+class Absent(CommandError):
+    """Tell that the thing to look at is not there; exit code 1."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -7,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with ending_at_once():
             keep_numbers()
-            # where there is nobody to complain to, the exit code tells
+            # without a standard error the exit code alone tells
             stand_in('stderr')
             from .commands import carry_out
         return carry_out(argv)

@@ -17,12 +17,12 @@ from ..conf.process import told
 from ..queues import Misplaced
 from ..queues.wake import Waker
 from ..sidecar.settings import check_client
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 from .node import CONF, settings_of
 from .queue import opened
 
 TOLD_SECONDS = 2.0
-# some three hundred years
+# about three hundred years
 MOST_SECONDS = 1e10
 NOT_FOUND = 404
 TEXT = """Asks the other storage policies for every object that a container's listing names, and for every object
@@ -171,7 +171,7 @@ def _listing(client, account, container) -> Iterator[str]:
 
 
 def _containers(client, account, container) -> Iterator[tuple[str, int]]:
-    """Names, and how many objects they are said to hold.
+    """Yield names, and how many objects the containers are said to hold.
 
     :raises Absent: where there is no such account or container
     """

@@ -11,7 +11,7 @@ from ..queues import QueueError, open_queue
 from ..sidecar.settings import SidecarSettings, read_settings
 from ..sidecar.status.report import mover_report
 from ..sidecar.status.snapshot import queue_path
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 
 CONF = '/etc/swift/swiftahead-sidecar.conf'
 # the sidecar writes its report every few seconds
@@ -19,10 +19,10 @@ REPORT_SECONDS = 30
 
 
 def add_parsers(commands) -> None:
-    status = commands.add_parser('status', help='what the sidecar, the cache and the queue are doing')
+    status = commands.add_parser('status', help='state of sidecar, cache and queue')
     status.set_defaults(run=show_status)
     check = commands.add_parser('check', help='read every cached entry and check every byte')
-    check.add_argument('--fix', action='store_true', help='remove what is damaged')
+    check.add_argument('--fix', action='store_true', help='remove damaged entries')
     check.set_defaults(run=check_cache)
     for parser in (status, check):
         parser.add_argument('--conf', default=CONF, help="the sidecar's conf (default: %(default)s)")

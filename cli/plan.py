@@ -17,7 +17,7 @@ from ..plan.listing import Listing, sizes
 from ..plan.output import DEFAULTS, KEY, conf_lines, draw, in_units, plot_fault, room_for, rounded, table
 from ..plan.room import disk_bytes, high_bytes
 from ..plan.traces import COLUMNS, STDIN, LogError, Trace, read_all
-from .errors import CommandError
+from .main import CommandError
 
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 250_000
@@ -30,7 +30,7 @@ WIDTH = 98
 
 @dataclass(frozen=True)
 class Size:
-    """As it was given: percent of the cache_size that has room for all objects, or bytes."""
+    """A size as given: percent of the cache_size that has room for all objects, or bytes."""
     percent: float | None
     bytes: int
 
@@ -149,20 +149,20 @@ def _advice(trace, spec, whole, found, tell) -> Advice:
 
 
 def _no_worse(smaller, larger) -> Cell:
-    """The smaller cache, where the rest of the larger one would stay empty."""
+    """Choose the smaller cache if the rest of the larger one would stay empty."""
     is_worse = smaller.object_hit_ratio < larger.object_hit_ratio or smaller.gets_ratio > larger.gets_ratio
     return larger if is_worse else smaller
 
 
 def _without_neighbours(spec, tried):
-    """Where their names are told, but too many may be fetched in vain."""
+    """Yield the best setting without neighbours: with a listing, too many may be fetched in vain."""
     if spec.listing is not None:
         eviction = best_of(tried).eviction
         yield next(cell for cell in tried if cell.prefetch and cell.eviction == eviction), {'neighbours': False}
 
 
 def _second_hit(spec, tried):
-    """Each setting without prefetching, and the best one: nothing is kept before its second read."""
+    """Yield each setting without prefetching, and the best one, that keep nothing before its second read."""
     best = best_of(tried)
     for cell in tried:
         if not cell.prefetch or cell == best:
@@ -170,7 +170,7 @@ def _second_hit(spec, tried):
 
 
 def _max_object_size(given, trace):
-    """The conf file's, where that is enough; else in whole GiB."""
+    """Give the conf file's default if it is enough, else whole GiB."""
     if given is not None:
         return given
     largest = max(read.bytes for read in trace.reads)
@@ -178,7 +178,7 @@ def _max_object_size(given, trace):
 
 
 def _not_kept(trace, spec) -> Iterator[str]:
-    """What is too large to be kept, whatever the cache."""
+    """Note the reads of objects that are too large for every cache."""
     reads = len(trace.reads)
     large = sum(read.bytes > spec.max_object_size for read in trace.reads)
     if large:
@@ -206,10 +206,10 @@ def _error(trace, spec, found) -> Iterator[str]:
                f'{vain:.0%} of what is in vain, as far as can be told')
 
 
-# -- what is shown -----------------------------------------------------------------------------------------
+# -- output ------------------------------------------------------------------------------------------------
 
 class Teller:
-    """Tells on a terminal how far it is, in one line that is written over; nothing elsewhere."""
+    """Tell a terminal how far the plan is, in one line that is written over; other streams get nothing."""
 
     def __init__(self, stream):
         self._stream = stream

@@ -1,6 +1,6 @@
 """``swiftahead queue``: the misplaced records that wait on this node, and the records that were given up.
 
-What is read here is never changed by looking: a file that cannot be read is said, not set aside.
+Looking changes nothing: an unreadable file is reported, not set aside.
 """
 import json
 import os
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ..conf.arguments import whole
 from ..queues import Misplaced, Queue, QueueError, StoredRecord, Waker, open_queue
-from .errors import Absent, CommandError
+from .main import Absent, CommandError
 from .node import CONF, settings_of
 
 KIND = Misplaced.__name__
@@ -25,7 +25,7 @@ def add_parsers(commands) -> None:
     listed = _add(actions, 'list', show_list, 'what is there, oldest first')
     listed.add_argument('--limit', type=whole(1), default=100, metavar='N',
                         help='rows at most (default: %(default)s)')
-    listed.add_argument('--after', type=whole(), default=0, metavar='ID', help='only what comes after this one')
+    listed.add_argument('--after', type=whole(), default=0, metavar='ID', help='only records after this one')
     _add(actions, 'show', show_one, 'all of one record').add_argument('id', type=whole(1))
     for word, handler, text in (('retry', retry, 'have records tried at once'),
                                 ('drop', drop, 'forget records; nothing is done to the objects')):
@@ -37,7 +37,7 @@ def add_parsers(commands) -> None:
 def _add(actions, word, handler, text):
     parser = actions.add_parser(word, help=text)
     parser.add_argument('--queue', choices=(MISPLACED, DEAD), default=MISPLACED,
-                        help='misplaced: what waits for the mover; dead: what was given up, of all kinds '
+                        help='misplaced: records for the mover; dead: given up records of all kinds '
                              '(default: %(default)s)')
     parser.add_argument('--conf', default=CONF, help="the sidecar's conf (default: %(default)s)")
     parser.add_argument('--json', action='store_true', help='one JSON document on standard output')
@@ -47,9 +47,9 @@ def _add(actions, word, handler, text):
 
 @contextmanager
 def opened(conf: str, missing: type[CommandError] = Absent) -> Iterator[Queue]:
-    """The queue that the sidecar's conf names.
+    """Open the queue that the sidecar's conf names.
 
-    :param missing: what is raised where it is not there yet
+    :param missing: the error for a queue that is not there yet
     :raises CommandError: also where the files beside it would become somebody else's
     """
     queue = open_queue(settings_of(conf).sidecar.queue)
@@ -157,7 +157,7 @@ def _of(queue, name, number) -> StoredRecord | None:
 
 
 def as_json(letter: StoredRecord) -> dict:
-    """The body decoded, where it is whole; else its text."""
+    """Give the record's fields, its body decoded if possible."""
     found = {**vars(letter), 'record': _record(letter)}
     del found['body']
     return found
@@ -171,7 +171,7 @@ def _record(letter):
 
 
 def as_line(letter: StoredRecord, now: float) -> str:
-    """A line for the eye; names quoted, so that none can break it."""
+    """Write a line for the eye; names are quoted, so that none can break it."""
     record, told = _record(letter), ''
     if isinstance(record, dict):
         names = [str(record[key]) for key in ('account', 'container', 'object') if record.get(key)]

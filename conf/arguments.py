@@ -3,12 +3,12 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from swift.common import constraints
+
 from .casts import number
 
 # the largest id of a row in a database; more than there are rows, objects or bytes of anything
 LARGEST = 2**63 - 1
-# bytes of Swift's names in its default conf; a cluster that allows fewer says so itself
-ACCOUNT_BYTES = CONTAINER_BYTES = 256
 
 
 def argument(cast: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -39,28 +39,30 @@ def some(value: str) -> str:
 def container_path(value: str) -> tuple[str, str]:
     """Split 'account' or 'account/container'; the container is '' where there is none."""
     account, slash, container = value.strip('/').partition('/')
-    _check(account, 'an account', ACCOUNT_BYTES)
-    if slash:
-        _check(container, 'a container', CONTAINER_BYTES)
-    return account, container
+    return account_name(account), container_name(container) if slash else ''
 
 
 def container_name(value: str) -> str:
-    _check(value, 'a container', CONTAINER_BYTES)
-    return value
+    return _name(value, 'a container', constraints.MAX_CONTAINER_NAME_LENGTH)
 
 
 def account_name(value: str) -> str:
-    _check(value, 'an account', ACCOUNT_BYTES)
+    return _name(value, 'an account', constraints.MAX_ACCOUNT_NAME_LENGTH)
+
+
+def object_name(value: str) -> str:
+    """Take an object's name, or the begin of one."""
+    if not constraints.check_utf8(value):
+        raise ValueError('must be UTF-8, neither empty nor with a zero byte')
     return value
 
 
-def _check(name, what, most):
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError:
-        raise ValueError(f'the name of {what} must be UTF-8') from None
-    if not name or '/' in name or '\0' in name:
-        raise ValueError(f'the name of {what} must not be empty, nor hold / or NUL')
-    if length > most:
+def _name(value, what, most):
+    """Take what Swift's proxy takes for such a name: that may be . or .."""
+    if not constraints.check_utf8(value):
+        raise ValueError(f'the name of {what} must be UTF-8, neither empty nor with a zero byte')
+    if '/' in value:
+        raise ValueError(f'the name of {what} must be without "/"')
+    if len(value.encode()) > most:
         raise ValueError(f'the name of {what} must have at most {most} bytes')
+    return value

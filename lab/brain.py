@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from swift.common.utils import quorum_size
 
 from .cluster import KEY, USER, Lab
-from .internal_requests import Answer, InternalRequests
+from .launch import Answer, InternalRequests
 from .placement import Placement, Replica
 from .spec import SERVERS, LabError, LabSpec
 
@@ -50,7 +50,7 @@ class Brain:
         self.close()
 
     def close(self) -> None:
-        """End its process; whoever goes on using the brain gets another."""
+        """End the process for inside requests; the next such request begins another."""
         self._inside.close()
 
     # -- halves ----------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Brain:
 
     @contextmanager
     def only(self, half: str, servers: tuple[str, ...] = SERVERS) -> Iterator['Brain']:
-        """The other half is down meanwhile."""
+        """Keep the other half down meanwhile."""
         kept = self.nodes(half)
         other = 'right' if kept == self.left else 'left'
         self.stop(other, servers)
@@ -137,26 +137,26 @@ class Brain:
         return self.must('POST', self.path(name, container), as_headers(headers))
 
     def delete_object(self, name: str, container: str = '', **headers: str) -> Answer:
-        """Also of an object that this half does not know."""
+        """Delete an object, even one that this half does not know."""
         path = self.path(name, container)
         return _checked(self.request('DELETE', path, as_headers(headers)), 'DELETE', path, also=404)
 
     def get_object(self, name: str, container: str = '', query: str = '', **headers: str) -> Answer:
-        """Whatever the answer is."""
+        """Get an object; any answer is returned."""
         return self.request('GET', self.path(name, container, query), as_headers(headers))
 
     def listing(self, container: str = '') -> dict[str, dict]:
-        """name -> row"""
+        """List the container: name -> row."""
         answer = self.must('GET', self.path('', container, 'format=json'))
         return {row['name']: row for row in json.loads(answer.body)}
 
     def path(self, name: str = '', container: str = '', query: str = '') -> str:
-        """Of an object, or without a name of a container; by default the brain's."""
+        """Give the path of an object, or without a name of a container; by default the brain's."""
         parts = '/'.join(quote(part) for part in (self.account, container or self.container, name) if part)
         return f'/v1/{parts}' + (f'?{query}' if query else '')
 
     def put_account(self) -> None:
-        """One that a half made for itself would be missing where the other half puts containers."""
+        """Make the account on all nodes: one that a half made would be missing in the other half."""
         path = f'/v1/{quote(self.account)}'
         _checked(self.request('POST', path, body=b''), 'POST', path)
 
@@ -165,7 +165,7 @@ class Brain:
         return _checked(self.request(method, path, headers, body), method, path)
 
     def request(self, method: str, path: str, headers=None, body: bytes | None = None) -> Answer:
-        """By the way that the brain has been given."""
+        """Ask by InternalClient or by the proxy, as the brain was told."""
         if self.is_inside:
             return self._inside.request(method, path, headers or {}, body)
         return self._by_proxy(method, path, headers or {}, body)
@@ -195,17 +195,17 @@ class Brain:
         finally:
             client.close()
 
-    # -- what has become of it -------------------------------------------------------------------------
+    # -- copies and rows -------------------------------------------------------------------------------
 
     def replicas(self, container: str = '') -> list[Replica]:
         return self.places.replicas(self.account, container or self.container)
 
     def files(self, policy: int, name: str, container: str = '') -> dict[int, list[str]]:
-        """node -> names of the files of an object in one policy."""
+        """Find the files of an object in one policy: node -> names."""
         return self.places.files(policy, self.account, container or self.container, name)
 
     def everywhere(self, name: str) -> dict[str, dict[int, list[str]]]:
-        """policy -> node -> names of files; policies where nothing lies are left out."""
+        """Find the files of an object: policy -> node -> names; policies without any are left out."""
         found = ((policy, self.files(index, name)) for index, policy in enumerate(self._spec.policies))
         return {policy: files for policy, files in found if files}
 
@@ -228,7 +228,7 @@ class Brain:
                        + '; '.join(str(self.replicas(name)) for name in names))
 
     def run_everywhere(self, daemon: str) -> None:
-        """One pass on each node, two at a time."""
+        """Make one pass of a daemon on each node, two at a time."""
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda node: self.lab.run_daemon(daemon, node), self._spec.node_numbers))
 

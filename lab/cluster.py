@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..conf.files import try_lock
-from .checks import check_folder, tool
-from .confs import LabLayout, memcached, write_confs
-from .ports import HOST, Reservation
+from .confs import memcached, write_confs
+from .prerequisites import Reservation, check_folder, tool
 from .programs import Program, Runner, Started, programs, write_scripts
-from .spec import LabError, LabSpec, NoLab
+from .spec import HOST, LabError, LabLayout, LabSpec, NoLab
 
 USER, KEY = 'test:tester', 'testing'
 
@@ -26,7 +25,7 @@ class Lab:
     :param filter_conf: further options for ``[filter:prefetch]``
     :param sidecar_conf: further options for the sidecar, section -> option -> value
     :param workers: of each proxy
-    :param user: whom proxies and sidecar run as, where root puts the lab up; storage servers are root's then
+    :param user: user of proxies and sidecar if root puts the lab up; storage servers are root's then
     :raises LabError: where these make no sense
     """
 
@@ -43,7 +42,7 @@ class Lab:
 
     @classmethod
     def load(cls, folder) -> 'Lab':
-        """The lab that was put up in `folder`, whether it still runs or not."""
+        """Find the lab that was put up in `folder`, whether it still runs or not."""
         layout = LabLayout(Path(folder).expanduser().resolve())
         spec = LabSpec.read(layout.spec)
         if not spec:
@@ -121,7 +120,7 @@ class Lab:
             yield
 
     def status(self) -> list[dict]:
-        """name, pid, port and alive of each program that belongs to the lab or runs in it."""
+        """Tell name, pid, port and alive of each program that belongs to the lab or runs in it."""
         rows = []
         for program in self._programs.values():
             pid = self._runner.pid(program.name)
@@ -146,7 +145,7 @@ class Lab:
             raise
 
     def stop(self, name: str, signal: int = signal.SIGTERM) -> None:
-        """End a program with `signal`, and kill what is left of it after ten seconds.
+        """End a program with `signal`, and kill the rest of it after ten seconds.
 
         SIGKILL goes to all of its processes, others to the first, which hands them on.
         """
@@ -158,7 +157,7 @@ class Lab:
         self.start(name)
 
     def pid(self, name: str) -> int | None:
-        """Of the program's first process; None where it does not run."""
+        """Give the pid of the program's first process; None: it does not run."""
         self._program(name)
         return self._runner.pid(name)
 
@@ -179,7 +178,7 @@ class Lab:
             return ''
         return self._runner.run_once(program, timeout)
 
-    # -- where things are ------------------------------------------------------------------------------
+    # -- places and addresses --------------------------------------------------------------------------
 
     @property
     def folder(self) -> Path:
@@ -195,7 +194,7 @@ class Lab:
 
     @property
     def urls(self) -> list[str]:
-        """One for each proxy."""
+        """URLs of the proxies."""
         return [f'http://{HOST}:{self._programs[name].port}' for name in self._spec.proxy_names]
 
     @property
@@ -214,7 +213,7 @@ class Lab:
         return conf
 
     def environ(self) -> dict[str, str]:
-        """What a Swift client needs."""
+        """Environment of a Swift client."""
         return {'ST_AUTH': self.auth_url(), 'ST_USER': USER, 'ST_KEY': KEY, 'SWIFT_DIR': str(self.swift_dir)}
 
     @property

@@ -9,10 +9,10 @@ from .brain import Brain
 from .cluster import Lab
 from .spec import SERVERS, LabError
 
-# of whatever is counted: more than one machine can carry
+# upper bound on each count: more than one machine can carry
 MOST = 100
 MOST_MS = 60_000
-# what each step takes after its colon
+# argument of each step, after its colon
 TAKES = {'stop': 'HALF[,SERVER...]', 'start': 'HALF[,SERVER...]', 'put-container': '[POLICY]',
          'delete-container': '', 'put-object': 'NAME[,BODY]', 'get-object': 'NAME', 'delete-object': 'NAME',
          'meet': '', 'forget': '', 'where': 'NAME'}

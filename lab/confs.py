@@ -1,11 +1,8 @@
 """The conf files of a lab."""
 import os
 import pwd
-from dataclasses import dataclass
-from pathlib import Path
 
-from .ports import HOST
-from .spec import SERVERS, LabError, LabSpec
+from .spec import HOST, SERVERS, LabError, LabLayout, LabSpec
 
 Sections = dict[str, dict]
 
@@ -39,50 +36,6 @@ DAEMONS = {
 PATIENT = {'node_timeout': '20', 'conn_timeout': '5'}
 # one for the whole cluster, each with a pipeline of its own
 CLUSTER_DAEMONS = ('container-reconciler', 'object-expirer')
-
-
-@dataclass(frozen=True)
-class LabLayout:
-    """Where things lie in a lab's folder."""
-    folder: Path
-
-    @property
-    def etc(self) -> Path:
-        return self.folder / 'etc'
-
-    @property
-    def cache(self) -> Path:
-        """The filter's and sidecar's; the sidecar makes it."""
-        return self.folder / 'cache'
-
-    @property
-    def queue(self) -> Path:
-        return self.cache / 'queue.db'
-
-    @property
-    def bin(self) -> Path:
-        return self.folder / 'bin'
-
-    @property
-    def run(self) -> Path:
-        return self.folder / 'run'
-
-    @property
-    def logs(self) -> Path:
-        return self.folder / 'logs'
-
-    @property
-    def spec(self) -> Path:
-        return self.folder / 'lab.json'
-
-    def node(self, number: int) -> Path:
-        return self.folder / f'node{number}'
-
-    def recon(self, number: int) -> Path:
-        return self.run / f'recon{number}'
-
-    def server_conf(self, server: str, number: int) -> Path:
-        return self.etc / f'{server}-server' / f'{number}.conf'
 
 
 def user() -> str:
@@ -133,7 +86,7 @@ def _defaults(layout, **more):
 
 
 def _pipeline(spec, layout, pipeline):
-    """[pipeline:main], its filters and a proxy."""
+    """Make [pipeline:main], its filters and a proxy."""
     sections: Sections = {'pipeline:main': {'pipeline': pipeline}}
     sections['app:proxy-server'] = {
         'use': 'egg:swift#proxy', 'allow_account_management': 'true', 'account_autocreate': 'true',

@@ -27,9 +27,9 @@ from .confs import CLUSTER_DAEMONS, DAEMONS, PIPELINE
 from .spec import SERVERS, LabError
 
 STOP_SECONDS = 20.0
-# all that says of a process which lab it belongs to begins so
+# the variables that tell the lab of a process begin so
 MARKS = 'SWIFTAHEAD_LAB'
-# what interpreter, C library and eventlet read once, at their start
+# variables that interpreter, C library and eventlet read once, at their start
 AT_START = ('PYTHON', 'LD_', 'MALLOC_', 'EVENTLET_', 'LC_', 'LANG', 'TZ')
 # /proc shows a program's arguments and marks where these stood
 ROOM = ' ' * 2000
@@ -57,7 +57,7 @@ class Nursery:
         return self._ask('start', arguments, environ, str(log))
 
     def exit_code(self, pid: int) -> int | None:
-        """None while it runs, and for what was not started here."""
+        """Give a program's exit code; None: it runs, or was not started here."""
         return self._ask('exit_code', pid)
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ _lock = threading.Lock()
 
 
 def nursery_for(environ: dict[str, str]) -> Nursery:
-    """This process's own, for programs that start with such an environment."""
+    """Give this process's nursery for programs with such an environment."""
     key = (os.getpid(), *sorted(item for item in environ.items() if item[0].startswith(AT_START)))
     with _lock:
         if key not in _nurseries or _nurseries[key].has_ended:
@@ -106,7 +106,7 @@ def nursery_for(environ: dict[str, str]) -> Nursery:
 
 
 def exit_code(pid: int) -> int | None:
-    """Of a program that a nursery of this process has started."""
+    """Give the exit code of a program that a nursery of this process has started."""
     own = [nursery for key, nursery in _nurseries.items() if key[0] == os.getpid() and not nursery.has_ended]
     return next((code for nursery in own if (code := nursery.exit_code(pid)) is not None), None)
 
@@ -169,7 +169,7 @@ class Forker:
             show(arguments, environ)
         except OSError:
             return None
-        # and after that look: who takes down the lab of a process that was killed finds at least this one
+        # looked after that: a lab of a killed process is taken down by its marks, and this one has them now
         if os.getppid() != self._parent:
             sys.exit()
         pid = self._fork(environ, log)

@@ -1,4 +1,4 @@
-"""Where a lab's rings put a name, and what lies there, read from the disks themselves."""
+"""Find where a lab's rings put a name, and read from the disks which files lie there."""
 import json
 import struct
 from collections.abc import Iterator
@@ -12,9 +12,7 @@ from swift.common.ring import RingBuilder
 from swift.common.ring.ring import RingData
 from swift.common.utils import readconf
 
-from .confs import LabLayout
-from .ports import HOST
-from .spec import EC_FRAGMENTS, LabSpec
+from .spec import EC_FRAGMENTS, HOST, LabLayout, LabSpec
 
 PART_POWER = 6
 # the same lab gets the same rings again, even on other ports, so that its data is found
@@ -31,7 +29,7 @@ class Primary:
 
 @dataclass(frozen=True)
 class Replica:
-    """What one primary says of a container.
+    """The answer of one primary about a container.
 
     :param status: of its answer; 404 for a deleted one too
     :param names: of the rows listed
@@ -52,7 +50,7 @@ class Placement:
         self._rings: dict[str, dict] = {}
 
     def hash(self, *path: str) -> str:
-        """Swift's own function has the salt of the whole process; labs are several to one."""
+        """Hash a name by the lab's salt: Swift's own function has one for the whole process."""
         prefix, suffix = self._salt
         return md5(f'{prefix}/{"/".join(path)}{suffix}'.encode(), usedforsecurity=False).hexdigest()
 
@@ -72,13 +70,13 @@ class Placement:
         return struct.unpack_from('>I', bytes.fromhex(self.hash(*path)))[0] >> data['part_shift']
 
     def urls(self, ring: str, path: tuple[str, ...], *more: str) -> list[str]:
-        """Of a name on each of its primaries. :param more: what follows and has no say in where it lies"""
+        """Give a name's URL on each of its primaries. :param more: path behind the name, which places nothing"""
         part = self._part(self._ring(ring), *path)
         ending = quote('/'.join((*path, *more)))
         return [f'http://{HOST}:{one.port}/{one.device}/{part}/{ending}' for one in self.primaries(ring, *path)]
 
     def files(self, policy: int, *path: str) -> dict[int, list[str]]:
-        """node -> names of the files of an object in one policy, on primaries and handoffs alike."""
+        """Find the files of an object in one policy, on primaries and handoffs: node -> names."""
         found: dict[int, list[str]] = {}
         for folder in self._folders(policy, *path):
             number = int(folder.relative_to(self._layout.folder).parts[0].removeprefix('node'))
@@ -94,7 +92,7 @@ class Placement:
         return self._layout.folder.glob(f'node*/d*/{kind}/{part}/{name[-3:]}/{name}')
 
     def replicas(self, *path: str) -> list[Replica]:
-        """A container as each of its primaries has it; one that does not run is left out."""
+        """Ask each primary of a container; one that does not run is left out."""
         part = self._part(self._ring('container'), *path)
         asked = (self._ask(one, part, path) for one in self.primaries('container', *path))
         return [replica for replica in asked if replica]

@@ -1,4 +1,4 @@
-"""Starting, finding and ending a lab's processes.
+"""Start, find and end a lab's processes.
 
 Each carries the lab's folder, its program's name and its log file in its environment, which /proc shows for as
 long as it lives, also when it executes itself again, or was forked (`nursery` sees to that). So what belongs to a
@@ -55,7 +55,7 @@ def spawn(folder: Path, name: str, arguments: list[str], log: Path) -> int:
 
 
 def read(pid: int) -> Process | None:
-    """A process that runs; None for one that has ended, reaped or not."""
+    """Look at a process; None: it has ended, reaped or not."""
     try:
         text = (PROC / str(pid) / 'stat').read_text()
     except OSError:
@@ -66,13 +66,13 @@ def read(pid: int) -> Process | None:
 
 
 def processes(folder: Path, name: str | None = None) -> list[Process]:
-    """All that run for the lab in `folder`; with `name` those of that program, of whatever generation."""
+    """Find all processes of the lab in `folder`, or those of one program, of any generation."""
     pids = [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]
     return [process for pid in pids if belongs(pid, folder, name) and (process := read(pid))]
 
 
 def belongs(pid: int, folder: Path, name: str | None = None) -> bool:
-    """Whether the process runs for the lab in `folder`, and as the program `name` of it."""
+    """Tell whether the process runs for the lab in `folder`, and as its program `name`."""
     marks = {f'{MARK}={folder}', *([f'{NAME}={name}'] if name else [])}
     try:
         environ = (PROC / str(pid) / 'environ').read_bytes()
@@ -86,9 +86,9 @@ def belongs(pid: int, folder: Path, name: str | None = None) -> bool:
 
 
 def end(find: Callable[[], list[Process]], signum: int, seconds: float) -> None:
-    """Ask what `find` finds to end, and kill what has not after `seconds`.
+    """Ask the processes that `find` finds to end, and kill the rest after `seconds`.
 
-    :raises LabError: where something is left even so
+    :raises LabError: some are left even so
     """
     ending = _Ending(find, signum)
     if wait_until(ending.is_over, seconds):
@@ -113,7 +113,7 @@ class _Ending:
         return self._seen
 
     def is_over(self) -> bool:
-        """Whether all have ended; asks those who are to be asked now."""
+        """Ask the next processes to end; tell whether all have ended."""
         # looked for twice: a child born while /proc was listed is not in the list
         left = self.left() or self.left()
         new = self._to_ask(left) - self._asked
@@ -122,7 +122,7 @@ class _Ending:
         return not left
 
     def _to_ask(self, left):
-        """A leader ends its workers itself; workers that have lost theirs are asked too."""
+        """Choose leaders, which end their workers themselves, and workers without a leader."""
         leaders = {one.pid for one in left if one.pid == one.session}
         return left if self._signum == signal.SIGKILL else {
             one for one in left if one.pid in leaders or one.session not in leaders}
@@ -135,7 +135,7 @@ def _signal(targets, signum):
 
 
 def exit_code(pid: int) -> int | None:
-    """Collect the exit code of what this process has started; None while it runs, or where another has."""
+    """Collect a child's exit code; None: it runs, or another process has started it."""
     try:
         done, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -144,7 +144,7 @@ def exit_code(pid: int) -> int | None:
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> bool:
-    """Poll until `condition()` holds; whether it did in time."""
+    """Poll until `condition()` holds; tell whether it did in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

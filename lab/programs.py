@@ -10,10 +10,9 @@ from pathlib import Path
 from swift.common.utils import config_true_value, readconf
 
 from . import process
-from .checks import tool
-from .confs import CLUSTER_DAEMONS, DAEMONS, LabLayout, user
-from .ports import HOST, is_open
-from .spec import SERVERS, LabError, LabSpec
+from .confs import CLUSTER_DAEMONS, DAEMONS, user
+from .prerequisites import is_open, tool
+from .spec import HOST, SERVERS, LabError, LabLayout, LabSpec
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -40,7 +39,7 @@ class Program:
     always: bool = True
 
     def arguments(self, layout: LabLayout, *more: str) -> list[str]:
-        """The command line."""
+        """Give the command line."""
         if self.name == 'memcached':
             run_as = ['-u', user()] if os.geteuid() == 0 else []
             return [tool('memcached'), '-l', HOST, '-p', str(self.port), '-U', '0', '-m', '64', *run_as]
@@ -49,14 +48,14 @@ class Program:
         return [sys.executable, str(layout.bin / self.script), str(self.conf), *more]
 
     def is_ready(self, said: str) -> bool:
-        """:param said: what its log has got since it was started"""
+        """:param said: its log since it was started"""
         if not self.port:
-            # what Swift's daemons say when their conf has been read
+            # Swift's daemons log it when their conf has been read
             return 'Starting ' in said and self._has_cache_folder()
         return is_open(self.port) and (not self.script or _is_healthy(self.port))
 
     def _has_cache_folder(self):
-        """The filter passes everything through until the sidecar has made it."""
+        """Tell whether the sidecar has made the cache folder: until then the filter passes everything through."""
         if self.name != 'sidecar':
             return True
         conf = readconf(str(self.conf))
@@ -86,7 +85,7 @@ def programs(spec: LabSpec, layout: LabLayout) -> dict[str, Program]:
 
 
 def write_scripts(layout: LabLayout, names: set[str]) -> None:
-    """The lab's copies of console scripts; `lab.launch` says what for."""
+    """Write the lab's copies of console scripts; `lab.launch` says why."""
     layout.bin.mkdir(exist_ok=True)
     for name in names:
         path = layout.bin / name
@@ -116,14 +115,14 @@ class Started:
 class Runner:
     def __init__(self, layout: LabLayout):
         self.layout = layout
-        # this process's own, which it has to collect when they end
+        # children of this process, which it has to collect when they end
         self._children: set[int] = set()
 
     def log(self, name: str) -> Path:
         return self.layout.logs / f'{name}.log'
 
     def start(self, program: Program, *more: str) -> Started:
-        """Start it, and do not wait. :param more: further arguments"""
+        """Start a program, and do not wait. :param more: further arguments"""
         # workers of an earlier start may still be sending what they began
         if self.pid(program.name):
             raise LabError(f'{program.name} is running already; stop it first')
@@ -152,7 +151,7 @@ class Runner:
                 time.sleep(process.POLL)
 
     def run_once(self, program: Program, seconds: float) -> str:
-        """One pass of a daemon. :returns: what it logged"""
+        """Make one pass of a daemon. :returns: its log"""
         started = self.start(program, 'once')
         code = None
 
@@ -170,7 +169,7 @@ class Runner:
         return self.said(started)
 
     def said(self, started: Started) -> str:
-        """What its log has got since it was started."""
+        """Read its log since it was started."""
         try:
             with open(self.log(started.program.name), 'rb') as log:
                 log.seek(started.offset)
@@ -183,14 +182,14 @@ class Runner:
         return '\n'.join([f'the end of {self.log(started.program.name)}:', *lines])
 
     def pid(self, name: str) -> int | None:
-        """Of the program's first process; None where that does not run."""
+        """Give the pid of the program's first process; None: it does not run."""
         recorded, started = self._recorded(name)
         found = process.read(recorded)
         is_it = found and found.started == started and process.belongs(recorded, self.layout.folder)
         return recorded if is_it else None
 
     def processes(self, name: str | None = None) -> list[process.Process]:
-        """Those of the lab, or of a program: also where its first is gone and workers of it are left."""
+        """Find the processes of the lab, or of a program, even workers whose first is gone."""
         self._children -= {pid for pid in self._children if process.exit_code(pid) is not None}
         return process.processes(self.layout.folder, name)
 
@@ -201,7 +200,7 @@ class Runner:
         process.end(self.processes, signal.SIGTERM, STOP_SECONDS)
 
     def wait_until_closed(self, ports: list[int]) -> None:
-        """A process with threads may still hold its port for a moment after it has ended."""
+        """Wait for the ports: an ended process with threads may hold its own for a moment."""
         process.wait_until(lambda: not any(is_open(port) for port in ports), STOP_SECONDS)
 
     def _pid_file(self, name):

@@ -1,9 +1,10 @@
-"""What a lab consists of, checked."""
+"""The arguments of a lab, checked, and the folder in which it lies."""
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+HOST = '127.0.0.1'
 EC_FRAGMENTS = 3
 SERVERS = ('account', 'container', 'object')
 POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
@@ -72,7 +73,7 @@ class LabSpec:
         return [f'proxy{number + 1}' for number in range(self.proxies)]
 
     def holds_data_of(self, other: 'LabSpec') -> bool:
-        """Whether what was stored under `other` can be found under this spec."""
+        """Tell whether objects stored under `other` can be found under this spec."""
         return ((self.nodes, self.replicas, self.policies)
                 == (other.nodes, other.replicas, other.policies))
 
@@ -80,14 +81,14 @@ class LabSpec:
         return replace(self, ports=ports)
 
     def write(self, path: Path) -> None:
-        # renamed into place, for whoever is killed while writing; open to other users, who may ask for its state
+        # renamed into place, so that a kill leaves no half; open to other users, who may ask for its state
         new = path.with_name(path.name + '.new')
         new.write_text(json.dumps(asdict(self), indent=1, default=str))
         new.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> 'LabSpec | None':
-        """None where there is no file."""
+        """Read a spec; None: there is no file."""
         try:
             fields = json.loads(path.read_text())
             return cls(**{**fields, 'policies': tuple(fields['policies'])})
@@ -95,3 +96,47 @@ class LabSpec:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise LabError(f'{path} cannot be read as that of a lab ({error}); remove its folder') from error
+
+
+@dataclass(frozen=True)
+class LabLayout:
+    """Paths in a lab's folder."""
+    folder: Path
+
+    @property
+    def etc(self) -> Path:
+        return self.folder / 'etc'
+
+    @property
+    def cache(self) -> Path:
+        """Cache folder of filter and sidecar; the sidecar makes it."""
+        return self.folder / 'cache'
+
+    @property
+    def queue(self) -> Path:
+        return self.cache / 'queue.db'
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / 'bin'
+
+    @property
+    def run(self) -> Path:
+        return self.folder / 'run'
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / 'logs'
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / 'lab.json'
+
+    def node(self, number: int) -> Path:
+        return self.folder / f'node{number}'
+
+    def recon(self, number: int) -> Path:
+        return self.run / f'recon{number}'
+
+    def server_conf(self, server: str, number: int) -> Path:
+        return self.etc / f'{server}-server' / f'{number}.conf'

@@ -23,9 +23,9 @@ PAGE = 1000
 class Finding:
     """
     :param outcome: 'found', or why nothing may be brought home: as the counter `detections` has it
-    :param copies: that may be brought home, newest first
-    :param servable: the policy whose copy may be shown to a reader; None where none may
-    :param silent: policies that did not tell
+    :param copies: copies that may be brought home, newest first
+    :param servable: policy whose copy may be shown to a reader; None: no copy may be
+    :param silent: policies that gave no answer
     """
     outcome: str
     copies: tuple[Copy, ...] = ()
@@ -43,10 +43,10 @@ class Search:
     head: Callable[[ObjectName, int], tuple[int, Mapping[str, str]]]
 
     def find(self, name: ObjectName, looked_in: int, container: ContainerFacts | None = None) -> Finding:
-        """Ask the other policies; judge their copies by what container and object servers say.
+        """Ask the other policies; judge their copies by the answers of container and object servers.
 
         :param looked_in: the policy that need not be asked
-        :param container: its facts, where they are known already
+        :param container: facts of the container, if they are known already
         """
         copies, silent = self._copies(name, looked_in)
         if not copies:
@@ -79,9 +79,9 @@ class Search:
 
 def names(servers: StorageServers, listing: Iterable[str], account: str, container: str,
           home: int) -> Iterator[str]:
-    """Names of the listing, and of the rows that the primaries have in other policies, which no listing shows.
+    """Yield names of the listing, and of the primaries' rows in other policies, which no listing shows.
 
-    :raises Unknown: where one of the primaries cannot be read to its end
+    :raises Unknown: a primary cannot be read to its end
     """
     part, nodes = servers.container_ring.get_nodes(account, container)
     rows = [_rows(servers, node, part, (account, container), int(policy)) for node in nodes

@@ -1,7 +1,7 @@
 """Ask the servers that hold an object and its container, one by one. Nothing here changes anything.
 
-A proxy is not asked: of a missing object it tells what the first replica says, not the newest tombstone; of a
-container, what memcached or the first replica knows.
+A proxy is not asked: of a missing object it hands on the first replica's answer, not the newest tombstone; of a
+container, the knowledge of memcached or the first replica.
 """
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,15 +30,15 @@ UNKNOWN_POLICY = 0
 
 
 class Unknown(Exception):
-    """Too few servers told. `args[0]` says which."""
+    """Tell in `args[0]` which servers were too few."""
 
 
 @dataclass(frozen=True)
 class StorageServers:
     """
     :param object_ring: the ring of a policy index
-    :param headers: of all requests
-    :param connect_seconds: as long as proxy-server itself waits by default, at least; `answer_seconds` too
+    :param headers: headers of all requests
+    :param connect_seconds: time for a connection, at least proxy-server's default; so is `answer_seconds`
     """
     container_ring: Ring
     object_ring: Callable[[int], Ring]
@@ -48,7 +48,7 @@ class StorageServers:
 
     @classmethod
     def of_proxy(cls, app) -> 'StorageServers':
-        """:param app: proxy-server's, which has the rings"""
+        """:param app: proxy-server, which has the rings"""
         return cls(app.container_ring, app.get_object_ring)
 
     def container_facts(self, account: str, container: str) -> ContainerFacts:
@@ -97,7 +97,7 @@ class StorageServers:
 
     def ask_one(self, ask: Callable, node: dict, part: int, parts: Sequence[str],
                 headers: Mapping[str, str] | None = None) -> tuple:
-        """(status, what the node told): 200 for any success, 0 for no answer."""
+        """Ask one node: (status, its answer), 200 for any success, 0 for no answer."""
         try:
             return 200, ask(node, part, *parts, headers={**self.headers, **(headers or {})},
                             conn_timeout=self.connect_seconds, response_timeout=self.answer_seconds)
@@ -107,14 +107,14 @@ class StorageServers:
             return 0, {}
 
     def _ask_all(self, ask, part, nodes, parts, headers=None) -> list[tuple]:
-        """In the nodes' order."""
+        """Ask nodes at the same time; the answers are in the nodes' order."""
         pile = GreenPile(len(nodes) or 1)
         for node in nodes:
             pile.spawn(self.ask_one, ask, node, part, parts, headers)
         return list(pile)
 
     def _ask_container(self, account, container, ask, headers=None) -> tuple[list[tuple], int]:
-        """The primaries' answers, and the number of primaries."""
+        """Ask the primaries: their answers, and the number of primaries."""
         part, nodes = self.container_ring.get_nodes(account, container)
         return self._ask_all(ask, part, nodes, (account, container), headers), len(nodes)
 
@@ -123,7 +123,7 @@ class StorageServers:
 class Judge:
     """Tell whether a copy may be moved: filter and scan ask before they record it, the mover before it moves it.
 
-    :param reclaim_age: of the object servers, seconds
+    :param reclaim_age: seconds, as the object servers have it
     """
     servers: StorageServers
     reclaim_age: float
@@ -172,9 +172,12 @@ def _time_of(headers, key) -> Timestamp:
 
 
 def _created_at(alive: Sequence, known: Sequence) -> Timestamp:
-    """Not X-Backend-Status-Changed-At: replicators set that to the time at which they settled a policy or learned
-    of a creation, and all that is misplaced was put before. Nor X-Backend-PUT-Timestamp, which any later PUT or
-    POST makes newer. A container that was deleted was made again after that, and held nothing between."""
+    """Date a container's last creation, or the deletion before that.
+
+    X-Backend-Status-Changed-At does not do: replicators set it when they settle a policy or learn of a creation,
+    and all misplaced objects were put before. Nor does X-Backend-PUT-Timestamp, which any later PUT or POST makes
+    newer. A container that was deleted was made again after that, and held nothing between.
+    """
     made = [_time_of(headers, 'X-Backend-Timestamp') for headers in alive]
     deleted = [_time_of(headers, 'X-Backend-DELETE-Timestamp') for headers in known]
     return max(made + deleted, default=Timestamp.zero())

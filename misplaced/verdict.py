@@ -1,4 +1,4 @@
-"""What was deleted must not rise: which copies of an object in a wrong policy may be brought home. Without I/O.
+"""Judge, without I/O, which copies in a wrong policy may be brought home: a deleted object must not rise.
 
 Tombstones go after `reclaim_age`. A younger copy was not deleted unless a tombstone tells of it. An older one may
 have been: a row of the container's own policy has to name it, since a DELETE would have ended that row. A copy
@@ -44,11 +44,11 @@ class ContainerFacts:
 class Replicas:
     """Answers of one policy's object servers to one name.
 
-    :param primaries: how many there are
-    :param answered: how many of these told whether they have the object
+    :param primaries: number of primaries
+    :param answered: number of primaries that told whether they have the object
     :param has_any: whether any server has it
-    :param deleted_at: of the newest tombstone that any server has, handoffs too; zero where there is none
-    :param stored_at: of the newest copy, likewise
+    :param deleted_at: time of the newest tombstone on any server, handoffs too; zero: there is none
+    :param stored_at: time of the newest copy, likewise
     """
     primaries: int
     answered: int
@@ -71,12 +71,12 @@ class Replicas:
 
 
 def is_settled(policy_index: int, container: ContainerFacts) -> bool:
-    """Tell whether a copy in that policy lies at home: what Swift knew of the container was old."""
+    """Tell whether a copy in that policy lies at home: Swift's knowledge of the container was old."""
     return policy_index == container.policy_index
 
 
 def tombstone_refusal(copy: Copy, replicas: Sequence[Replicas]) -> str | None:
-    """Tell why the copy is to be left alone: 'deleted', or 'unknown'; None where no tombstone speaks against it.
+    """Tell why the copy is to be left alone: 'deleted' or 'unknown'; None: no tombstone speaks against it.
 
     :param replicas: of all policies: a client may have deleted it in any of them
     """

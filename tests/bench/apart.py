@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import common, sides
 from swiftahead.lab import Lab
-from swiftahead.lab.ports import HOST, Reservation, is_open
+from swiftahead.lab.prerequisites import HOST, Reservation, is_open
 
 # which of the proxies a request goes to: as doc/deployment.rst has it
 SPLIT, HASHED = 'balance roundrobin', 'balance source\n    hash-type consistent'

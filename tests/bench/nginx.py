@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench import common, sides
-from swiftahead.lab.ports import HOST, Reservation, is_open
+from swiftahead.lab.prerequisites import HOST, Reservation, is_open
 
 AUTHORISED, OPEN = 'nginx+auth', 'nginx'
 CONF = """\

@@ -21,7 +21,7 @@ from swiftclient import client as swiftclient
 from bench import common
 from demo.main import folders_with_xattrs
 from swiftahead.lab import Lab, process
-from swiftahead.lab.ports import HOST, Reservation
+from swiftahead.lab.prerequisites import HOST, Reservation
 
 USER, KEY = 'test:tester', 'testing'
 CONTAINER = 'bench'

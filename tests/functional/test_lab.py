@@ -14,7 +14,7 @@ import pytest
 
 from swiftahead.cli import main
 from swiftahead.lab import Lab, LabError
-from swiftahead.lab.latency import filter_factory as latency_filter
+from swiftahead.lab.launch import filter_factory as latency_filter
 
 POLICIES = ('gold', 'silver', 'ec')
 SMALL = {'nodes': 1, 'replicas': 1, 'policies': ('gold',), 'filter': False, 'sidecar': False}
@@ -323,7 +323,7 @@ def test_file_system_without_attributes_is_told():
 
 
 def test_missing_memcached_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr('swiftahead.lab.checks.DAEMON_FOLDERS', ())
+    monkeypatch.setattr('swiftahead.lab.prerequisites.DAEMON_FOLDERS', ())
     monkeypatch.setenv('PATH', str(tmp_path))
     with pytest.raises(LabError, match='memcached is not installed; install it with: sudo '):
         Lab(tmp_path / 'l', **SMALL).up()

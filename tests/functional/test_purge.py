@@ -99,3 +99,11 @@ def test_warming_through_one_node_fills_its_cache_alone(lab, cached, capsys):
     unseen = {'X-No-Prefetch': 'true'}
     clients.until(lambda: clients.request(lab, 'GET', path, unseen, proxy=1).is_hit, 'it is warm')
     assert not clients.request(lab, 'GET', path, unseen).is_hit
+
+
+@pytest.mark.parametrize('name', ['.', '..'])
+def test_a_container_with_the_name_of_a_folder_is_purged(lab, name, capsys):
+    path = f'{clients.account(lab)}/{name}'
+    assert clients.request(lab, 'PUT', path).status == 201
+    assert run(lab, 'purge', path) == 0
+    assert capsys.readouterr().out.startswith(f'forget request for {name} taken by ')

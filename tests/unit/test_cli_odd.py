@@ -16,9 +16,8 @@ from swift.common import storage_policy, utils
 
 from swiftahead.cli import main
 from swiftahead.cli.commands import parser
-from swiftahead.lab.checks import check_folder
-from swiftahead.lab.confs import LabLayout
-from swiftahead.lab.spec import LabError
+from swiftahead.lab.prerequisites import check_folder
+from swiftahead.lab.spec import LabError, LabLayout
 from swiftahead.queues import Misplaced, open_queue
 
 PROGRAM = 'import sys; from swiftahead.cli import main; sys.exit(main())'
@@ -188,10 +187,39 @@ def test_a_lab_that_was_killed_at_its_beginning_can_be_put_up_again(tmp_path):
     check_folder(LabLayout(tmp_path / 'lab'))
 
 
-@pytest.mark.parametrize('path', ['a/c/o', 'a//o', 'x' * 257, 'a/' + 'x' * 257, 'a/\udcff'])
-def test_what_is_no_name_is_not_asked_for(given, capfd, path):
-    assert call(('misplaced', 'scan'), given, 'path', path) == 2
-    assert 'the name of a' in capfd.readouterr().err
+# what takes a container's name, and what takes an account's; {} stands for the name
+CONTAINERS = [['warm', '--', '{}'], ['purge', '--', '{}'], ['misplaced', 'scan', 'a/{}'],
+              ['lab', 'brain', '--dir', 'd', '--', '{}']]
+ACCOUNTS = [['misplaced', 'scan', '--', '{}'], ['lab', 'brain', '--dir', 'd', '--account={}', 'c']]
+
+
+@pytest.mark.parametrize('name, why', [
+    ('c\0', 'nor with a zero byte'), ('c\udcff', 'must be UTF-8'), ('c/o', 'without "/"'),
+    ('c//o', 'without "/"'), ('x' * 257, 'at most 256 bytes'), ('ü' * 129, 'at most 256 bytes')])
+@pytest.mark.parametrize('line', CONTAINERS, ids=' '.join)
+def test_a_name_that_no_container_has_is_refused(line, name, why, capfd):
+    with pytest.raises(SystemExit) as ended:
+        main([word.format(name) for word in line])
+    assert ended.value.code == 2
+    assert 'the name of a container must ' in (said := capfd.readouterr().err) and why in said
+
+
+@pytest.mark.parametrize('name, why', [
+    ('', 'neither empty'), ('a\0', 'nor with a zero byte'), ('\udcff', 'must be UTF-8'),
+    ('x' * 257, 'at most 256 bytes')])
+@pytest.mark.parametrize('line', ACCOUNTS, ids=' '.join)
+def test_a_name_that_no_account_has_is_refused(line, name, why, capfd):
+    with pytest.raises(SystemExit) as ended:
+        main([word.format(name) for word in line])
+    assert ended.value.code == 2
+    assert 'the name of an account must ' in (said := capfd.readouterr().err) and why in said
+
+
+@pytest.mark.parametrize('name', ['.', '..', ' ', '%2F', '\n', 'x' * 256, 'ü' * 128])
+@pytest.mark.parametrize('line', [*CONTAINERS, *ACCOUNTS], ids=' '.join)
+def test_a_name_that_swift_takes_is_taken(line, name):
+    args = vars(parser().parse_args([word.format(name) for word in line]))
+    assert name in (args.get('container'), args.get('account'), *args.get('path', ()))
 
 
 # the process

@@ -1,13 +1,18 @@
-"""What must be there before a lab can stand; each complaint says how to mend it."""
+"""Check what a lab needs before it can stand: its folder, installed programs, free ports.
+
+Each complaint says how to mend it.
+"""
 import errno
 import os
 import re
 import shutil
+import socket
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from random import SystemRandom
 
-from .confs import LabLayout
-from .spec import LabError
+from .spec import HOST, LabError, LabLayout
 
 SOCKET_PATH_BYTES = 107
 # the longest of the paths on which a lab's programs open Unix sockets is the queue's with this at its end
@@ -17,8 +22,11 @@ DAEMON_FOLDERS = ('/usr/sbin', '/usr/local/sbin')
 # others mean something in one of the conf files
 PATH = re.compile(r'[\w./+@=,~-]+')
 
-# what a lab that was killed before it had its spec has made
+# names in a lab that was killed before it had its spec
 OWN = re.compile(r'lock|etc|bin|run|logs|cache|node\d+|lab\.json(\.new)?|lost\+found')
+# ports
+LOWEST, HIGHEST = 10000, 61000
+TRIES = 1000
 
 
 def check_folder(layout: LabLayout) -> None:
@@ -41,7 +49,7 @@ def check_folder(layout: LabLayout) -> None:
 
 
 def _refuse_others(layout):
-    """A lab writes over what has the names of its folders: `etc` and `bin` of a system, say."""
+    """Refuse a folder with other things: a lab would write over a system's `etc` and `bin`, say."""
     if layout.spec.exists():
         return
     for name in sorted(os.listdir(layout.folder)):
@@ -76,3 +84,60 @@ def _installer():
         if shutil.which(program):
             return f'sudo {program} {command}'
     return 'sudo apt-get install'
+
+
+# -- free ports on loopback --------------------------------------------------------------------------------
+
+class Reservation(ExitStack):
+    """Ports that nobody else can take while this is open.
+
+    Swift's servers listen with SO_REUSEPORT: two of them on one port is no error, and each gets half of the
+    requests. So a port is first bound alone, which fails if anyone has it, and then opened to the servers.
+    """
+
+    def take(self, wanted: int | None = None) -> int:
+        """Hold `wanted` if it is free, else any port that is.
+
+        A port is not free for a minute after a server with connections has ended.
+        """
+        for port in ([wanted] if wanted else []) + _some_ports():
+            if self._hold(port):
+                return port
+        raise LabError(f'no free port found on {HOST} between {LOWEST} and {HIGHEST}')
+
+    def _hold(self, port):
+        holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            holder.bind((HOST, port))
+        except OSError:
+            holder.close()
+            return False
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            holder.setsockopt(socket.SOL_SOCKET, option, 1)
+        self.enter_context(holder)
+        return True
+
+
+def _some_ports():
+    """Draw ports below the outgoing ones, of which a connection could get that of a stopped server."""
+    system = SystemRandom()
+    highest = _first_outgoing()
+    if highest - LOWEST < TRIES:
+        highest = HIGHEST
+    return system.sample(range(LOWEST, highest), TRIES)
+
+
+def _first_outgoing():
+    try:
+        return int(Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split()[0])
+    except (OSError, ValueError):
+        return HIGHEST
+
+
+def is_open(port: int) -> bool:
+    """Tell whether anyone listens there."""
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
