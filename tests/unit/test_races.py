@@ -40,7 +40,7 @@ class Killed(BaseException):
     """What the calls of a process meet that was killed."""
 
 
-class Process:
+class KeeperLife:
     """The keeper of one life of the sidecar, and its green threads, which go on when they are told to."""
 
     def __init__(self, store):
@@ -128,7 +128,7 @@ class Races(RuleBasedStateMachine):
         self.damaged = set()
         self.lost = 0
         self.left_in_spool = 0
-        self.process = Process(self.store)
+        self.process = KeeperLife(self.store)
 
     def teardown(self):
         with self.folder:
@@ -250,7 +250,7 @@ class Races(RuleBasedStateMachine):
         self.process.kill()
         self.left_in_spool = len(list(self.store.spool_files()))
         self.lost = 0
-        self.process = Process(self.store)
+        self.process = KeeperLife(self.store)
 
     def linked(self):
         return sum(disk_bytes(os.lstat(path)) for path in self.paths if os.path.lexists(path))
