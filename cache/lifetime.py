@@ -16,7 +16,7 @@ WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 # one element of the list, which may be empty, and the comma behind it; blanks can be matched in one way only, or
 # many of them would take seconds
 ELEMENT = re.compile(rf'[ \t]*(?:({WORD})(?:=({WORD}|"(?:[^"\\]|\\.)*"))?[ \t]*)?(?:,|\Z)')
-SECONDS = re.compile(r'[0-9]{1,18}')
+DELTA_SECONDS = re.compile(r'[0-9]{1,18}')
 
 
 def directives(header: str | None) -> Directives | None:
@@ -35,7 +35,7 @@ def directives(header: str | None) -> Directives | None:
 
 def seconds_of(values: Iterable[str]) -> float:
     """The least of a directive's values; 0 where one of them is no number."""
-    return float(min(int(value) if SECONDS.fullmatch(value) else 0 for value in values))
+    return float(min(int(value) if DELTA_SECONDS.fullmatch(value) else 0 for value in values))
 
 
 def time_of(date: str) -> float:

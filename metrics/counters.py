@@ -22,7 +22,7 @@ from pathlib import Path
 from zlib import crc32
 
 from ..conf.files import try_lock
-from .table import COUNTERS, OTHER, UNKNOWN, Metric
+from .table import COUNTERS, OTHER, UNKNOWN_NAME, Metric
 
 FLUSH_SECONDS = 1.0
 SUFFIX, NEW_SUFFIX = '.counts', '.new'
@@ -82,7 +82,7 @@ class Counters:
         index = self._index
         found = index.get((name, reason))
         if found is None:
-            found = index.get((name, OTHER), index.get((name, None), index[UNKNOWN, None]))
+            found = index.get((name, OTHER), index.get((name, None), index[UNKNOWN_NAME, None]))
         return found
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # for counts under a reason, or a name, that the table lacks: a fault in the program
 OTHER = 'other'
-UNKNOWN = 'unknown'
+UNKNOWN_NAME = 'unknown'
 
 BYPASSES = ('no-authorize', 'denied-host', 'newest', 'origin', 'open-expired', 'request-body',
             'request-cache-control', 'backend-header', 'system-account', 'not-utf8', 'reserved-name', 'container',
@@ -25,7 +25,7 @@ DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'un
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
          'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
          'refused', 'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
-KINDS = ('access', 'admit', 'forget', 'warm', 'misplaced')
+RECORD_KINDS = ('access', 'admit', 'forget', 'warm', 'misplaced')
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ FILTER_COUNTERS = (
 )
 
 SIDECAR_COUNTERS = (
-    _counter('records', 'records taken from the queue', label='kind', values=KINDS),
+    _counter('records', 'records taken from the queue', label='kind', values=RECORD_KINDS),
     _counter('records_failed', 'records that could not be handled'),
     _counter('prefetched', 'objects fetched and admitted because they were expected to be read'),
     _counter('prefetched_used', 'of those, the ones read afterwards, each once'),
@@ -125,7 +125,7 @@ SIDECAR_COUNTERS = (
 COMMON_COUNTERS = (
     _counter('queue_errors', 'times that the queue could not be read or written'),
     # kept for a fault that must be seen, and never raised in a request
-    _counter(UNKNOWN, 'counts under a name that this table lacks: a fault in the program'),
+    _counter(UNKNOWN_NAME, 'counts under a name that this table lacks: a fault in the program'),
 )
 
 # counters that every process has
@@ -144,8 +144,8 @@ GAUGES = (
     _gauge('spool_size', 'bytes that the spool may take', 'bytes'),
     _gauge('free_bytes', 'bytes free on the cache\'s file system', 'bytes'),
     _gauge('stuck_entries', 'entries that cannot be removed; they stay counted, and it is tried again'),
-    _gauge('queue_depth', 'records that wait or are leased', label='kind', values=KINDS),
-    _gauge('queue_age', 'age of the oldest record', 'seconds', 'kind', KINDS),
+    _gauge('queue_depth', 'records that wait or are leased', label='kind', values=RECORD_KINDS),
+    _gauge('queue_age', 'age of the oldest record', 'seconds', 'kind', RECORD_KINDS),
     _gauge('queue_dead', 'records given up, kept for the operator'),
     _gauge('rebuilding', 'whether the index is being made anew after a start', 'yes'),
     _gauge('backing_off', 'whether fetching pauses because the backend is slow', 'yes'),

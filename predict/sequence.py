@@ -16,7 +16,7 @@ from .transitions import Followers
 # reads within which one object comes soon after another
 WINDOW = 6
 # probability below which a path is not followed further
-LEAST = 0.2
+PATH_LEAST = 0.2
 # An object that came soon has no order to back it: it must be likelier, and have come after one read in `SELDOM`.
 SOON_LEAST, SELDOM = 0.6, 4
 # A large object takes the room of many, so it must be likelier than a small one, within limits.
@@ -110,7 +110,7 @@ class SequenceLearner:
                 if step == 1:
                     guesses.append((key, kind))
             product *= chance
-            if product < LEAST and step > 1 or following_key in found or following_key == start:
+            if product < PATH_LEAST and step > 1 or following_key in found or following_key == start:
                 break
             gap += pause
             if step > 1:
@@ -119,7 +119,7 @@ class SequenceLearner:
                 chance = shares[kind]
             following = known.get(following_key)
             found[following_key] = chance, gap, following
-            if following is None or product < LEAST:
+            if following is None or product < PATH_LEAST:
                 break
             followers, before, before_that = following, followers.key, before
         return found

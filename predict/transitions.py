@@ -19,10 +19,10 @@ COUNT_LIMIT = 31
 # weight of a shorter gap, and of a longer one: a late fetch gains nothing
 SHORTER, LONGER = 0.5, 0.1
 # A gap is coded in a byte, from a millisecond to a day; each code is about a tenth more than the one before.
-STEPS, LEAST = 9.5, 0.001
-SECONDS = tuple(LEAST * 2 ** (code / STEPS) if code else 0.0 for code in range(256))
+STEPS_A_DOUBLING, SHORTEST = 9.5, 0.001
+SECONDS = tuple(SHORTEST * 2 ** (code / STEPS_A_DOUBLING) if code else 0.0 for code in range(256))
 # least seconds of each code but the first
-BOUNDS = tuple(LEAST * 2 ** ((code - 0.5) / STEPS) for code in range(1, 256))
+BOUNDS = tuple(SHORTEST * 2 ** ((code - 0.5) / STEPS_A_DOUBLING) for code in range(1, 256))
 
 
 def to_code(seconds: float) -> int:

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from .prediction import ObjectKey
 
-LEAST = 0.1
+LEAST_SHARE = 0.1
 # fetches after which an unread one counts as in vain
 WAITING = 500
 WEIGHT = 0.02
@@ -86,7 +86,7 @@ class GuessPay:
 class Usefulness(Watch[GuessPay]):
     """Watch predicted fetches, by objects."""
 
-    def __init__(self, least: float = LEAST, most: int = 1000):
+    def __init__(self, least: float = LEAST_SHARE, most: int = 1000):
         super().__init__(GuessPay, least, most)
 
     def fetched(self, account: str, key: ObjectKey) -> None:
@@ -136,7 +136,7 @@ class BytesPay:
 class UsefulnessInBytes(Watch[BytesPay]):
     """Watch wholes or segments, by bytes on disk: a few bytes cost a GET all the same."""
 
-    def __init__(self, least: float = LEAST, most: int = 1000):
+    def __init__(self, least: float = LEAST_SHARE, most: int = 1000):
         super().__init__(BytesPay, least, most)
 
     def began(self, account: str, size: int) -> None:

@@ -91,8 +91,8 @@ class Misplaced:
 
 
 Record = Access | Warm | Forget | Admit | Misplaced
-KINDS = {kind.__name__: kind for kind in (Access, Warm, Forget, Admit, Misplaced)}
-FIELDS = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
+RECORD_TYPES = {kind.__name__: kind for kind in (Access, Warm, Forget, Admit, Misplaced)}
+FIELDS = {kind: frozenset(field.name for field in fields(kind)) for kind in RECORD_TYPES.values()}
 PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Admit')
 
 
@@ -105,7 +105,7 @@ def encode(record: Record) -> tuple[str, str]:
 def decode(kind: str, text: str) -> Record:
     """:raises ValueError: for a text that no version known here has written"""
     with _refusing(kind):
-        return _made(KINDS[kind], json.loads(text))
+        return _made(RECORD_TYPES[kind], json.loads(text))
 
 
 def encode_row(records: Sequence[Record]) -> tuple[str, str]:
@@ -123,7 +123,7 @@ def decode_row(kind: str, text: str, holds: int) -> list[Record]:
         return [decode(kind, text)]
     with _refusing(kind):
         found = json.loads(text)
-        return [_made(KINDS[kind], dict(zip(found['fields'], row, strict=True))) for row in found['rows']]
+        return [_made(RECORD_TYPES[kind], dict(zip(found['fields'], row, strict=True))) for row in found['rows']]
 
 
 def _made(kind, found):

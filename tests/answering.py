@@ -25,7 +25,7 @@ TAKEN = {NODE_HEADER: 'proxy1:8080'}
 NOWHERE = ('--auth', 'http://127.0.0.1:1', '--user', USER, '--key', KEY)
 
 
-class Asked(NamedTuple):
+class ControlRequest(NamedTuple):
     """A control request; its headers have lower-case names."""
     method: str
     path: str
@@ -44,7 +44,7 @@ class Server(ThreadingHTTPServer):
         self.url = f'{"https" if tls else "http"}://127.0.0.1:{self.server_port}'
         self.status, self.headers, self.body = status, TAKEN if headers is None else headers, body
         self.storage_url = storage_url or f'{self.url}/v1/AUTH_test'
-        self.asked: list[Asked] = []
+        self.asked: list[ControlRequest] = []
         self.logins: list[dict] = []
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == '/v3/auth/tokens':
             return self._keystone(json.loads(body)['auth'])
         headers = {key.lower(): value for key, value in self.headers.items()}
-        self.server.asked.append(Asked(self.command, self.path, headers))
+        self.server.asked.append(ControlRequest(self.command, self.path, headers))
         return self._answer(self.server.status, self.server.headers, self.server.body)
 
     do_PUT = do_DELETE = do_HEAD = do_POST

@@ -13,7 +13,7 @@ TOTAL_LIMIT = 64
 
 
 @dataclass
-class Followers:
+class FollowerCounts:
     """What was read after one object: how often, and after how many seconds."""
     counts: Counter = field(default_factory=Counter)
     gaps: dict[ObjectKey, float] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Chain:
         context = (before.account, before.key)
         followers = self._followers.get(context)
         if followers is None:
-            followers = self._followers[context] = Followers()
+            followers = self._followers[context] = FollowerCounts()
         followers.add(read.key, read.at - before.at)
 
     def _ahead(self, read):

@@ -18,7 +18,7 @@ from swiftahead.middleware.filter import PrefetchFilter
 from swiftahead.queues import Admit, open_queue
 
 
-class Log(ListLogger):
+class ProxyLog(ListLogger):
     """A ListLogger that keeps errors apart, and has what proxy-server's logger has besides."""
     thread_locals = None
 
@@ -122,7 +122,7 @@ class Proxy:
     def __init__(self, folder: Path, queue: Path, backend=None, tokens=None, begin=True, swifts_cache=None,
                  **conf):
         self.swift = backend or Backend()
-        self.log = Log()
+        self.log = ProxyLog()
         self.counts: list[str] = []
         self.folder = folder
         self.swifts_cache = swifts_cache

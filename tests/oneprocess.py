@@ -43,7 +43,7 @@ HOUR = 3600
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
 
-class Asked(NamedTuple):
+class ServerRequest(NamedTuple):
     """A request as a server got it. :param server: such as ``object2``; `path`: without device and partition"""
     server: str
     method: str
@@ -72,8 +72,8 @@ class Cluster:
     def __init__(self, folder: Path):
         self.folder = folder
         # each request is shown to it; what it returns, a WSGI app, answers instead of the server
-        self.hook: Callable[[Asked], Any] = lambda asked: None
-        self.asked: list[Asked] = []
+        self.hook: Callable[[ServerRequest], Any] = lambda asked: None
+        self.asked: list[ServerRequest] = []
         self.hours: set[str] = set()
         # nobody listens there
         self.memcached = '127.0.0.1:1'
@@ -120,7 +120,7 @@ class Cluster:
         def watched(env, start_response):
             _, _, _, path = wsgi_to_str(env['PATH_INFO']).split('/', 3)
             headers = {key.removeprefix('HTTP_'): value for key, value in env.items() if key.startswith('HTTP_')}
-            asked = Asked(name, env['REQUEST_METHOD'], '/' + path, headers)
+            asked = ServerRequest(name, env['REQUEST_METHOD'], '/' + path, headers)
             self.asked.append(asked)
             return (self.hook(asked) or app)(env, start_response)
         return watched

@@ -29,7 +29,7 @@ SILENT.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
-class Copy:
+class PolicyCopy:
     """What a policy has of the object. :param time: of its newest; :param is_tombstone: that it is one"""
     time: str
     is_tombstone: bool = False
@@ -48,7 +48,7 @@ class World:
     op: str
     time: str
     offset: int
-    copies: tuple[tuple[int, Copy], ...] = ()
+    copies: tuple[tuple[int, PolicyCopy], ...] = ()
     closed: frozenset = frozenset()
     fails: frozenset = frozenset()
 

@@ -15,7 +15,7 @@ UNAUDITED = ('stat', 'lstat', 'fstat', 'access', 'statvfs', 'readlink', 'read', 
 _readlink = os.readlink
 
 
-class Watch:
+class FolderWatch:
     """Notes the paths below a folder that anything is done with, as (what, path in the folder), while it is on."""
 
     def __init__(self, folder: str):
@@ -56,7 +56,7 @@ def _target(descriptor):
 
 
 FOLDER = Path(sys.argv[1])
-WATCH = Watch(str(FOLDER / 'cache'))
+WATCH = FolderWatch(str(FOLDER / 'cache'))
 WATCH.begin()
 
 from filtered import Backend, Proxy, word  # noqa: E402 - the hook comes first

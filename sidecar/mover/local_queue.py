@@ -14,7 +14,6 @@ from ...queues import Forget, Leased, Queue, QueueError, Waker
 from ..async_queue import AsyncQueue
 from .move import GIVEN_UP, Outcome, Task
 
-KINDS = ('Misplaced',)
 # renewed while a move is under way: a mover that was killed does not keep others from it for long
 LEASE_SECONDS, RENEW_SECONDS = 30.0, 10.0
 LONGEST_WAIT = 3600.0
@@ -67,7 +66,7 @@ class LocalRecords:
             most += 1
         found: list[Leased] = []
         try:
-            found = self._queue.lease(most, LEASE_SECONDS, KINDS, newest=True)
+            found = self._queue.lease(most, LEASE_SECONDS, ['Misplaced'], newest=True)
         finally:
             for _ in range(most - len(found)):
                 self._places.release()

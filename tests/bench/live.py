@@ -28,7 +28,7 @@ from bench import apart, common
 from bench.common import Table
 from demo import systems, tracefile
 from demo.main import folders_with_xattrs
-from demo.replay import Account, Pass, Reading
+from demo.replay import Login, Pass, TimedRead
 from swiftahead.cache.entry import expected_disk_bytes
 from swiftahead.lab import Lab
 
@@ -77,7 +77,7 @@ class Work:
 class Result:
     """The readings of each pass."""
     system: System
-    passes: list[list[Reading]] = field(default_factory=list)
+    passes: list[list[TimedRead]] = field(default_factory=list)
     error: Exception | None = None
 
 
@@ -116,14 +116,14 @@ def prepared(args) -> Work:
     return Work(tracefile.steps(reads, args.speed), systems.made_up_bodies(sizes), cache_bytes)
 
 
-def shifted(reads: Sequence[tracefile.Read], clients: int) -> Iterator[tracefile.Read]:
+def shifted(reads: Sequence[tracefile.TraceRead], clients: int) -> Iterator[tracefile.TraceRead]:
     """Each client reads all of it once, by the usual gap, and begins where another is a part of the way."""
     count = len(reads)
     gap = fmean(after.offset - before.offset for before, after in pairwise(reads))
     for number in range(count):
         for client in range(clients):
             read = reads[(number + client * count // clients) % count]
-            yield tracefile.Read((number + client / clients) * gap, str(client), read.object, read.size)
+            yield tracefile.TraceRead((number + client / clients) * gap, str(client), read.object, read.size)
 
 
 # -- reading -----------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Runs:
             raise common.BenchError('; '.join(errors))
         return self.results
 
-    def _up(self, stack: ExitStack, number: int, system: System) -> tuple[Account, dict[str, str]]:
+    def _up(self, stack: ExitStack, number: int, system: System) -> tuple[Login, dict[str, str]]:
         common.say(f'  {system.name}: a lab, and {len(self._work.bodies)} objects')
         lab = stack.enter_context(Lab(
             self._folder / str(number), nodes=self._args.nodes, replicas=min(3, self._args.nodes),
@@ -168,7 +168,7 @@ class Runs:
         url = stack.enter_context(front(lab, system))
         account = systems.log_in(f'{url}/auth/v1.0')
         # Swift names the proxy that was asked, not the balancer
-        account = Account(f'{url}/v1/{account.storage_url.rpartition("/")[2]}', account.token, account.container)
+        account = Login(f'{url}/v1/{account.storage_url.rpartition("/")[2]}', account.token, account.container)
         return account, systems.upload(account, self._work.bodies, lambda done: None)
 
     def _one(self, number, result):
@@ -199,7 +199,7 @@ def front(lab: Lab, system: System) -> Iterator[str]:
 
 # -- figures -----------------------------------------------------------------------------------------------
 
-def figures(readings: Sequence[Reading]) -> dict[str, float]:
+def figures(readings: Sequence[TimedRead]) -> dict[str, float]:
     """Shares of the reads, and milliseconds."""
     times = sorted(reading.seconds * 1000 for reading in readings)
     return {'hits': fmean(reading.hit for reading in readings),
@@ -208,7 +208,7 @@ def figures(readings: Sequence[Reading]) -> dict[str, float]:
                                      for percent in (50, 95)}}
 
 
-def miss_cost(plain: Iterable[Reading], cached: Iterable[Reading]) -> float | None:
+def miss_cost(plain: Iterable[TimedRead], cached: Iterable[TimedRead]) -> float | None:
     """Milliseconds by which a miss is slower than the same reads without the filter."""
     usual: dict[str, list[float]] = {}
     for reading in plain:

@@ -37,7 +37,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Run:
+class LoadResult:
     """What came of a load. Latencies in milliseconds.
 
     :param failures: kind -> count; a run that has any does not count
@@ -61,12 +61,12 @@ class Run:
         return self.bytes / size / self.seconds
 
 
-def wrk(load: Load) -> Run:
+def wrk(load: Load) -> LoadResult:
     """Run wrk with one thread. :raises BenchError: where it has no report"""
     return parse_report(_wrk(load))
 
 
-def wrk_hits(load: Load) -> tuple[Run, int]:
+def wrk_hits(load: Load) -> tuple[LoadResult, int]:
     """The same with a script that counts hits. :raises BenchError:"""
     text = _wrk(load)
     return parse_report(text), parse_hits(text)
@@ -82,15 +82,15 @@ def _wrk(load):
     return done.stdout + done.stderr
 
 
-def parse_report(text: str) -> Run:
+def parse_report(text: str) -> LoadResult:
     """What report.lua wrote, among whatever else wrk says."""
     lines = [line for line in text.splitlines() if line.startswith('report ')]
     if len(lines) != 1:
         raise BenchError(f'wrk did not report:\n{text}')
     found = json.loads(lines[0].partition(' ')[2])
-    return Run(found['requests'], found['bytes'], found['microseconds'] / 1e6,
-               {kind: found[kind] for kind in ERRORS if found[kind]},
-               *(found[key] / 1000 for key in ('p50', 'p99', 'p99.9', 'max')))
+    return LoadResult(found['requests'], found['bytes'], found['microseconds'] / 1e6,
+                      {kind: found[kind] for kind in ERRORS if found[kind]},
+                      *(found[key] / 1000 for key in ('p50', 'p99', 'p99.9', 'max')))
 
 
 def parse_hits(text: str) -> int:
@@ -121,7 +121,7 @@ class Sent:
     hits: int = 0
 
 
-def send(url: str, requests: Sequence[Request], clients: int, headers: dict[str, str]) -> tuple[Run, int]:
+def send(url: str, requests: Sequence[Request], clients: int, headers: dict[str, str]) -> tuple[LoadResult, int]:
     """Each request once, on `clients` connections. :returns: the run, and how many answers were hits"""
     waiting = iter(requests)
     begin = time.perf_counter()
@@ -130,7 +130,7 @@ def send(url: str, requests: Sequence[Request], clients: int, headers: dict[str,
     seconds = time.perf_counter() - begin
     failures = sum((share.failures for share in shares), Counter())
     latencies = sorted(one for share in shares for one in share.latencies)
-    run = Run(len(latencies), sum(share.bytes for share in shares), seconds, dict(failures),
+    run = LoadResult(len(latencies), sum(share.bytes for share in shares), seconds, dict(failures),
               *(percentile(latencies, share) for share in (50, 99, 99.9, 100)))
     return run, sum(share.hits for share in shares)
 

@@ -48,7 +48,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Line:
+class Experiment:
     """
     :param passes: reads of each pass; the last one counts
     :param percent: of the footprint
@@ -74,27 +74,27 @@ def after_each_other(passes) -> Iterator[Iterator[LogRead]]:
         begin += reads[-1].at - reads[0].at + 1
 
 
-def lines(sequence: Sequence[LogRead], crowd: Sequence[LogRead]) -> Iterator[Line]:
-    yield Line('sequence, pass 1', [sequence], 'lru', Wanted(0.555, None, 0.6))
-    yield Line('sequence, pass 1', [sequence], 'gdsf', Wanted(0.62))
-    yield Line('sequence, pass 1, listing', [sequence], 'gdsf', Wanted(0.68, None, 0.35),
+def lines(sequence: Sequence[LogRead], crowd: Sequence[LogRead]) -> Iterator[Experiment]:
+    yield Experiment('sequence, pass 1', [sequence], 'lru', Wanted(0.555, None, 0.6))
+    yield Experiment('sequence, pass 1', [sequence], 'gdsf', Wanted(0.62))
+    yield Experiment('sequence, pass 1, listing', [sequence], 'gdsf', Wanted(0.68, None, 0.35),
                listing=worlds.listing(sequence))
-    yield Line('sequence, pass 2', [sequence] * 2, 'lru', Wanted(0.955, 0.84, 0.9))
-    yield Line('sequence, pass 2', [sequence] * 2, 'gdsf', Wanted(0.975, 0.84, 0.9))
+    yield Experiment('sequence, pass 2', [sequence] * 2, 'lru', Wanted(0.955, 0.84, 0.9))
+    yield Experiment('sequence, pass 2', [sequence] * 2, 'gdsf', Wanted(0.975, 0.84, 0.9))
     for eviction in ('lru', 'gdsf'):
-        yield Line('four clients, pass 2', [worlds.interleaved(sequence)] * 2, eviction, Wanted(0.96))
+        yield Experiment('four clients, pass 2', [worlds.interleaved(sequence)] * 2, eviction, Wanted(0.96))
     for share, said in ((worlds.FEW, 'a thirtieth each'), (worlds.MANY, 'a tenth each')):
         for eviction in ('lru', 'gdsf'):
-            yield Line(f'pass 2 disturbed, {said}', [sequence, worlds.disturbed(sequence, share)], eviction,
+            yield Experiment(f'pass 2 disturbed, {said}', [sequence, worlds.disturbed(sequence, share)], eviction,
                        Wanted(0.92, None, 0.65))
     for percent, hits in ((10, 0.9), (2, 0.83), (1, 0.76)):
         for eviction in ('lru', 'gdsf', 's3fifo', 'lfu'):
-            yield Line(f'crowd, cache {percent} %', [crowd], eviction, Wanted(hits, None, 0.5), percent)
-        yield Line(f'crowd, cache {percent} %, listing', [crowd], 'gdsf', Wanted(hits, None, 0.5), percent,
+            yield Experiment(f'crowd, cache {percent} %', [crowd], eviction, Wanted(hits, None, 0.5), percent)
+        yield Experiment(f'crowd, cache {percent} %, listing', [crowd], 'gdsf', Wanted(hits, None, 0.5), percent,
                    worlds.listing(crowd))
 
 
-def row(line: Line, counts: Counts) -> tuple:
+def row(line: Experiment, counts: Counts) -> tuple:
     precision = counts.used / counts.prefetched if counts.prefetched else None
     found = (counts.hits / counts.requests, counts.hit_bytes / counts.bytes, precision)
     wanted = (line.wanted.hits, line.wanted.bytes, line.wanted.precision)

@@ -57,7 +57,7 @@ class Result:
 HEADER = ['cluster', 'cache', 'without the filter', 'with it', 'hits', 'tests that differ', 'seconds']
 
 
-class Run:
+class ConformanceRun:
     """:param tests: instead of the clusters' own, where there are any"""
 
     def __init__(self, source: Path, folder: Path, tests: list[str]):
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     say(f'labs, outputs and reports are left in {folder}')
     results: list[Result] = []
     try:
-        whole = Run(fetch(SOURCES), folder, options.tests)
+        whole = ConformanceRun(fetch(SOURCES), folder, options.tests)
         for cluster in CLUSTERS.values():
             sides = [side for side in cluster.sides if f'{cluster.name}-{side}' in options.only]
             results += whole.compare(cluster, sides) if sides else []

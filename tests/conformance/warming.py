@@ -22,7 +22,7 @@ def is_cacheable(told: str) -> bool:
     return any(word in told for word in CACHED)
 
 
-class Warming:
+class WarmingFilter:
     """:param counts: file that gets the lines"""
 
     def __init__(self, app, counts: str):
@@ -73,5 +73,5 @@ class Warming:
 
 def filter_factory(global_conf, counts, **local_conf):
     def warming(app):
-        return Warming(app, counts)
+        return WarmingFilter(app, counts)
     return warming

@@ -35,7 +35,7 @@ REPLICAS = 3
 
 
 @dataclass(frozen=True)
-class Task:
+class Workload:
     """What all systems are given to do."""
     plan: dict[str, list[tracefile.Step]]
     bodies: dict[str, systems.Body]
@@ -63,7 +63,7 @@ def arguments(argv=None):
     return args
 
 
-def prepare(args, screen: Screen) -> Task:
+def prepare(args, screen: Screen) -> Workload:
     if args.trace:
         reads = tracefile.read_trace(args.trace)
         sizes = tracefile.sizes(reads)
@@ -76,13 +76,13 @@ def prepare(args, screen: Screen) -> Task:
         source = "Python opening the standard library's files, recorded just now"
     footprint = sum(expected_disk_bytes(size) for size in sizes.values())
     share = args.cache / 100
-    task = Task(tracefile.steps(reads, args.speed), bodies, int(footprint * share), share, args.passes,
+    task = Workload(tracefile.steps(reads, args.speed), bodies, int(footprint * share), share, args.passes,
                 footprint)
     describe(screen, source, reads, sizes, footprint, task)
     return task
 
 
-def describe(screen: Screen, source, reads, sizes, footprint, task: Task):
+def describe(screen: Screen, source, reads, sizes, footprint, task: Workload):
     waits = max(sum(step.gap for step in steps) for steps in task.plan.values())
     total = waits * task.passes * len(systems.SYSTEMS)
     screen.say(f'Trace: {source}')
@@ -97,7 +97,7 @@ def describe(screen: Screen, source, reads, sizes, footprint, task: Task):
     screen.say()
 
 
-def measure(system: systems.System, folder: Path, task: Task, screen: Screen) -> list[outcomes.Outcome]:
+def measure(system: systems.System, folder: Path, task: Workload, screen: Screen) -> list[outcomes.PassFigures]:
     """All passes through one system, on a cluster of its own."""
     screen.stage(f'{system.name}: starting the cluster')(0)
     results = []
@@ -187,7 +187,7 @@ def conclude(screen: Screen, failures: list[str], shortfalls: list[str]) -> None
                    'and the misplaced object at home.')
 
 
-def check_room(folder: Path, task: Task) -> None:
+def check_room(folder: Path, task: Workload) -> None:
     """One system's cluster and cache at a time. :raises TraceError: where the disk is too small"""
     needed, free = REPLICAS * task.footprint + task.cache_size, shutil.disk_usage(folder).free
     if needed > free:

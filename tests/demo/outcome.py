@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from statistics import fmean
 
-from .replay import Reading
+from .replay import TimedRead
 
 LEAST_PREFETCHED = 0.30
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PassFigures:
     """One pass through one system; times in milliseconds."""
     system: str
     number: int
@@ -26,16 +26,16 @@ class Outcome:
         return self.prefetched / self.reads
 
 
-def outcome(system: str, number: int, readings: Sequence[Reading]) -> Outcome:
+def outcome(system: str, number: int, readings: Sequence[TimedRead]) -> PassFigures:
     times = sorted(reading.seconds * 1000 for reading in readings)
-    return Outcome(system, number, len(readings),
+    return PassFigures(system, number, len(readings),
                    hits=sum(reading.hit for reading in readings),
                    prefetched=sum(reading.prefetched for reading in readings),
                    wrong=sum(not reading.right for reading in readings),
                    mean=fmean(times), p95=times[ceil(len(times) * 0.95) - 1])
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[PassFigures]) -> str:
     width = max(len(one.system) for one in outcomes)
     lines = [f'{"system":<{width}}  pass  reads   hits        prefetched hits   mean ms   p95 ms']
     system = ''
@@ -49,11 +49,11 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return '\n'.join(lines)
 
 
-def share(count: int, one: Outcome) -> str:
+def share(count: int, one: PassFigures) -> str:
     return f'{count / one.reads:>5.0%}'
 
 
-def shortfalls(outcomes: Sequence[Outcome], unlearned: str, learned: str) -> list[str]:
+def shortfalls(outcomes: Sequence[PassFigures], unlearned: str, learned: str) -> list[str]:
     """In what the gain is below the one that is promised of the recorded reads; of others none is promised."""
     second = {one.system: one for one in outcomes if one.number == 2}
     with_all, without = second[learned], second[unlearned]
@@ -67,11 +67,11 @@ def shortfalls(outcomes: Sequence[Outcome], unlearned: str, learned: str) -> lis
     return found
 
 
-def wrongs(outcomes: Sequence[Outcome]) -> list[str]:
+def wrongs(outcomes: Sequence[PassFigures]) -> list[str]:
     """What no cache may do, whatever is read."""
     wrong = sum(one.wrong for one in outcomes)
     return [f'{wrong} answers were not what had been uploaded'] if wrong else []
 
 
-def as_json(outcomes: Sequence[Outcome], failures: Sequence[str]) -> dict:
+def as_json(outcomes: Sequence[PassFigures], failures: Sequence[str]) -> dict:
     return {'passes': [asdict(one) for one in outcomes], 'failures': list(failures)}

@@ -6,7 +6,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from .tracefile import Read
+from .tracefile import TraceRead
 
 # what a program of some size pulls in; what a Python version does not have is passed over
 MODULES = (
@@ -58,7 +58,7 @@ with open(log, 'w') as file:
 """
 
 
-def record(folder: Path, limit: int) -> list[Read]:
+def record(folder: Path, limit: int) -> list[TraceRead]:
     """The first `limit` reads of library files, by path relative to the library.
 
     :param folder: an empty one, for the child's log and as its place of compiled files
@@ -76,9 +76,9 @@ def library() -> Path:
     return Path(sysconfig.get_path('stdlib')).resolve()
 
 
-def reads_of(opened: list[tuple[float, str]], root: Path, limit: int) -> list[Read]:
+def reads_of(opened: list[tuple[float, str]], root: Path, limit: int) -> list[TraceRead]:
     """Of all that was opened, the library's own source files; offsets from the first of them."""
-    reads: list[Read] = []
+    reads: list[TraceRead] = []
     begin = None
     for offset, name in opened:
         path = Path(name).resolve()
@@ -87,10 +87,10 @@ def reads_of(opened: list[tuple[float, str]], root: Path, limit: int) -> list[Re
         if path.suffix == '.py' and path.is_file():
             begin = offset if begin is None else begin
             relative = path.relative_to(root).as_posix()
-            reads.append(Read(offset - begin, '', relative, path.stat().st_size))
+            reads.append(TraceRead(offset - begin, '', relative, path.stat().st_size))
     return reads[:limit]
 
 
-def record_here(limit: int) -> list[Read]:
+def record_here(limit: int) -> list[TraceRead]:
     with tempfile.TemporaryDirectory(prefix='swiftahead-record-') as folder:
         return record(Path(folder), limit)

@@ -15,7 +15,7 @@ IDLE = 10
 
 
 @dataclass(frozen=True)
-class Account:
+class Login:
     """Where the objects are, and the token that may read them."""
     storage_url: str
     token: str
@@ -23,7 +23,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TimedRead:
     """One answered GET; `seconds` until the last byte was there, `right` if each byte was the object's."""
     object: str
     seconds: float
@@ -35,14 +35,14 @@ class Reading:
 class Client:
     """One keep-alive connection from a loopback address of its own, so that Swift sees who reads."""
 
-    def __init__(self, account: Account, number: int):
+    def __init__(self, account: Login, number: int):
         url = urlsplit(account.storage_url)
         self.path = f'{url.path}/{account.container}/'
         self.headers = {'X-Auth-Token': account.token}
         self.connection = http.client.HTTPConnection(
             url.netloc, timeout=TIMEOUT, source_address=(source_address(number), 0))
 
-    def read(self, name: str, digest: str) -> Reading:
+    def read(self, name: str, digest: str) -> TimedRead:
         begin = time.perf_counter()
         self.connection.request('GET', self.path + quote(name), headers=self.headers)
         answer = self.connection.getresponse()
@@ -52,7 +52,7 @@ class Client:
         prefetched = hit and answer.getheader('X-Object-Prefetched') == 'True'
         right = (answer.status == 200 and answer.getheader('Content-Length') == str(len(body))
                  and digest_of(body) == digest)
-        return Reading(name, seconds, hit, prefetched, right)
+        return TimedRead(name, seconds, hit, prefetched, right)
 
     def close(self):
         self.connection.close()
@@ -74,14 +74,14 @@ def digest_of(body: bytes) -> str:
 class Pass:
     """One run through the whole trace."""
 
-    def __init__(self, account: Account, plan: dict[str, list[Step]], digests: dict[str, str],
+    def __init__(self, account: Login, plan: dict[str, list[Step]], digests: dict[str, str],
                  progress: Callable[[int], None] = lambda done: None):
         self.account, self.plan, self.digests, self.progress = account, plan, digests, progress
-        self.readings: list[Reading] = []
+        self.readings: list[TimedRead] = []
         self.errors: list[Exception] = []
         self.stop = threading.Event()
 
-    def run(self) -> list[Reading]:
+    def run(self) -> list[TimedRead]:
         """:raises OSError: or HTTPException, the first that a client met"""
         threads = [threading.Thread(target=self._client, args=(number, steps), daemon=True)
                    for number, steps in enumerate(self.plan.values())]

@@ -11,7 +11,7 @@ from swiftclient import client as swiftclient
 
 from swiftahead.lab import Lab
 
-from .replay import Account, digest_of
+from .replay import Login, digest_of
 
 CONTAINER = 'demo'
 LATENCY_MS = 20
@@ -59,12 +59,12 @@ def running(system: System, folder: Path, cache_size: int) -> Iterator[Lab]:
         yield lab
 
 
-def log_in(auth_url: str) -> Account:
+def log_in(auth_url: str) -> Login:
     storage_url, token = swiftclient.get_auth(auth_url, 'test:tester', 'testing')
-    return Account(storage_url, token, CONTAINER)
+    return Login(storage_url, token, CONTAINER)
 
 
-def upload(account: Account, bodies: Mapping[str, Body], progress: Callable[[int], None]) -> dict[str, str]:
+def upload(account: Login, bodies: Mapping[str, Body], progress: Callable[[int], None]) -> dict[str, str]:
     """PUT all objects into a new container.
 
     :returns: the MD5 of each
@@ -85,7 +85,7 @@ def upload(account: Account, bodies: Mapping[str, Body], progress: Callable[[int
     return digests
 
 
-def put(account: Account, name: str, body: Body) -> tuple[str, str]:
+def put(account: Login, name: str, body: Body) -> tuple[str, str]:
     content = body()
     digest = digest_of(content)
     etag = swiftclient.put_object(account.storage_url, account.token, account.container, name,

@@ -13,7 +13,7 @@ class TraceError(ValueError):
 
 
 @dataclass(frozen=True)
-class Read:
+class TraceRead:
     """One GET. `offset` in seconds since the trace began."""
     offset: float
     client: str
@@ -28,7 +28,7 @@ class Step:
     object: str
 
 
-def read_trace(path: Path) -> list[Read]:
+def read_trace(path: Path) -> list[TraceRead]:
     """The reads of a CSV file with the header `offset_ms[,client],object,bytes`, in the order of time."""
     try:
         with open(path, newline='', encoding='utf-8') as file:
@@ -45,7 +45,7 @@ def read_trace(path: Path) -> list[Read]:
     return sorted(reads, key=lambda read: read.offset)
 
 
-def read_row(path: Path, line: int, row: dict) -> Read:
+def read_row(path: Path, line: int, row: dict) -> TraceRead:
     try:
         offset, size = float(row['offset_ms']), int(row['bytes'])
     except (TypeError, ValueError):
@@ -55,10 +55,10 @@ def read_row(path: Path, line: int, row: dict) -> Read:
         raise TraceError(f'{path}, line {line}: offset_ms and bytes must not be negative, object not empty')
     if size > LARGEST:
         raise TraceError(f'{path}, line {line}: bytes must be at most {LARGEST:,}; objects are made in memory')
-    return Read(offset / 1000, row.get('client') or '', row['object'], size)
+    return TraceRead(offset / 1000, row.get('client') or '', row['object'], size)
 
 
-def sizes(reads: Iterable[Read]) -> dict[str, int]:
+def sizes(reads: Iterable[TraceRead]) -> dict[str, int]:
     """Bytes of each object; the largest where a trace has several."""
     result: dict[str, int] = {}
     for read in reads:
@@ -66,7 +66,7 @@ def sizes(reads: Iterable[Read]) -> dict[str, int]:
     return result
 
 
-def steps(reads: Iterable[Read], speed: float = 1) -> dict[str, list[Step]]:
+def steps(reads: Iterable[TraceRead], speed: float = 1) -> dict[str, list[Step]]:
     """What each client does, its waits divided by `speed`. The first wait is from the trace's beginning."""
     before: dict[str, float] = {}
     result: dict[str, list[Step]] = {}

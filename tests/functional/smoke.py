@@ -98,7 +98,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Line:
+class CheckLine:
     name: str
     passed: bool
     seen: str
@@ -107,10 +107,10 @@ class Line:
 @dataclass
 class Report:
     talk: bool = True
-    lines: list[Line] = field(default_factory=list)
+    lines: list[CheckLine] = field(default_factory=list)
 
     def check(self, name: str, passed: bool, seen: str = ''):
-        self.lines.append(Line(name, bool(passed), seen))
+        self.lines.append(CheckLine(name, bool(passed), seen))
         if self.talk:
             print(f'{"PASS" if passed else "FAIL"}  {name}{seen and ": " + seen}', flush=True)
 

@@ -137,7 +137,7 @@ def test_a_reader_who_comes_during_a_fill_costs_the_backend_nothing(lab, contain
     assert backend_gets(lab, path) == 1
 
 
-class Read(threading.Thread):
+class ThreadedGet(threading.Thread):
     """One GET in a thread; its worker is known while it goes on."""
 
     def __init__(self, lab, path):
@@ -173,7 +173,7 @@ def test_a_worker_killed_in_mid_fill_takes_none_with_it_but_its_own(tmp_path):
         first = stack.enter_context(clients.reading(lab, path))
         assert first.read(1) == LARGE[:1]
         owner, = (pid for pid in all_workers(lab, 3) if below(lab.cache_dir / 'v1' / 'spool', pid))
-        reads = [Read(lab, path) for _ in range(12)]
+        reads = [ThreadedGet(lab, path) for _ in range(12)]
         for read in reads:
             read.start()
             stack.callback(read.join)

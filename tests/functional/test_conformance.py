@@ -1,7 +1,7 @@
 """A part of `make conformance`: upstream's own tests of objects end as they do without the filter."""
 import pytest
 from conformance.clusters import CLUSTERS
-from conformance.main import SOURCES, Run
+from conformance.main import SOURCES, ConformanceRun
 from conformance.upstream import fetch
 
 pytestmark = [pytest.mark.tools, pytest.mark.holds('F17')]
@@ -15,6 +15,6 @@ TESTS = ['test/functional/tests.py::TestFile', 'test/functional/tests.py::TestFi
 def test_upstreams_tests_of_objects_end_as_without_the_filter(tmp_path_factory):
     # a short name, for the sockets in it
     folder = tmp_path_factory.mktemp('c')
-    result, = Run(fetch(SOURCES), folder, TESTS).compare(CLUSTERS['default'], ['warm'])
+    result, = ConformanceRun(fetch(SOURCES), folder, TESTS).compare(CLUSTERS['default'], ['warm'])
     assert result.base.counts['passed'] >= 20
     assert result.faults == []

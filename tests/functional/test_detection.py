@@ -63,7 +63,7 @@ def ago(seconds=0.0, offset=0):
     return Timestamp(time.time() - seconds, offset=offset).internal
 
 
-class Watch:
+class ObjectWatch:
     """What the proxies say of an object, and what is recorded of its container."""
 
     def __init__(self, lab, queue, path):
@@ -88,7 +88,7 @@ class Watch:
 
 @pytest.fixture
 def watch(lab, queue, path):
-    return Watch(lab, queue, path)
+    return ObjectWatch(lab, queue, path)
 
 
 def refused(lab, watch, path) -> str:
@@ -226,7 +226,7 @@ def test_a_server_that_lost_the_container_has_no_say(lab, hands, watch, queue):
     hands.put(f'{container}/o', GOLD, ago())
     shutil.rmtree(next(lab.folder.glob(f'node*/d*/containers/*/*/{hands.container_folder(container + "/o")}')))
     assert clients.request(lab, 'GET', f'{container}/o').status == 404
-    assert Watch(lab, queue, container).recorded().policy_index == GOLD
+    assert ObjectWatch(lab, queue, container).recorded().policy_index == GOLD
 
 
 # -- shown at once -----------------------------------------------------------------------------------------

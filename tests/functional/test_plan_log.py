@@ -23,7 +23,7 @@ def lab(tmp_path_factory):
         yield lab
 
 
-class Container(NamedTuple):
+class LoggedContainer(NamedTuple):
     lab: Lab
     path: str
 
@@ -68,7 +68,7 @@ def container(lab):
     name = f'c-{uuid.uuid4().hex}'
     path = f'{clients.account(lab)}/{name}'
     assert clients.request(lab, 'PUT', path).status == 201
-    return Container(lab, path)
+    return LoggedContainer(lab, path)
 
 
 def test_each_read_is_found_with_its_size(container):

@@ -6,16 +6,16 @@ import pytest
 from bench import apart, live
 from bench.common import find_program
 
-from demo.replay import Reading
-from demo.tracefile import Read
+from demo.replay import TimedRead
+from demo.tracefile import TraceRead
 
 pytestmark = pytest.mark.tools
 
-READS = [Read(number * 0.5, '', f'o{number}', 10) for number in range(8)]
+READS = [TraceRead(number * 0.5, '', f'o{number}', 10) for number in range(8)]
 
 
 def reading(name, milliseconds, hit=False, right=True):
-    return Reading(name, milliseconds / 1000, hit, False, right)
+    return TimedRead(name, milliseconds / 1000, hit, False, right)
 
 
 def result(system, *means):

@@ -4,7 +4,7 @@ from bench import plan_proof, worlds
 from bench.common import BenchError
 from bench.live import Result, System
 
-from demo.replay import Reading
+from demo.replay import TimedRead
 
 pytestmark = pytest.mark.tools
 
@@ -21,7 +21,7 @@ def plan(admit='all'):
 
 
 def result(system, hits, mean):
-    readings = [Reading(str(number), mean / 1000, number < hits * 100, False, True) for number in range(100)]
+    readings = [TimedRead(str(number), mean / 1000, number < hits * 100, False, True) for number in range(100)]
     return Result(system, [readings])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from bench import prediction, worlds
 from bench.common import BenchError
-from bench.prediction import Line, Wanted
+from bench.prediction import Experiment, Wanted
 
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.replay import Counts
@@ -40,7 +40,7 @@ def test_half_of_a_listing_is_never_read():
 
 def test_the_last_pass_counts():
     """A sequence that fits is all hits then."""
-    line = Line('all', [READS, READS], 'lru', Wanted(1.0), percent=100)
+    line = Experiment('all', [READS, READS], 'lru', Wanted(1.0), percent=100)
     counts = line.counts()
     assert (counts.requests, counts.hits) == (600, 600)
 
@@ -48,7 +48,7 @@ def test_the_last_pass_counts():
 @pytest.mark.parametrize('wanted, said', [(0.5, '>= 0.5: met'), (0.51, '>= 0.51: MISSED'), (None, '')])
 def test_a_line_says_how_it_stands_to_what_is_wanted(wanted, said):
     counts = Counts(requests=2, hits=1, bytes=20, hit_bytes=5, prefetched=4, used=3)
-    row = prediction.row(Line('x', [], 'lru', Wanted(wanted)), counts)
+    row = prediction.row(Experiment('x', [], 'lru', Wanted(wanted)), counts)
     assert row[2:8] == ('0.500', said, '0.250', '', '0.750', '')
 
 

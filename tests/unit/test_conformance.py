@@ -8,7 +8,7 @@ from conformance.clusters import CLUSTERS, Share, share_of
 from conformance.main import Result
 from conformance.outcomes import Difference, Outcomes, differing, examine, group, merged, pytest_id, read_outcomes
 from conformance.upstream import ConformanceError, fetch
-from conformance.warming import Warming
+from conformance.warming import WarmingFilter
 from swift.common.swob import Request, Response
 
 pytestmark = pytest.mark.tools
@@ -127,7 +127,7 @@ def test_the_warming_filter_asks_first_waits_for_a_hit_and_counts(tmp_path):
         asked.append((env['REQUEST_METHOD'], env.get('HTTP_RANGE')))
         return Response(headers={'Cache-Status': f'swiftahead; {told.pop(0)}'})(env, start_response)
 
-    warming = Warming(app, str(tmp_path / 'warmed'))
+    warming = WarmingFilter(app, str(tmp_path / 'warmed'))
     Request.blank('/v1/a/c/o', headers={'Range': 'bytes=0-1'}).get_response(warming)
     assert asked == [('GET', None), ('HEAD', None), ('HEAD', None), ('GET', 'bytes=0-1')]
     assert (tmp_path / 'warmed').read_text() == 'swiftahead; fwd=miss; stored\t200\tswiftahead; hit\n'
@@ -135,6 +135,6 @@ def test_the_warming_filter_asks_first_waits_for_a_hit_and_counts(tmp_path):
 
 @pytest.mark.parametrize('method, path', [('HEAD', '/v1/a/c/o'), ('PUT', '/v1/a/c/o'), ('GET', '/v1/a/c')])
 def test_other_requests_are_not_warmed(tmp_path, method, path):
-    warming = Warming(Response(), str(tmp_path / 'warmed'))
+    warming = WarmingFilter(Response(), str(tmp_path / 'warmed'))
     Request.blank(path, method=method).get_response(warming)
     assert not (tmp_path / 'warmed').exists()

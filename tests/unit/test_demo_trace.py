@@ -5,10 +5,10 @@ import pytest
 
 from demo import recording, tracefile
 from demo.main import main
-from demo.outcome import Outcome, outcome, shortfalls, table, wrongs
-from demo.replay import Reading, is_hit, source_address
+from demo.outcome import PassFigures, outcome, shortfalls, table, wrongs
+from demo.replay import TimedRead, is_hit, source_address
 from demo.systems import PIECE, made_up_bodies
-from demo.tracefile import Read, Step, TraceError, read_trace
+from demo.tracefile import Step, TraceError, TraceRead, read_trace
 
 pytestmark = pytest.mark.tools
 
@@ -24,7 +24,7 @@ def trace(tmp_path):
 
 def test_trace_with_clients(trace):
     path = trace('offset_ms,client,object,bytes\n0,a,x,10\n1500,b,"y, z",0\n')
-    assert read_trace(path) == [Read(0, 'a', 'x', 10), Read(1.5, 'b', 'y, z', 0)]
+    assert read_trace(path) == [TraceRead(0, 'a', 'x', 10), TraceRead(1.5, 'b', 'y, z', 0)]
 
 
 def test_trace_without_clients_has_one(trace):
@@ -56,11 +56,11 @@ def test_missing_trace(tmp_path):
 
 
 def test_an_object_is_made_at_its_largest_size():
-    assert tracefile.sizes([Read(0, '', 'x', 5), Read(1, '', 'x', 7), Read(2, '', 'x', 6)]) == {'x': 7}
+    assert tracefile.sizes([TraceRead(at, '', 'x', size) for at, size in enumerate((5, 7, 6))]) == {'x': 7}
 
 
 def test_waits_are_per_client_and_divided_by_speed():
-    reads = [Read(0, 'a', 'x', 1), Read(2, 'b', 'y', 1), Read(6, 'a', 'z', 1)]
+    reads = [TraceRead(0, 'a', 'x', 1), TraceRead(2, 'b', 'y', 1), TraceRead(6, 'a', 'z', 1)]
     assert tracefile.steps(reads, speed=2) == {'a': [Step(0, 'x'), Step(3, 'z')], 'b': [Step(1, 'y')]}
 
 
@@ -80,7 +80,7 @@ def test_only_library_sources_are_kept(tmp_path):
     opened = [(1.0, '/etc/hosts'), (2.0, f'{tmp_path}/a.py'), (3.0, f'{tmp_path}/b.txt'),
               (4.0, f'{tmp_path}/gone.py'), (5.0, f'{tmp_path}/site-packages/c.py'),
               (6.5, f'{tmp_path}/a.py')]
-    assert recording.reads_of(opened, tmp_path, 9) == [Read(0, '', 'a.py', 2), Read(4.5, '', 'a.py', 2)]
+    assert recording.reads_of(opened, tmp_path, 9) == [TraceRead(0, '', 'a.py', 2), TraceRead(4.5, '', 'a.py', 2)]
 
 
 @pytest.mark.parametrize('value, hit', [
@@ -97,14 +97,14 @@ def test_clients_have_addresses_of_their_own():
 
 
 def test_outcome_counts_and_p95():
-    readings = [Reading('x', seconds / 1000, hit=seconds <= 50, prefetched=seconds <= 40, right=seconds != 7)
+    readings = [TimedRead('x', seconds / 1000, hit=seconds <= 50, prefetched=seconds <= 40, right=seconds != 7)
                 for seconds in range(1, 101)]
-    expected = Outcome('s', 2, 100, hits=50, prefetched=40, wrong=1, mean=50.5, p95=95)
+    expected = PassFigures('s', 2, 100, hits=50, prefetched=40, wrong=1, mean=50.5, p95=95)
     assert outcome('s', 2, readings) == expected
 
 
 def second(system, prefetched, mean, wrong=0):
-    return Outcome(system, 2, 100, prefetched, prefetched, wrong, mean, mean)
+    return PassFigures(system, 2, 100, prefetched, prefetched, wrong, mean, mean)
 
 
 @pytest.mark.parametrize('off, learned, expected', [

@@ -35,7 +35,7 @@ def policies(monkeypatch):
     monkeypatch.setattr(storage_policy, '_POLICIES', StoragePolicyCollection(known))
 
 
-class Asked:
+class PolicyEntry:
     """One entry in a policy; `asked` gives status, headers and body, or None where proxy-server is to answer."""
 
     def __init__(self, store, policy=PLAIN, body=b'abcdef', **more):
@@ -91,7 +91,7 @@ def test_what_proxy_server_words_anew_is_left_to_it(store, policies, headers, me
     if body == b'':
         headers = {key: value.replace(ETAG, 'none of it') for key, value in headers.items()}
     for policy, expected in ((PLAIN, status), (CODED, coded), (UNKNOWN, status)):
-        found = Asked(store, policy, body).asked(headers, method)
+        found = PolicyEntry(store, policy, body).asked(headers, method)
         assert (found and found[0]) == expected, policy
 
 
@@ -99,7 +99,7 @@ def test_what_proxy_server_words_anew_is_left_to_it(store, policies, headers, me
 def test_it_is_a_bypass_and_leaves_no_file_open(tmp_path, policies, headers):
     """The whole filter, in front of an app that answers as object servers do."""
     store = Store.create(tmp_path / 'cache')
-    Asked(store, CODED)
+    PolicyEntry(store, CODED)
     proxy = Proxy(tmp_path / 'cache', tmp_path / 'queue')
     try:
         proxy.swift.put('/v1' + NAME.path, b'abcdef', X_Object_Meta_Colour='blue')
@@ -118,7 +118,7 @@ def test_it_is_a_bypass_and_leaves_no_file_open(tmp_path, policies, headers):
     ('If-None-Match', '"other"', 304), ('If-None-Match', f'"{ETAG}"', 200), ('If-Match', '"other"', 200),
     ('If-Match', f'"{ETAG}"', None), ('If-None-Match', '*', 304), ('If-Match', '*', 200)])
 def test_a_condition_is_put_to_the_etag_that_middleware_names(store, header, value, status):
-    cached = Asked(store, X_Object_Sysmeta_Other='other')
+    cached = PolicyEntry(store, X_Object_Sysmeta_Other='other')
     for name in ('X-Object-Sysmeta-Other', 'X-None, x-object-sysmeta-other', 'X-Object-Sysmeta-Other, Etag'):
         found = cached.asked({'X-Backend-Etag-Is-At': name, header: value})
         assert (found and found[0]) == status, name
@@ -126,19 +126,19 @@ def test_a_condition_is_put_to_the_etag_that_middleware_names(store, header, val
 
 @pytest.mark.parametrize('name', ['X-None', '', 'X-None, Etag'])
 def test_where_there_is_no_such_etag_it_is_the_objects(store, name):
-    cached = Asked(store)
+    cached = PolicyEntry(store)
     assert cached.asked({'X-Backend-Etag-Is-At': name, **MATCH})[0] == 304
     assert cached.asked({'X-Backend-Etag-Is-At': name, 'If-None-Match': '"other"'})[0] == 200
 
 
 def test_the_named_etag_is_no_header_of_the_answer(store):
-    status, headers, body = Asked(store, X_Object_Sysmeta_Other='other').asked(
+    status, headers, body = PolicyEntry(store, X_Object_Sysmeta_Other='other').asked(
         {'X-Backend-Etag-Is-At': 'X-Object-Sysmeta-Other', 'If-Match': '"other"', **RANGED})
     assert (status, headers['Etag'], body) == (206, ETAG, b'bc')
 
 
 def test_a_head_with_a_range_is_of_the_whole_object_and_has_no_body(store):
-    status, headers, body = Asked(store).asked(RANGED, 'HEAD')
+    status, headers, body = PolicyEntry(store).asked(RANGED, 'HEAD')
     assert (status, headers['Content-Length'], body) == (200, '6', b'')
     assert 'Content-Range' not in headers
 
@@ -146,10 +146,10 @@ def test_a_head_with_a_range_is_of_the_whole_object_and_has_no_body(store):
 @pytest.mark.parametrize('metadata, is_whole', [
     ('X-Object-Meta-Colour', True), ('x-none,X-OBJECT-META-COLOUR', True), ('X-None', False), ('', False)])
 def test_a_range_is_ignored_only_where_the_metadata_is_there(store, metadata, is_whole):
-    found = Asked(store).asked({**RANGED, 'X-Backend-Ignore-Range-If-Metadata-Present': metadata})
+    found = PolicyEntry(store).asked({**RANGED, 'X-Backend-Ignore-Range-If-Metadata-Present': metadata})
     assert (found[0], found[2]) == ((200, b'abcdef') if is_whole else (206, b'bc'))
 
 
 def test_conditions_hold_though_the_range_is_ignored(store):
-    assert Asked(store).asked({**RANGED, **IGNORE, **MATCH})[0] == 304
-    assert Asked(store).asked({**RANGED, **IGNORE, 'If-Match': '"else"'}) is None
+    assert PolicyEntry(store).asked({**RANGED, **IGNORE, **MATCH})[0] == 304
+    assert PolicyEntry(store).asked({**RANGED, **IGNORE, 'If-Match': '"else"'}) is None

@@ -9,15 +9,15 @@ import pytest
 from swiftahead.metrics.table import (
     BYPASSES,
     COUNTERS,
-    KINDS,
     METRICS,
     OTHER,
+    RECORD_KINDS,
     STALE,
     UNCACHEABLE,
-    UNKNOWN,
+    UNKNOWN_NAME,
     VALIDATIONS,
 )
-from swiftahead.queues.records import KINDS as RECORDS
+from swiftahead.queues.records import RECORD_TYPES
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / 'doc' / 'metrics.rst').read_text()
@@ -63,7 +63,7 @@ def test_the_reasons_are_those_of_the_decisions():
 
 
 def test_the_kinds_are_those_of_the_records():
-    assert set(KINDS) == {kind.lower() for kind in RECORDS}
+    assert set(RECORD_KINDS) == {kind.lower() for kind in RECORD_TYPES}
 
 
 @pytest.mark.parametrize('metric', METRICS, ids=lambda metric: metric.name)
@@ -142,4 +142,4 @@ def test_what_is_counted_is_in_the_table(path, name, reason):
 
 def test_what_is_in_the_table_is_counted():
     found = {name for _, name, _ in counted()}
-    assert {metric.name for metric in COUNTERS} - found <= {UNKNOWN}
+    assert {metric.name for metric in COUNTERS} - found <= {UNKNOWN_NAME}

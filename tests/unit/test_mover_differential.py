@@ -5,7 +5,7 @@ import pytest
 from helpers import NOW
 from hypothesis import given
 from hypothesis import strategies as st
-from reconciling import DAY, POLICIES, Copy, World, ours, upstream
+from reconciling import DAY, POLICIES, PolicyCopy, World, ours, upstream
 from swift.common.utils import Timestamp
 from trying import tries
 
@@ -15,7 +15,7 @@ from swiftahead.sidecar.mover.move import Mover
 # older and younger than reclaim_age, and as near to each other as offsets are
 TIMES = [Timestamp(NOW - age, offset=offset).internal
          for age in (2 * DAY, 3600, 3599.99999) for offset in (0, 1, 3)]
-COPIES = st.builds(Copy, st.sampled_from(TIMES), st.booleans())
+COPIES = st.builds(PolicyCopy, st.sampled_from(TIMES), st.booleans())
 WORLDS = st.builds(
     World, st.sampled_from([*POLICIES, 0, 0, None]), st.sampled_from(POLICIES), st.sampled_from(['PUT', 'DELETE']),
     st.sampled_from(TIMES), st.sampled_from([0, 0, 1]),
@@ -41,7 +41,7 @@ def test_every_change_is_upstreams():
 def test_a_plain_move_is_copy_tombstone_and_pop(policies):
     """R14, R15: so that the comparison is not of nothing with nothing."""
     home, source = policies
-    world = World(home, source, 'PUT', TIMES[3], 0, ((source, Copy(TIMES[3])),))
+    world = World(home, source, 'PUT', TIMES[3], 0, ((source, PolicyCopy(TIMES[3])),))
     changes = ours(world)
     assert [change[0] for change in changes] == ['PUT', 'DELETE', 'POP']
     assert [change[2]['X-Timestamp'][-1] for change in changes] == ['3', '1', '2']

@@ -32,7 +32,7 @@ CURRENT = int(NOW) // HOUR * HOUR
 DAY = 86400
 
 
-class Account:
+class QueueAccount:
     """As much of an InternalClient as listing the queue takes: hours and the names in each.
 
     :param broken: hours whose listing fails, 'account' for theirs; after the first row of each
@@ -89,12 +89,12 @@ def names(queue):
 def test_the_current_hour_comes_first_and_then_the_newest_before_the_older():
     """R23, R1"""
     hours = {CURRENT - back * HOUR: [f'o{back}'] for back in (5, 0, 2, 3, 1)}
-    assert names(queue_of(Account(hours))) == ['o0', 'o1', 'o2', 'o3', 'o5']
+    assert names(queue_of(QueueAccount(hours))) == ['o0', 'o1', 'o2', 'o3', 'o5']
 
 
 def test_the_current_hour_is_read_though_no_listing_has_it_and_but_once():
     """R23: container-updaters may be behind."""
-    account = Account({CURRENT: ['o']})
+    account = QueueAccount({CURRENT: ['o']})
     account.iter_containers = lambda name: iter([{'name': str(CURRENT - HOUR)}])
     assert names(queue_of(account)) == ['o'] and account.asked == [str(CURRENT), str(CURRENT - HOUR)]
 
@@ -102,7 +102,7 @@ def test_the_current_hour_is_read_though_no_listing_has_it_and_but_once():
 def test_each_page_of_containers_is_read_backwards(monkeypatch):
     """R23: no more than a page is kept in memory."""
     monkeypatch.setattr(reconciler_queue, 'CONTAINER_LISTING_LIMIT', 2)
-    account = Account({CURRENT - back * HOUR: [] for back in (1, 2, 3, 4, 5)})
+    account = QueueAccount({CURRENT - back * HOUR: [] for back in (1, 2, 3, 4, 5)})
     assert names(queue_of(account)) == []
     backs = [(CURRENT - int(hour)) // HOUR for hour in account.asked]
     assert backs == [0, 4, 5, 2, 3, 1]
@@ -113,7 +113,7 @@ def test_each_page_of_containers_is_read_backwards(monkeypatch):
 def test_a_listing_that_fails_is_told_and_the_pass_goes_on(broken, found):
     """R23: with what had been listed before."""
     hours = {CURRENT: ['o0'], CURRENT - HOUR: ['o1', 'p1'], CURRENT - 2 * HOUR: ['o2']}
-    queue = queue_of(Account(hours, [broken]))
+    queue = queue_of(QueueAccount(hours, [broken]))
     assert names(queue) == found
     assert [line.split()[0] for line in queue.said] == ['ERROR'] and 'not listed: 503' in queue.said[0]
 
@@ -123,7 +123,7 @@ def test_a_listing_that_fails_is_told_and_the_pass_goes_on(broken, found):
 def test_what_is_old_and_empty_is_deleted(age, goes, rows):
     """R23"""
     hour = int(NOW - age) // HOUR * HOUR
-    account = Account({hour: rows})
+    account = QueueAccount({hour: rows})
     names(queue_of(account))
     assert (f'DELETE {hour}' in account.asked) == (goes and not rows)
 
@@ -131,14 +131,14 @@ def test_what_is_old_and_empty_is_deleted(age, goes, rows):
 def test_a_delete_that_fails_ends_no_pass():
     """R23"""
     hours = [CURRENT - 9 * DAY, CURRENT - 10 * DAY]
-    account = Account({hour: [] for hour in hours}, [f'DELETE {hours[0]}'])
+    account = QueueAccount({hour: [] for hour in hours}, [f'DELETE {hours[0]}'])
     queue = queue_of(account)
     assert names(queue) == [] and account.asked[-1] == f'DELETE {hours[1]}' and 'not deleted' in queue.said[0]
 
 
 def test_a_container_that_is_no_hour_ends_no_pass():
     """R25, R23: it comes before all hours, read backwards."""
-    account = Account({'somebodys': [], CURRENT - HOUR: ['o']})
+    account = QueueAccount({'somebodys': [], CURRENT - HOUR: ['o']})
     assert names(queue_of(account)) == ['o'] and 'DELETE somebodys' not in account.asked
 
 
@@ -170,7 +170,7 @@ def test_each_object_is_exactly_one_processs(names, count):
 def test_a_hundred_processes_share_the_rows(monkeypatch):
     """R24: exactly once each, and as upstream's daemons with the same options would."""
     listed = [f'o{number}' for number in range(500)]
-    account, shares, theirs = Account({CURRENT: listed}), [], []
+    account, shares, theirs = QueueAccount({CURRENT: listed}), [], []
     for number in range(100):
         shares.append(names(queue_of(account, share=ProcessShare(number, 100))))
         daemon = reconciler.ContainerReconciler({'processes': '100', 'process': str(number)}, Told(), account)
@@ -182,7 +182,7 @@ def test_a_hundred_processes_share_the_rows(monkeypatch):
 
 def test_without_processes_each_takes_all():
     """R24"""
-    assert names(queue_of(Account({CURRENT: ['o', 'p']}), share=ProcessShare(0, 0))) == ['o', 'p']
+    assert names(queue_of(QueueAccount({CURRENT: ['o', 'p']}), share=ProcessShare(0, 0))) == ['o', 'p']
 
 
 def test_two_processes_move_each_object_once(cluster, make_part):
@@ -203,7 +203,7 @@ def test_two_processes_move_each_object_once(cluster, make_part):
 
 def test_a_row_is_tried_again_after_its_backoff_alone():
     clock, tries = [NOW], []
-    queue = queue_of(Account({CURRENT: ['o', 'p']}), clock=lambda: clock[0],
+    queue = queue_of(QueueAccount({CURRENT: ['o', 'p']}), clock=lambda: clock[0],
                      backoff=lambda n: tries.append(n) or 10.0 * 2**n)
     waits = []
     for _ in range(4):
@@ -218,7 +218,7 @@ def test_a_row_is_tried_again_after_its_backoff_alone():
 
 def test_a_row_that_was_popped_and_put_anew_begins_anew():
     tries = []
-    queue = queue_of(Account({CURRENT: ['o']}), backoff=lambda n: tries.append(n) or 0.0)
+    queue = queue_of(QueueAccount({CURRENT: ['o']}), backoff=lambda n: tries.append(n) or 0.0)
     for _ in range(2):
         queue.retry(next(queue.rows()))
     queue.pop(next(queue.rows()))
@@ -227,7 +227,7 @@ def test_a_row_that_was_popped_and_put_anew_begins_anew():
 
 
 def test_a_row_of_another_hour_with_the_same_name_waits_for_nothing():
-    queue = queue_of(Account({CURRENT: ['o'], CURRENT - HOUR: ['o']}))
+    queue = queue_of(QueueAccount({CURRENT: ['o'], CURRENT - HOUR: ['o']}))
     queue.retry(next(queue.rows()))
     assert [found.queue_container for found in queue.rows()] == [str(CURRENT - HOUR)]
 

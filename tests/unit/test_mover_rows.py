@@ -37,7 +37,7 @@ BAD_ROWS = [{'name': 'bad'}, {'name': 'x:/a/c/o'}, {'name': '1:/a/c'}, {'name': 
             {'hash': 'not a time'}]
 
 
-class Listing:
+class ContainerListing:
     """As much of an InternalClient as listing one container takes."""
 
     def __init__(self, *rows):
@@ -60,7 +60,8 @@ def row_for(task: Task, created_at: str = '', **more) -> dict:
 
 
 def read(*rows, logger=None):
-    queue = ReconcilerQueue(Listing(*rows), logger or Told(), 3600, ProcessShare(), lambda tries: 1.0, lambda: NOW)
+    queue = ReconcilerQueue(ContainerListing(*rows), logger or Told(), 3600, ProcessShare(), lambda tries: 1.0,
+                            lambda: NOW)
     return list(queue.rows())
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from filtered import Log, allow, infocache
+from filtered import ProxyLog, allow, infocache
 from helpers import NAME, container_info, make_swift_dir, meta_for
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request
@@ -60,7 +60,7 @@ class Pipeline:
     def __init__(self, text, modify=True):
         self.app = loadapp(ConfigString(text), allow_modify_pipeline=modify)
         self.filters = list(filters(self.app))
-        self.log = Log()
+        self.log = ProxyLog()
         for found in self.filters:
             found.logger = self.log
 

@@ -56,7 +56,7 @@ def live(store, proxy):
     proxy.close()
 
 
-class Copy:
+class ReplayedFolder:
     """A folder in which the recorded steps are done again."""
 
     def __init__(self, store, folder):
@@ -81,7 +81,7 @@ class Copy:
 
 @pytest.fixture
 def copy(recorded, tmp_path):
-    return Copy(recorded[0], tmp_path / 'copy')
+    return ReplayedFolder(recorded[0], tmp_path / 'copy')
 
 
 @pytest.mark.holds('F1')
@@ -122,7 +122,7 @@ def test_after_a_power_cut_that_spoils_any_writes_in_any_manner(recorded, tmp_pa
     cut = data.draw(st.integers(0, len(journal.steps)))
     hows = data.draw(st.dictionaries(st.sampled_from(journal.unsynced(cut) or [0]), st.sampled_from(SPOILED)))
     hows = {number: how for number, how in hows.items() if journal.steps[number].is_data}
-    Copy(store, tmp_path_factory.mktemp('cut') / 'copy').check(spoil(journal.steps[:cut], hows))
+    ReplayedFolder(store, tmp_path_factory.mktemp('cut') / 'copy').check(spoil(journal.steps[:cut], hows))
 
 
 @pytest.mark.holds('F1')

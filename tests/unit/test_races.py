@@ -39,7 +39,7 @@ class Killed(BaseException):
     """What the calls of a process meet that was killed."""
 
 
-class Process:
+class ManagerLife:
     """The manager of one life of the sidecar, and its green threads, which go on when they are told to; the first
     makes the inventory whole."""
 
@@ -126,7 +126,7 @@ class Races(RuleBasedStateMachine):
         # bytes that the process before this one left
         self.left = 0
         self.left_in_spool = 0
-        self.process = Process(self.store)
+        self.process = ManagerLife(self.store)
 
     def teardown(self):
         with self.folder:
@@ -245,7 +245,7 @@ class Races(RuleBasedStateMachine):
         self.left_in_spool = len(list(self.store.spool_files()))
         self.lost = 0
         self.left = self.linked()
-        self.process = Process(self.store)
+        self.process = ManagerLife(self.store)
 
     def linked(self):
         return sum(disk_bytes(os.lstat(path)) for path in self.paths if os.path.lexists(path))

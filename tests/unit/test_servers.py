@@ -6,7 +6,7 @@ import pytest
 from confforms import CACHE, ENDING, FORMS, ONE, THREE, TWO, Form
 from counting import in_child
 from faults import PATH
-from filtered import Log, Odd, Proxy, allow, word
+from filtered import Odd, Proxy, ProxyLog, allow, word
 from helpers import NAME, ListLogger, close_logs, container_info, infocache, link, make_swift_dir
 from memcacheds import Server, close
 from swift.common.concurrency import GreenPool, eventlet
@@ -58,13 +58,13 @@ def swifts_servers(app):
     return sorted(list(caches(app))[-1].memcache_servers)
 
 
-class Started:
+class StartedProxy:
     """A proxy-server's app as Swift makes it of a conf, after its first request."""
 
     def __init__(self, conf):
         self.app = loadapp(str(conf))
         self.filter, = [one for one in self.app._pipeline if isinstance(one, PrefetchFilter)]
-        self.filter.logger = self.log = Log()
+        self.filter.logger = self.log = ProxyLog()
         env = {'swift.authorize': allow, 'swift.infocache': infocache(container_info())}
         Request.blank(PATH, environ=env).get_response(self.app)
         self.runtime = self.filter._runtime
@@ -78,7 +78,7 @@ def start(folder):
     started = []
 
     def start(conf):
-        started.append(Started(conf))
+        started.append(StartedProxy(conf))
         return started[-1]
     yield start
     for one in started:
@@ -266,7 +266,7 @@ def settings_of(folder, text=README, log=None):
     """A sidecar's settings as its parts get them."""
     path = folder / 'sidecar.conf'
     path.write_text(text.format(folder))
-    return with_proxys_servers(read_settings(str(path)), log or Log())
+    return with_proxys_servers(read_settings(str(path)), log or ProxyLog())
 
 
 def assert_asks(settings, servers):
@@ -278,7 +278,7 @@ def assert_asks(settings, servers):
 @forms
 def test_the_sidecars_are_those_of_the_proxy(folder, form):
     proxy_conf(folder, form)
-    log = Log()
+    log = ProxyLog()
     assert_asks(settings_of(folder, log=log), form.servers)
     assert log.errors == []
 
@@ -289,7 +289,7 @@ def test_the_sidecars_own_conf_is_read_as_swift_reads_it(folder, form):
         f'{ENDING}[filter:catch_errors]\nuse = egg:swift#catch_errors\n'))
     settings = read_settings(str(conf))
     check_client(settings)
-    assert_asks(with_proxys_servers(settings, Log()), form.servers)
+    assert_asks(with_proxys_servers(settings, ProxyLog()), form.servers)
 
 
 def test_clients_of_one_conf_are_told_apart_in_the_log(folder):
@@ -300,7 +300,7 @@ def test_clients_of_one_conf_are_told_apart_in_the_log(folder):
 
 def test_what_the_sidecars_conf_names_counts_and_others_than_the_proxys_are_an_error(folder):
     proxy_conf(folder, FORMS['plain'])
-    log = Log()
+    log = ProxyLog()
     assert_asks(settings_of(folder, README + FORMS['two sections'].sections, log), [TWO])
     said, = log.errors
     assert f'asked of memcached at {TWO}, but {folder}/proxy-server.conf has {ONE}; take memcache_servers' in said
@@ -308,7 +308,7 @@ def test_what_the_sidecars_conf_names_counts_and_others_than_the_proxys_are_an_e
 
 def test_the_same_servers_in_another_order_are_no_error(folder):
     proxy_conf(folder, FORMS['several'])
-    log = Log()
+    log = ProxyLog()
     settings_of(folder, f'{README}{CACHE}memcache_servers = {TWO},{THREE},{ONE}', log)
     assert log.errors == []
 
@@ -333,7 +333,7 @@ def test_of_a_proxy_without_a_cache_filter_they_are_those_of_the_prefetch_filter
 
 def test_where_no_proxy_is_they_are_as_swift_finds_them_and_that_is_said(folder):
     (folder / 'memcache.conf').write_text(f'[memcache]\nmemcache_servers = {ONE}\n')
-    log = Log()
+    log = ProxyLog()
     assert_asks(settings_of(folder, log=log), [ONE])
     said, = log.errors
     assert said.startswith(f'no conf of a proxy-server in {folder} tells its memcached servers: taken are {ONE}.')
@@ -344,7 +344,7 @@ def test_where_no_proxy_is_they_are_as_swift_finds_them_and_that_is_said(folder)
     f'[pipeline:main]\npipeline = x proxy-server\n[filter:x]\nuse = egg:no-such-egg#x\n{ENDING}'])
 def test_a_proxys_conf_that_cannot_be_loaded_is_said_and_ends_nothing(folder, text):
     (folder / 'proxy-server.conf').write_text(text)
-    log = Log()
+    log = ProxyLog()
     assert_asks(settings_of(folder, log=log), ['127.0.0.1:11211'])
     assert log.errors[0].startswith(f'{folder}/proxy-server.conf cannot be loaded to learn its memcached servers')
 

@@ -2,7 +2,7 @@
 import pytest
 
 from swiftahead.predict import UsefulnessInBytes
-from swiftahead.predict.usefulness import FIRST_BYTES, LEAST, PROBE, WINDOW_BYTES
+from swiftahead.predict.usefulness import FIRST_BYTES, LEAST_SHARE, PROBE, WINDOW_BYTES
 
 MIB = 2**20
 
@@ -83,7 +83,7 @@ def test_what_is_read_again_is_fetched_for_ever():
 def test_where_it_pays_again_all_are_fetched():
     worth = wasted(10 * WINDOW_BYTES)
     asked = next(count for count in range(10_000)
-                 if fetch(worth, 10 * MIB, used=True) and worth._of('a').precision > LEAST)
+                 if fetch(worth, 10 * MIB, used=True) and worth._of('a').precision > LEAST_SHARE)
     assert asked < 200 and all(fetch(worth, 10 * MIB, used=True) for _ in range(100))
 
 
