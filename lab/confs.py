@@ -110,12 +110,8 @@ def _proxy(spec, layout, port):
     if spec.filter:
         pipeline = pipeline.replace(' proxy-server', ' prefetch proxy-server')
     return {'DEFAULT': _defaults(layout, bind_ip=HOST, bind_port=port, workers=spec.workers,
-                                **_user(spec)),
+                                user=spec.user or user()),
             **_pipeline(spec, layout, pipeline)}
-
-
-def _user(spec):
-    return {'user': spec.user} if spec.user else {}
 
 
 def _client(spec, layout, pipeline):

@@ -73,7 +73,7 @@ class LogRead(NamedTuple):
 class Line(NamedTuple):
     """A GET in the log.
 
-    :param read: its bytes are those sent
+    :param read: with the bytes that were sent
     :param transaction: '': none
     :param source: middleware that made the request on behalf of a client; '': the client itself
     """
@@ -167,7 +167,7 @@ def _client(fields) -> str:
     address, user = _value(fields.client), _value(fields.user or '')
     if user and not address:
         address = _value(fields.transaction)
-    # versions of Swift differ in what they quote
+    # versions of Swift quote different fields
     return unquote(f'{address} {user}'.strip())
 
 

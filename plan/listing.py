@@ -10,7 +10,7 @@ Key = tuple[str, str, str]
 
 
 class Listing:
-    """Names as they stand in a file, a name in each line, or CSV with the columns `object` and `bytes`.
+    """Hold names as they stand in a file, a name in each line, or CSV with the columns `object` and `bytes`.
 
     :raises LogError:
     """
@@ -26,9 +26,9 @@ class Listing:
             raise LogError(f'{path}: no names in it')
 
     def of(self, traces: Sequence[Trace]) -> list[dict[Key, int] | None]:
-        """For each trace (account, container, object) -> bytes; None where none of the names is read in it.
+        """Give for each trace (account, container, object) -> bytes; None: none of the names is read in it.
 
-        The bytes are what was read, or the file's, or one of the sizes of what was read.
+        The bytes are those read, or the file's, or one of the sizes of objects that were read.
 
         :raises LogError: where no name is read in any
         """

@@ -1,4 +1,4 @@
-"""A plan's answer: the table, the recommended setting as lines of conf files, and the curves as a picture.
+"""Write a plan's answer: the table, the recommended setting as lines of conf files, and the curves as a picture.
 
 matplotlib comes with the extra `plan`; nothing imports it before it is to draw.
 """
@@ -15,11 +15,11 @@ from .room import HIGH
 HEADINGS = ('cache', '', 'pass', 'eviction', 'prefetch', 'hits', 'bytes', 'used', 'in vain', 'late', 'GETs saved')
 
 KEY = (
-    'hits, bytes  of the reads, and of their bytes, what the cache answers',
-    'used         of the prefetched objects, those that were read; in vain: bytes of the others',
+    'hits, bytes  share of the reads, and of their bytes, that the cache answers',
+    'used         share of the prefetched objects that were read; in vain: bytes of the others',
     'late         prefetched objects that were read while they were still on their way',
-    'GETs saved   of the reads, by how many the backend has fewer GETs to answer',
-    'bound        what no cache can pass that does not prefetch')
+    'GETs saved   GETs that the backend is spared, as a share of the reads',
+    'bound        no cache without prefetching has more hits or bytes')
 
 
 def table(cells: list[Cell], footprint: int) -> Iterator[str]:

@@ -41,7 +41,7 @@ class TracePart:
 
 
 def parts_of(reads: Sequence[LogRead], most: int, run: int | None = None) -> list[TracePart]:
-    """A part, and half of it, of about `most` reads together."""
+    """Choose a part, and half of it, of about `most` reads together."""
     share, counts = most / len(reads) * 2 / 3, Counter()
     run = run or min(RUN, max(1, len(reads) // RUNS))
     found = [bytearray(len(reads)) for _ in range(2)]

@@ -31,7 +31,7 @@ STEP = 100_000
 
 
 class LogError(Exception):
-    """A file that cannot be used; the message names it and what is wrong, in one sentence."""
+    """Name in one sentence an unusable file and its fault."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_all(names: Iterable[str], progress: Callable[[str], object]) -> list[Tr
     traces = [_trace(file) for file in files if file.is_trace and not file.is_empty]
     if logs:
         traces.append(_log(_together([file.name for file in logs]), logs))
-    # as a log that has just been rotated
+    # such as a log that has just been rotated
     traces[-1].notes.extend(f'{file.name}: {NO_LINES}' for file in empty)
     return traces
 
@@ -78,7 +78,7 @@ def _refuse_twice(names):
 
 
 def _called(name):
-    # a file's name need not be text, nor harmless to a terminal, but what is printed must be
+    # a file's name need not be text, nor harmless to a terminal
     text = name.encode('utf-8', 'replace').decode()
     return 'standard input' if name == STDIN else ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
@@ -119,7 +119,7 @@ def _log(name, files):
 
 
 class _File:
-    """The rows of a file, and its unreadable lines."""
+    """Hold the rows of a file, and its unreadable lines."""
 
     def __init__(self, name: str, progress: Callable[[str], object]):
         self.name = _called(name)

@@ -60,7 +60,7 @@ def stretches(reads: Sequence[LogRead], again: bool) -> list[Stretch]:
         before, size = last.get(key, (number, read.bytes))
         if before < number and (read.part or size == read.bytes):
             found.append(Stretch(before + 1, number + 1, size))
-        # of what was read in part the size is a guess
+        # the size of an object read in part is a guess
         last[key] = number, size if read.part else read.bytes
     return found
 
@@ -71,7 +71,7 @@ def _most(found: list[Stretch], room: float, moments: int) -> float:
     price = _price(found, room * moments)
     if not price:
         return best
-    # the first moment by itself: what an earlier pass left has to fit in it
+    # the first moment by itself: objects of an earlier pass have to fit in it
     edges = sorted({0, 1, *(moments * number // PERIODS for number in range(1, PERIODS + 1))})
     prices = [price] * (len(edges) - 1)
     for number in range(max(1, min(ROUNDS, WORK // len(found)))):
