@@ -7,6 +7,7 @@ workers share. Objects that are fetched ahead, whole or to warm are exempt, and 
 Readers who read along with a miss ask for no capture: they count as one read with it. Reads are remembered in
 memory alone: after a start all objects are read for the first time once more.
 """
+import time
 from collections.abc import Callable
 
 from ..cache import Store
@@ -85,3 +86,29 @@ class Admission:
     def _is_known(self, entry_name):
         # first, since it notes the read, whatever else is so
         return self._knows(entry_name) or self._is_here(entry_name)
+
+
+class SpoolSweep:
+    """Removes spool files that nobody admitted, and warns where the spool holds too much.
+
+    :param size: bytes that the spool may hold
+    :param age: seconds after which a file is removed
+    """
+
+    def __init__(self, store: Store, size: int, age: float, logger, clock: Callable[[], float] = time.time):
+        self._store = store
+        self._size = size
+        self._age = age
+        self._logger = logger
+        self._clock = clock
+        self._is_over = False
+
+    def look(self) -> None:
+        """Sweep once; blocks for as long as the disk does. :raises OSError:"""
+        now = self._clock()
+        self._store.sweep_spool(now - self._age, now)
+        held = self._store.spool_bytes()
+        if held > self._size and not self._is_over:
+            self._logger.warning('the spool holds %d bytes, more than its %d: misses are captured faster than '
+                                 'they are admitted', held, self._size)
+        self._is_over = held > self._size

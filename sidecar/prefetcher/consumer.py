@@ -207,7 +207,7 @@ class Consumer:
 
     def _learn(self, record: Access):
         name = ObjectName(record.account, record.container, record.object)
-        self.fetches.worth.read(record.account, (record.container, record.object), record.outcome != 'miss')
+        self.fetches.usefulness.read(record.account, (record.container, record.object), record.outcome != 'miss')
         if record.outcome == 'miss':
             if self.fetches.is_under_way(name):
                 self._count('prefetched_late')

@@ -68,7 +68,7 @@ class FetchScheduler:
         self._clock = clock
         self._pool = GreenPool(concurrency)
         self._under_way: set[ObjectName] = set()
-        self.worth = Usefulness()
+        self.usefulness = Usefulness()
         self.watches = {SEGMENT: UsefulnessInBytes(), WHOLE: UsefulnessInBytes()}
         self._refused: TTLCache[ObjectName, None] = TTLCache(REFUSED, REFUSED_SECONDS)
         self._stopped = False
@@ -166,7 +166,7 @@ class FetchScheduler:
         for prediction in predictions:
             if not self._is_missing(prediction):
                 continue
-            if self.worth.allows(prediction.account):
+            if self.usefulness.allows(prediction.account):
                 self._schedule.add(prediction, self._clock())
             else:
                 self._count('throttled', reason=PREFETCH)
@@ -236,7 +236,7 @@ class FetchScheduler:
             # whether it is let in or not: it has cost the backend as much
             fetch.taken = expected_disk_bytes(length)
             if fetch.origin == PREFETCH:
-                self.worth.fetched(name.account, (name.container, name.object))
+                self.usefulness.fetched(name.account, (name.container, name.object))
             return spool_name
         except NotFetched as error:
             failed = isinstance(error, BackendFailed)

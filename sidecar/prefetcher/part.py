@@ -5,9 +5,9 @@ from collections.abc import Callable
 from swift.common.concurrency import sleep, spawn, tpool
 
 from ...cache import Store, Unavailable
+from ...eviction.admission import SpoolSweep
 from ...eviction.evictor import CacheLimits, Tools
 from ...eviction.manager import CacheManager
-from ...eviction.spool_sweep import SpoolSweep
 from ...metrics import Counters, counters_folder
 from ...metrics.totals import fold
 from ...predict import LEARNERS, Schedule

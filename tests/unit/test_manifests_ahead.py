@@ -308,14 +308,14 @@ def test_segments_that_are_read_go_on(bench):
 def test_what_else_is_fetched_in_vain_stops_no_segments(bench):
     in_vain(bench, WHOLE)
     for number in range(1000):
-        bench.prefetcher.fetches.worth.fetched('AUTH_test', ('c', f'in vain {number}'))
+        bench.prefetcher.fetches.usefulness.fetched('AUTH_test', ('c', f'in vain {number}'))
     read_along(bench, 'bc', 10)
     assert bench.cached() == ['c']
 
 
 def test_segments_in_vain_are_no_guesses_in_vain(bench):
     read_along(bench, 'bc', 10)
-    assert not bench.prefetcher.fetches.worth._of('AUTH_test').waiting
+    assert not bench.prefetcher.fetches.usefulness._of('AUTH_test').waiting
 
 
 def test_a_segment_that_cannot_be_cached_is_not_fetched_for_each_read(bench):

@@ -50,7 +50,7 @@ def test_nothing_is_fetched_ahead_without_a_learner(make):
 
 
 def test_where_it_does_not_pay_little_is_fetched_and_that_is_counted(learning):
-    worth = learning.prefetcher.fetches.worth
+    worth = learning.prefetcher.fetches.usefulness
     for number in range(1000):
         worth.fetched('AUTH_test', ('c', f'in vain {number}'))
     learning.run(read('a', 20), at=29.5)
@@ -58,7 +58,7 @@ def test_where_it_does_not_pay_little_is_fetched_and_that_is_counted(learning):
 
 
 def test_what_does_not_pay_for_one_account_is_no_matter_to_others(learning):
-    worth = learning.prefetcher.fetches.worth
+    worth = learning.prefetcher.fetches.usefulness
     for number in range(1000):
         worth.fetched('AUTH_other', ('c', f'in vain {number}'))
     learning.run(read('a', 20), at=29.5)
@@ -276,7 +276,7 @@ def test_what_is_fetched_and_finds_no_room_then_did_not_pay(make):
     bench.prefetcher.drain()
     bench.step(read('b', 30), at=30)
     assert bench.cached() == ['c', 'd', 'e']
-    assert bench.prefetcher.fetches.worth._of('AUTH_test').precision < FIRST_PRECISION
+    assert bench.prefetcher.fetches.usefulness._of('AUTH_test').precision < FIRST_PRECISION
 
 
 # fills and what is to be forgotten

@@ -6,7 +6,7 @@ import pytest
 from helpers import ListLogger, spool
 
 from swiftahead.cache import Store
-from swiftahead.eviction.spool_sweep import SpoolSweep
+from swiftahead.eviction.admission import SpoolSweep
 from swiftahead.sidecar.status.report import SPOOL_LEAST, spool_size
 
 

@@ -252,7 +252,7 @@ def test_what_is_fetched_whole_in_vain_does_not_stop_what_is_foreseen(throttled)
 def test_guesses_in_vain_do_not_stop_what_is_fetched_whole(make):
     bench = make('a')
     for number in range(1000):
-        bench.prefetcher.fetches.worth.fetched('AUTH_test', ('c', f'in vain {number}'))
+        bench.prefetcher.fetches.usefulness.fetched('AUTH_test', ('c', f'in vain {number}'))
     bench.run(part('a'), at=0)
     assert bench.fetched() == ['a']
 
