@@ -23,7 +23,7 @@ class Option:
     default: Any
     meaning: str
 
-    def read(self, section: str, given: str | None):
+    def read(self, section: str, given: str | None) -> Any:
         if given is None:
             if self.default is REQUIRED:
                 raise ConfError(f'[{section}] {self.name} is missing: {self.meaning}')

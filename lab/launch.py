@@ -26,7 +26,7 @@ from swift.common.utils import logs as swift_logs
 from swift.common.utils import set_swift_dir
 
 from ..conf.casts import number
-from ..conf.options import Option, Table
+from ..conf.options import Option
 from .process import LOG
 from .spec import LabError
 
@@ -35,8 +35,7 @@ ANSWERER = [sys.executable, '-c', 'from swiftahead.lab.launch import answer_requ
 METHODS = {'GET', 'HEAD', 'PUT', 'POST', 'DELETE'}
 # user agents of delayed clients; replicators and reconstructors have others
 AGENTS = ('proxy-server', 'swiftahead-sidecar', 'swiftahead-mover', 'Swift Container Reconciler', 'direct-client')
-LATENCY = Table('filter:latency', (
-    Option('latency_ms', number(float, 0, unit='milliseconds'), '0', 'delay of each request'),))
+LATENCY = Option('latency_ms', number(float, 0, unit='milliseconds'), '0', 'delay of each request')
 
 _target = 2
 
@@ -112,9 +111,9 @@ class Latency:
 
 
 def filter_factory(global_conf, **local_conf):
-    """Make the filter for Paste; LATENCY has its option."""
-    settings = LATENCY.read({'latency_ms': local_conf.get('latency_ms', '0')})
-    return lambda app: Latency(app, settings.latency_ms / 1000)
+    """Make the filter for Paste; LATENCY is its option."""
+    latency_ms = LATENCY.read('filter:latency', local_conf.get('latency_ms'))
+    return lambda app: Latency(app, latency_ms / 1000)
 
 
 # -- requests by InternalClient ----------------------------------------------------------------------------
