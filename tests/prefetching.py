@@ -14,7 +14,7 @@ from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.sidecar.prefetcher.backend_client import BackendClient, FetchLimits
 from swiftahead.sidecar.prefetcher.congestion import Congestion
 from swiftahead.sidecar.prefetcher.consumer import Consumer
-from swiftahead.sidecar.prefetcher.context import Context
+from swiftahead.sidecar.prefetcher.fetch_scheduler import Context
 
 # on disk: a page for the header, one for body and table
 UNIT = 8192

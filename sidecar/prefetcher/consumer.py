@@ -18,8 +18,7 @@ from ...predict import Read
 from ...queues import Access, Admit, Forget, Leased, QueueError, Warm
 from ...queues.records import PREFETCH_KINDS
 from ..async_queue import AsyncQueue
-from .context import Context
-from .fetch_scheduler import FetchScheduler
+from .fetch_scheduler import Context, FetchScheduler
 from .keyed_pool import KeyedPool
 from .manifests import Manifests, Reading
 from .warmer import Warmer, Warming

@@ -1,19 +1,21 @@
 """Fetching ahead: what is due, how much at the same time, and what became of it."""
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cachetools import TTLCache
-from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n
+from swift.common.concurrency import GreenPool, Timeout, sleep, spawn_n, tpool
 
 from ...cache.entry import expected_disk_bytes
 from ...conf.names import PREFETCH, SEGMENT, WHOLE, ObjectName
+from ...eviction.evictor import uncounted
 from ...eviction.last_reads import Fetched
-from ...eviction.manager import Stopped
-from ...predict import Prediction, Usefulness, UsefulnessInBytes
+from ...eviction.manager import CacheManager, Stopped
+from ...predict import Learner, Prediction, Schedule, Usefulness, UsefulnessInBytes
 from ...predict.prediction import idle_for
-from .backend_client import BackendFailed, NotFetched, Uncacheable
-from .context import Context
+from ...queues import Queue
+from .backend_client import BackendClient, BackendFailed, NotFetched, Uncacheable
+from .congestion import Congestion
 
 # a prediction whose time is so long past comes too late
 LATE_SECONDS = 30.0
@@ -23,6 +25,25 @@ NOBODYS_GUESS = 0.0
 LOOK_SECONDS = 0.05
 # how long what was found not to be cacheable is not fetched again because somebody may read it; how many are known
 REFUSED_SECONDS, REFUSED = 300.0, 10_000
+
+
+@dataclass(frozen=True)
+class Context:
+    """The tools that the pieces of the prefetcher share.
+
+    :param count: counts a metric: name, by, reason
+    :param execute: runs a blocking call
+    :param look_ahead: upper bound on the segments fetched ahead of the reader of a manifest
+    """
+    queue: Queue
+    manager: CacheManager
+    fetcher: BackendClient
+    learner: Learner | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    pace: Congestion = field(default_factory=lambda: Congestion(16))
+    count: Callable = uncounted
+    execute: Callable = tpool.execute
+    look_ahead: int = 8
 
 
 @dataclass

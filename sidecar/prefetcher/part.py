@@ -1,16 +1,19 @@
 """The prefetcher's process: its loop, what it has open, and its upkeep."""
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from swift.common.concurrency import sleep, spawn, tpool
 
 from ...cache import Store, Unavailable
+from ...conf.files import read_own, write_whole
 from ...eviction.admission import SpoolSweep
 from ...eviction.evictor import CacheLimits, Tools
 from ...eviction.manager import CacheManager
 from ...metrics import Counters, counters_folder
 from ...metrics.totals import fold
-from ...predict import LEARNERS, Schedule
+from ...predict import LEARNERS, DamagedSnapshot, Learner, Schedule
 from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import PREFETCH
 from ..memcached import token_ring
@@ -20,14 +23,17 @@ from ..swift_client import make_client
 from .backend_client import BackendClient, FetchLimits
 from .congestion import Congestion
 from .consumer import Consumer
-from .context import Context
+from .fetch_scheduler import Context
 from .listings import Listings
-from .snapshot_file import SnapshotFile
 
 UPKEEP_SECONDS = 5.0
 # between two looks at the queue where no wake-up came
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+# of the learner's snapshot
+FILE = 'learned'
+ASIDE = 'learned.damaged'
+SNAPSHOT_SECONDS = 600.0
 
 
 class PrefetcherPart:
@@ -174,3 +180,61 @@ class Worker:
         self.rebuilding.kill()
         self._listener.close()
         self._lock.close()
+
+
+class SnapshotFile:
+    """What the learner knows, on disk: read at the start, written from time to time and at a stop.
+
+    Who writes: the prefetcher's process alone, under another name, and renames it: a crash leaves the file before.
+    A damaged file is set aside, and learning begins with the part of it that could be read.
+
+    :param folder: of the cache
+    """
+
+    def __init__(self, folder: Path, learner: Learner, logger,
+                 clock: Callable[[], float] = time.monotonic):
+        self._path = Path(folder) / FILE
+        self._learner = learner
+        self._logger = logger
+        self._clock = clock
+        self._written_at = clock()
+
+    def read(self) -> None:
+        try:
+            contexts = self._learner.restore(read_own(self._path, os.lstat(self._path).st_size))
+        except FileNotFoundError:
+            return
+        except DamagedSnapshot as error:
+            self._logger.error('%s set aside as %s: %s', self._path, ASIDE, error)
+            self._set_aside()
+        except OSError as error:
+            self._logger.error('%s cannot be read: %s', self._path, error)
+        else:
+            self._logger.info('what followed %d objects is known from before', contexts)
+
+    def _set_aside(self):
+        try:
+            self._path.replace(self._path.with_name(ASIDE))
+        except OSError as error:
+            self._logger.error('%s cannot be renamed: %s', self._path, error)
+
+    def write_if_due(self) -> None:
+        """As `write`, not more often than each ten minutes."""
+        if self._clock() - self._written_at >= SNAPSHOT_SECONDS:
+            self.write()
+
+    def write(self) -> bool:
+        """Other green threads run between two parts. Tells whether it was written."""
+        self._written_at = self._clock()
+        try:
+            # one process writes it, and what a crash leaves may be large
+            write_whole(self._path, self._parts(), '.tmp', durable=True)
+        except OSError as error:
+            self._logger.error('%s cannot be written: %s', self._path, error)
+            return False
+        return True
+
+    def _parts(self):
+        for part in self._learner.snapshot():
+            yield part
+            sleep(0)

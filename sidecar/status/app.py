@@ -15,8 +15,7 @@ from webob.exc import HTTPMethodNotAllowed, HTTPNotFound
 from ...metrics import counters_folder
 from ...metrics.totals import fold
 from ..settings import SidecarSettings
-from .page import page
-from .prometheus import exposition
+from .formats import exposition, page
 from .snapshot import Figures, gather, queue_path
 
 # who asks more often is told the same again

@@ -14,7 +14,7 @@ from swiftahead.cache.lifetime import wishes_of
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 from swiftahead.middleware.decide import part_of
 from swiftahead.queues import Access, Admit, Forget, Warm, open_queue
-from swiftahead.sidecar.status.prometheus import choose_encoder
+from swiftahead.sidecar.status.formats import choose_encoder
 
 WARM = '/v1/AUTH_test/c?prefetch=warm'
 # what Swift's HTTP server takes of one header at most

@@ -6,7 +6,7 @@ import pytest
 from helpers import ListLogger
 
 from swiftahead.predict import DamagedSnapshot, Read, SequenceLearner
-from swiftahead.sidecar.prefetcher.snapshot_file import ASIDE, FILE, SnapshotFile
+from swiftahead.sidecar.prefetcher.part import ASIDE, FILE, SnapshotFile
 
 
 @pytest.fixture
