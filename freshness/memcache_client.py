@@ -1,8 +1,8 @@
-"""The memcached servers of Swift's cache middleware, asked in our own way.
+"""A client of the memcached servers of Swift's cache middleware.
 
-Which server has a key, and how it is connected to, is Swift's own ring's affair. One try, a short wait,
-and no falling through to another server, where the key is not; and connections of our own: two slow
-answers must not error-limit the server that holds Swift's logins.
+Swift's ring chooses the server of a key and tells how to connect to it. The client tries once, waits briefly, and
+falls through to no other server, which would not have the key. Its connections are its own: two slow answers must
+not error-limit the server that holds Swift's logins.
 """
 import json
 from bisect import bisect
@@ -39,7 +39,7 @@ class MemcacheAnswer:
             if self._asked is not None:
                 return _decoded(self._asked.result())
         except MemcacheClosed:
-            # the server may have been restarted, or closes what is idle: that is no failure yet
+            # the server may have been restarted, or closes idle connections: that is no failure yet
             pass
         return _decoded(self._client.call(self._key, *_get(self._key)))
 
@@ -53,7 +53,7 @@ class Announced:
         self._found = found
 
     def confirm(self) -> bytes:
-        """What tells this value from all others that were ever set; b'' where another was set since.
+        """Return the mark that tells this value from all others ever set; b'' where another was set since.
 
         :raises MemcacheError: where it was not set, or nobody knows
         """
@@ -77,28 +77,28 @@ class MemcacheClient:
 
     @property
     def servers(self) -> list[str]:
-        """As the conf spells them."""
+        """The servers as the conf spells them."""
         return sorted(self._connections)
 
     def has_servers_of(self, swifts_ring) -> bool:
-        """Whether that is a ring of Swift's of the very same servers."""
+        """Tell whether that is a ring of Swift's with the very same servers."""
         return sorted(self._connections) == sorted(getattr(swifts_ring, 'memcache_servers', ()))
 
     def ask(self, *keys: str) -> list[MemcacheAnswer]:
-        """Send the questions now, to take the answers when they are needed; they are as of now at the earliest."""
+        """Send the questions now, to take the answers when they are needed; the answers are as of now or later."""
         hashed = [md5hash(key) for key in keys]
         by_connection: dict[MemcacheConnection, list[bytes]] = {}
         for key in hashed:
             by_connection.setdefault(self._connection(key), []).append(key)
         asked: dict[bytes, PendingAnswer] = {}
         for connection, own in by_connection.items():
-            # where that fails it is asked again, and told, when it is taken
+            # a question that fails is asked again when its answer is taken, and reports its failure then
             with suppress(MemcacheError):
                 asked.update(zip(own, connection.ask(*map(_get, own)), strict=True))
         return [MemcacheAnswer(self, key, asked.get(key)) for key in hashed]
 
     def get(self, key: str) -> tuple[Any, bytes]:
-        """A key's value, or None, and what tells it from all others that were ever set, for `replace`.
+        """Get a key's value, or None, and the mark that tells it from all others ever set, for `replace`.
 
         :raises MemcacheError:
         """
@@ -109,11 +109,11 @@ class MemcacheClient:
     def set(self, key: str, value, seconds: int) -> None:
         """:raises MemcacheError:"""
         hashed = md5hash(key)
-        # a write is never spared its wait: a token that was not tried to be set leaves others with the old
+        # a write always waits: a token that nobody tried to set would leave other nodes with the old one
         self.call(hashed, _set(hashed, value, seconds), stored, patient=True)
 
     def announce(self, key: str, value, seconds: int) -> 'Announced':
-        """Set a value without waiting for it: memcached has it before whatever is sent to it after this.
+        """Set a value without waiting: memcached has it before any later question.
 
         :raises MemcacheError: where it could not even be sent
         """
@@ -122,12 +122,12 @@ class MemcacheClient:
         questions = (_set(hashed, value, seconds), stored), _gets(hashed)
         asked = connection.ask(*questions, patient=True)
         if asked[0].error is not None:
-            # found out in sending, on a connection that had ended: once more, on another
+            # the connection had ended, which sending found out: once more, on a new one
             asked = connection.ask(*questions, patient=True)
         return Announced(value, *asked)
 
     def replace(self, key: str, value, seconds: int, place: bytes) -> bool:
-        """Set a value in the place of another one alone; tells whether that was still there.
+        """Set a value in the place of one certain other; tells whether that was still there.
 
         :param place: what `Announced.confirm` or `get` gave
         :raises MemcacheError:
@@ -146,7 +146,7 @@ class MemcacheClient:
             return connection.ask((question, parse), patient=patient)[0].result()
 
     def _connection(self, key):
-        # as MemcacheRing chooses the first of the servers that it would try
+        # chooses the server that MemcacheRing would try first
         ring, places = self._ring._ring, self._ring._sorted
         return self._connections[ring[places[(bisect(places, key) + 1) % len(places)]]]
 
@@ -160,7 +160,7 @@ def _to(server, pool, wait):
 
 
 def connect(pool):
-    """A connection to the server of a `MemcacheConnPool`, TLS and all."""
+    """Connect to the server of a `MemcacheConnPool`, TLS and all."""
     file, connection = pool.create()
     # the connection stays open without it
     file.close()

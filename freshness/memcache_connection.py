@@ -1,11 +1,11 @@
 """A connection to one memcached server that all green threads of a process share.
 
-Questions go out as they come, and answers come back in the order of the questions: who waits for its
-answer reads for all. A question can so be sent first and its answer be taken later, when other work is
-done; Swift's ring, which lends a connection to one caller at a time, costs a hit three times as much.
+Questions go out as they come, and answers come back in the order of the questions: a green thread that waits for
+its answer reads for all. So a question can be sent first and its answer be taken later, after other work. Swift's
+ring, which lends a connection to one caller at a time, costs a hit three times as much.
 
-Who uses a connection: the green threads of one process, never two threads. Whatever goes wrong ends the
-connection, and with it every question under way; the next one makes a new connection.
+The green threads of one process use a connection, never two threads. Any failure ends the connection, and with it
+every question under way; the next question makes a new connection.
 """
 import time
 from collections import deque
@@ -17,7 +17,7 @@ from typing import Any
 from swift.common.concurrency import Semaphore, Timeout
 
 RECEIVE = 64 * 1024
-# after so many failures in a row nobody waits for this server any more, for so long
+# after so many failures in a row only patient questions go to the server, for so long
 STRIKES = 3
 REST_SECONDS = 5.0
 INCOMPLETE = None
@@ -43,7 +43,7 @@ class PendingAnswer:
     error: MemcacheError | None = field(default=None)
 
     def result(self) -> Any:
-        """The answer, waited for. :raises MemcacheError:"""
+        """Wait for the answer. :raises MemcacheError:"""
         while not self.done:
             with self.connection.turn:
                 if not self.done:
@@ -89,7 +89,7 @@ class MemcacheConnection:
         return asked
 
     def _open(self):
-        """:raises MemcacheError: as soon as one of those who wait for the connection has failed"""
+        """:raises MemcacheError: as soon as one green thread that waited for the connection has failed"""
         failures = self._failures
         with self.turn:
             if self._socket is not None:
@@ -105,7 +105,7 @@ class MemcacheConnection:
     def _send(self, question):
         connection: Any = self._socket
         try:
-            # what eventlet wraps does not block: its own ways cost as much as the system call
+            # the socket inside eventlet's does not block: eventlet's own code costs as much as the system call
             if _plain(connection).send(question) != len(question):
                 raise BlockingIOError
         except (BlockingIOError, TimeoutError):
@@ -114,7 +114,7 @@ class MemcacheConnection:
             self._fail(connection, MemcacheClosed(repr(error)))
 
     def read(self, deadline: float) -> None:
-        """Receive once, and hand out what is whole by then; what fails is told to all who asked."""
+        """Receive once, and hand out the answers that are whole; a failure ends all questions under way."""
         connection: Any = self._socket
         try:
             data = self._receive(connection, deadline)
@@ -132,7 +132,7 @@ class MemcacheConnection:
             self._fail(connection, MemcacheClosed(repr(error)))
 
     def _receive(self, connection, deadline):
-        # what has come already is taken, even where the time is over
+        # bytes that have come are taken, even where the time is over
         with suppress(BlockingIOError):
             return _plain(connection).recv(RECEIVE)
         connection.settimeout(max(deadline - self._clock(), 0.001))
@@ -186,8 +186,8 @@ def _plain(connection):
 
 
 def value_of(key: bytes) -> Parse:
-    """Parses the answer to ``get key`` or ``gets key``: (flags, value, what tells this value from others;
-    b'' for get), or None where there is none."""
+    """Make a parser of the answer to ``get key`` or ``gets key``: (flags, value, mark that tells this value from
+    others; b'' for get), or None where there is none."""
     def parse(data):
         if data.startswith(b'END\r\n'):
             return None, 5
@@ -207,7 +207,7 @@ def value_of(key: bytes) -> Parse:
 
 
 def stored(data: bytes) -> tuple[Any, int] | None:
-    """Parses the answer to ``set`` or ``cas``: whether the value was stored."""
+    """Parse the answer to ``set`` or ``cas``: tells whether the value was stored."""
     end = data.find(b'\r\n')
     if end < 0:
         return INCOMPLETE

@@ -24,23 +24,23 @@ NONE = (f'{CONSEQUENCE}: the request came without the ring of Swift\'s cache fil
 @dataclass(frozen=True)
 class Servers:
     """
-    :param ring: tells the servers that are told of writes; None where none are known
-    :param doubt: why no hit may rely on what they tell, and how to mend that; '' where all is well
+    :param ring: knows the servers that learn of writes; None where none are known
+    :param doubt: tells why no hit may rely on them, and how to mend that; '' where all is well
     """
     ring: MemcacheRing | None
     doubt: str = ''
 
 
 def has_servers(swifts) -> bool:
-    """Whether that is the ring of Swift's cache filter."""
+    """Tell whether that is the ring of Swift's cache filter."""
     return isinstance(swifts, MemcacheRing) and bool(swifts.memcache_servers)
 
 
 def find_servers(named: str | None, conf: dict, swifts, logger) -> Servers:
-    """The servers, once a request has come.
+    """Find the servers, once a request has come.
 
-    Where the operator names others than Swift has, nobody knows which of them the other proxies ask: writes are
-    told to Swift's, which are right as soon as the conf is, and hits rely on neither.
+    Where the operator names others than Swift has, nobody knows which of them the other proxies ask. Swift's then
+    learn of writes, since they are right as soon as the conf is, and hits rely on neither.
 
     :param named: `memcache_servers` of the filter's own section
     :param conf: that section merged over [DEFAULT], for `load_memcache`

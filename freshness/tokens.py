@@ -1,10 +1,9 @@
 """Freshness tokens: how a write through one proxy ends the life of a cached version on all others.
 
-memcached holds one token per object, under the object's path, so that all nodes agree on it. Who
-writes: every proxy worker, around each write, and whoever validates an entry that has none. Who
-reads: whoever fills or answers. After a crash of a writer in mid-write the token stays pending, and
-each hit is validated with a HEAD until the token runs out; memcached lost is tokens lost, and each
-entry is validated once before it is trusted again.
+memcached holds one token per object, under the object's path, so that all nodes agree on it. Each proxy worker
+writes it around a write, and where it validates an entry that has none. Fills and answers read it. After a crash
+of a writer in mid-write the token stays pending, and each hit is validated with a HEAD until the token runs out.
+Where memcached lost its tokens, each entry is validated once before it is trusted again.
 """
 import secrets
 from dataclasses import dataclass
@@ -77,11 +76,11 @@ class TokenRing:
         self.client = MemcacheClient(ring)
 
     def ask(self, name: ObjectName) -> PendingToken:
-        """Send the question now, to take the token when it is needed; it is as of now at the earliest."""
+        """Send the question now, to take the token when it is needed; the token is as of now or later."""
         return PendingToken(*self.client.ask(_key(name)))
 
     def ask_with(self, name: ObjectName, key: str) -> tuple[PendingToken, MemcacheAnswer]:
-        """The same, and the value of another key along with it."""
+        """Ask for the token, and for the value of another key along with it."""
         token, value = self.client.ask(_key(name), key)
         return PendingToken(token), value
 
@@ -90,7 +89,7 @@ class TokenRing:
         return self.ask(name).take()
 
     def announce(self, name: ObjectName, token: Token) -> Announced:
-        """Set a token without waiting: whoever asks after this has it, and so has what is set after it.
+        """Set a token without waiting: readers that ask after this find it, or a later one.
 
         :raises TokensUnreachable: where it could not even be sent
         """
@@ -120,7 +119,7 @@ class TokenRing:
     def ensure(self, name: ObjectName) -> Token:
         """The object's token; a new one where there was none.
 
-        Setting it over one that another process set meanwhile is harmless: whoever validated
+        Setting it over one that another process set meanwhile is harmless: a reader that validated
         against the lost one finds that it differs, and validates again.
 
         :raises TokensUnreachable:
@@ -135,8 +134,8 @@ class TokenRing:
         """Replace the object's token, so that entries stamped with it are validated before they are trusted again.
 
         The new one keeps the time of the last write, by which copies of replicas that missed it are known. A
-        pending token stays, since its writer ends it, and under none at all nothing is trusted. Who set another
-        meanwhile has ended this one; what is stamped with that one is validated after this was asked for.
+        pending token stays, since its writer ends it; without any token no entry is trusted. A writer that set
+        another one meanwhile has ended this one; entries stamped with that one are validated after this call.
 
         :raises TokensUnreachable:
         """
@@ -153,7 +152,7 @@ class TokenRing:
 
 
 def _token(found) -> Token | None:
-    """What memcached holds, where it is a token of ours."""
+    """Decode a token of ours; None where memcached holds anything else."""
     if not (isinstance(found, list) and len(found) == 3):
         return None
     value, pending, timestamp = found

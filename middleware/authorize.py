@@ -16,19 +16,20 @@ INFOCACHE_KEY = 'swiftahead.client'
 @dataclass(frozen=True)
 class ReadingClient:
     """
-    :param name: opaque
-    :param no_prefetch: X-No-Prefetch: a hit may answer, but nothing is captured, learned or triggered
+    :param name: opaque name of the client
+    :param no_prefetch: the client sent X-No-Prefetch: a hit may answer, but nothing is captured, learned or
+        triggered
     """
     name: str
     no_prefetch: bool
 
 
-# before anybody was identified: nothing may be captured or learned
+# stands for the client until it is identified: nothing may be captured or learned
 NOBODY = ReadingClient('', no_prefetch=True)
 
 
 def identify(req: Request, naming: Naming) -> ReadingClient:
-    """The client of this request's transaction.
+    """Tell the client of this request's transaction.
 
     Requests that SLO, DLO and symlink make on behalf of a client carry neither its address nor its
     headers, but share `swift.infocache` with the first one, which leaves the answer there.
@@ -49,10 +50,10 @@ MISSING = object()
 
 
 def is_allowed(req: Request, acl: str | None, sync_key: str | None = None) -> bool:
-    """Whether the request may do what it asks.
+    """Tell whether the request may do what it asks for.
 
-    :param acl: the container's read ACL for GET and HEAD, its write ACL for what changes objects
-    :param sync_key: the container's sync key, which only writes are given
+    :param acl: the container's read ACL for GET and HEAD, its write ACL for requests that change objects
+    :param sync_key: the container's sync key; only writes are given it
     """
     authorize = req.environ.get('swift.authorize')
     if authorize is None or authorize(req) is None:

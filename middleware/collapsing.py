@@ -1,8 +1,7 @@
-"""Reads of objects that are not cached, while they are under way: who wants the same may read along.
+"""Reads under way of objects that are not cached: other readers of the same object may read along.
 
-One process's own. A collapsed begins before the app is asked and lands when its answer is known; whoever comes
-meanwhile waits for that, for a bounded time. It can be joined a little longer than it lasts, until the sidecar
-has linked what was captured.
+Each process has its own. A collapsed read begins before the app is asked. Readers that come meanwhile wait for its
+answer, for a bounded time. They can join a little longer than it lasts, until the sidecar has linked the capture.
 """
 import time
 from collections import deque
@@ -18,17 +17,17 @@ from ..conf.names import ObjectName
 from ..freshness import TokenReading
 from .subrequests import Rest
 
-# how long the first bytes of another's answer are waited for: it was asked for earlier than an own one would be
+# how long a reader waits for another's answer, which was asked for earlier than its own would be
 JOIN_SECONDS = 5.0
-# how often it is looked whether what was captured is admitted, and for how long that is waited for
+# how often a capture is looked at for its admission, and how long it lingers until then
 LOOK_SECONDS = 1.0
 LINGER_SECONDS = 30.0
-# the same, where no token tells whether it came from a replica that missed a write
+# how long it lingers where no token tells whether the answer missed a write
 BRIEF_SECONDS = 3.0
-# collapsed_reads that linger at the same time, each with a file descriptor or the bytes of a small body
+# collapsed reads that linger at the same time, each with a file descriptor or the bytes of a small body
 LINGERING = 64
-# for how long nobody waits for an object whose last answer nobody could read along with, and for how many;
-# a write ends it
+# after an answer that could not be shared, readers of the object do not wait for each other for so long, or until
+# it is written; and so many objects are remembered
 ALONE_SECONDS = 60.0
 ALONE = 10_000
 
@@ -44,7 +43,7 @@ class SharedAnswer(Protocol):
         ...
 
     def hold(self) -> None:
-        """Keep it readable for those who will follow, until `release()`."""
+        """Keep it readable for later followers, until `release()`."""
 
     def release(self) -> None:
         ...
@@ -87,7 +86,7 @@ class CollapsedRead:
         self._answered = Event()
 
     def share(self, answer: SharedAnswer | None) -> None:
-        """The answer is known; None where nobody can read along with it. Only the first call counts."""
+        """Announce the answer; None where nobody can read along with it. Only the first call counts."""
         if not self._answered.ready():
             self.shared = answer
             if answer is not None:
@@ -95,7 +94,7 @@ class CollapsedRead:
             self._answered.send()
 
     def wait(self, seconds: float = JOIN_SECONDS) -> SharedAnswer | None:
-        """What to read along with; None where there is nothing, or not in time."""
+        """Wait for an answer to read along with; None where there is none in time."""
         if not self._answered.ready():
             self._answered.wait(seconds)
         return None if self.is_over else self.shared
@@ -103,7 +102,7 @@ class CollapsedRead:
 
 @dataclass
 class _Lingering:
-    """One that has ended and can be joined still. Times are the clock's."""
+    """A collapsed read that has ended and can still be joined. Times are the clock's."""
     collapsed: CollapsedRead
     waits: Callable[[], bool]
     look_at: float
@@ -122,20 +121,20 @@ class CollapsedReads:
         return self._running.get(name)
 
     def begin(self, name: ObjectName, known: TokenReading, policy_index: int, asked_at: float) -> CollapsedRead:
-        """A collapsed that those who come from now on may join, in the place of an older one."""
+        """Begin a collapsed read that later readers may join, in the place of an older one."""
         collapsed = CollapsedRead(name, known, policy_index, asked_at, joinable=self._alone.get(name) != known)
         self._running[name] = collapsed
         self.running += 1
         return collapsed
 
     def part(self, name: ObjectName) -> None:
-        """The object is being written here: who comes from now on does not read along with what came before."""
+        """Keep later readers from joining: the object is being written here."""
         self._running.pop(name, None)
 
     def end(self, collapsed: CollapsedRead, waits: Callable[[], bool] | None = None) -> None:
-        """The request to the app is over.
+        """End a collapsed read: the request to the app is over.
 
-        :param waits: whether what it gave, which can still be read, waits to be admitted yet
+        :param waits: tells whether the capture, which can still be read, waits to be admitted
         """
         if collapsed.has_ended:
             return

@@ -1,8 +1,8 @@
-"""Control requests: POST /v1/A/C?prefetch=warm and ?prefetch=forget, by who may write to the container.
+"""Control requests: POST /v1/A/C?prefetch=warm and ?prefetch=forget, from clients that may write to the container.
 
-What asks for the same of an object, or with another method, is refused and never passed on: Swift would take a
-POST to an object for one that removes its metadata, and a DELETE at its word. Other values of the parameter are
-left to Swift there, which ignores it.
+A request for the same with an object or another method is refused and never passed on: Swift would take a POST to
+an object for one that removes its metadata, and would obey a DELETE. Swift gets such requests with other values of
+the parameter, which it ignores.
 """
 from urllib.parse import parse_qsl, quote
 
@@ -19,7 +19,7 @@ from .runtime import Runtime
 from .subrequests import SOURCE
 
 REMOVES_META = 'x-remove-container-'
-# of a value that is told in an answer
+# characters of a value that an answer quotes
 SHOWN = 40
 
 
@@ -28,19 +28,20 @@ def is_control(req: Request) -> bool:
 
 
 def is_misdirected(req: Request, obj: str | None) -> bool:
-    """Whether it asks for what the filter does for a container, and by POST alone."""
+    """Tell whether a control request names an object or has another method than POST."""
     return (bool(obj) or req.method != 'POST') and req.params[PARAMETER] in TAKES
 
 
 def refuse(req: Request, start_response):
-    """Answer what is misdirected. Nobody's rights are asked for that."""
+    """Refuse a misdirected request, whatever the client's rights."""
     asked = f'{PARAMETER}={req.params[PARAMETER]}'
     return _answer(req, HTTPBadRequest, f'a request with {asked} must be a POST to a container, '
                    f'/v1/ACCOUNT/CONTAINER?{asked}: nothing was done')(req.environ, start_response)
 
 
 def control(req: Request, start_response, app, runtime: Runtime, account: str, container: str):
-    """202 once the record is in the queue. What is not allowed, and no container, is Swift's to answer."""
+    """Answer 202 once the record is in the queue. Swift answers where the client may not write
+    or there is no container."""
     info = get_container_info(req.environ, app, swift_source=SOURCE)
     if not 200 <= (info.get('status') or 0) < 300 or not is_allowed(req, info['write_acl']):
         return app(req.environ, start_response)
@@ -55,7 +56,7 @@ def _answer(req, kind, text):
 
 
 def _take(req, runtime: Runtime, account, container):
-    """Kind and text of the answer."""
+    """Return kind and text of the answer."""
     if runtime.store() is None:
         return HTTPServiceUnavailable, f'{runtime.node} has no cache folder: is its sidecar running?'
     try:
@@ -74,7 +75,7 @@ def _take(req, runtime: Runtime, account, container):
 
 
 def _tell_others(runtime: Runtime, record: Warm | Forget) -> str:
-    """End the token of one object, which all nodes see; what other nodes make of the request, as text."""
+    """End the token of one object, which all nodes see; tell how other nodes treat the request."""
     if isinstance(record, Warm):
         return 'other nodes fetch nothing'
     if not record.object:
@@ -147,5 +148,5 @@ def _name(params) -> str:
 
 
 def _shown(text):
-    """A text of the client's as part of one line."""
+    """Quote a client's text as part of one line."""
     return quote(text[:SHOWN], errors='surrogateescape') + ('...' if len(text) > SHOWN else '')

@@ -13,13 +13,13 @@ from ..cache.lifetime import NO_WISHES, Wishes
 from ..conf import FilterSettings
 from ..freshness import Token
 
-# what middleware to the left may ask of the object server and the cache knows how to answer
+# headers by which middleware to the left asks the object server, and that the cache can answer
 KNOWN_BACKEND_HEADERS = frozenset((
     'HTTP_X_BACKEND_ETAG_IS_AT',
     'HTTP_X_BACKEND_IGNORE_RANGE_IF_METADATA_PRESENT',
     'HTTP_X_BACKEND_ALLOW_RESERVED_NAMES',
     'HTTP_X_BACKEND_USE_REPLICATION_NETWORK',
-    # what the gatekeeper keeps of a client's X-Timestamp; no part of the answer
+    # the gatekeeper keeps a client's X-Timestamp here; it is no part of the answer
     'HTTP_X_BACKEND_INBOUND_X_TIMESTAMP',
 ))
 CONDITIONAL = ('HTTP_RANGE', 'HTTP_IF_MATCH', 'HTTP_IF_NONE_MATCH', 'HTTP_IF_MODIFIED_SINCE',
@@ -39,7 +39,7 @@ class Decision:
 
 
 def bypass_reason(env: dict, denied_hosts: Container[str] = (), wishes: Wishes = NO_WISHES) -> str | None:
-    """Why a GET or HEAD of an object is none of the cache's business; None where it is.
+    """Tell why a GET or HEAD of an object passes the cache by; None where it does not.
 
     :param denied_hosts: proxy-server's deny_host_headers
     :param wishes: of the request's Cache-Control
@@ -65,7 +65,7 @@ def bypass_reason(env: dict, denied_hosts: Container[str] = (), wishes: Wishes =
 
 
 def bypass_name_reason(account: str, path: str, reserved_allowed: bool) -> str | None:
-    """Why an object of this name is never cached; None where it may be."""
+    """Tell why an object of this name is never cached; None where it may be."""
     if account.startswith('.'):
         return 'system-account'
     try:
@@ -78,7 +78,7 @@ def bypass_name_reason(account: str, path: str, reserved_allowed: bool) -> str |
 
 
 def bypass_container_reason(info: dict) -> str | None:
-    """Why the container's objects are not cached; None where they may be."""
+    """Tell why the container's objects are not cached; None where they may be."""
     if not 200 <= (info.get('status') or 0) < 300:
         return 'container'
     if is_opted_out(info.get('meta', {}).get('prefetch')):
@@ -88,7 +88,7 @@ def bypass_container_reason(info: dict) -> str | None:
 
 def judge(meta: EntryMeta, stamp: Stamp | None, token: Token | None, settings: FilterSettings,
           policy_index: int, now: float, wanted: float = inf) -> Decision:
-    """What to do with an entry that is there.
+    """Decide whether to serve an entry, to validate it or to miss.
 
     :param token: the object's token; None where there is none, or it could not be read
     :param wanted: the age in seconds that the client accepts at most
@@ -110,7 +110,7 @@ def is_expired(meta: EntryMeta, now: float) -> bool:
 
 
 def _distrust(meta, stamp, token):
-    """Why the token does not vouch for the entry; None where it does."""
+    """Tell why the token does not vouch for the entry; None where it does."""
     if token is None:
         return 'no-token'
     if token.pending:
@@ -121,10 +121,10 @@ def _distrust(meta, stamp, token):
 
 
 def _by_age(meta, stamp, max_age, wanted, now):
-    """By the time since the entry was fetched or a HEAD last found it current: a token says nothing of that."""
+    """Decide by the time since the entry was fetched or a HEAD last found it current."""
     at = stamp.at if stamp else meta.fetched_at
     age = stamp.age(now) if stamp else now - at
-    # an age below zero is a clock that was set back: nothing is known then
+    # an age below zero means that a clock was set back: the entry's age is unknown
     if not 0 <= age < max_age:
         return Decision(Action.VALIDATE, 'age')
     if age >= meta.lifetime.after(at):
@@ -141,14 +141,14 @@ CONTENT_RANGE = re.compile(r'bytes [0-9]{1,19}-([0-9]{1,19})/([0-9]{1,19})$')
 class AnsweredPart:
     """
     :param length: of the whole object in bytes; 0 where the answer does not tell
-    :param to_end: whether it reaches the object's end
+    :param to_end: whether the part reaches the object's end
     """
     length: int
     to_end: bool
 
 
 def part_of(status_line: str, headers: Headers) -> AnsweredPart:
-    """A 304 holds nothing of it; of several ranges at once it is not told how long the object is."""
+    """Tell the part that an answer holds; a 304 holds none, and several ranges at once do not tell the length."""
     if status_line.startswith('200'):
         return AnsweredPart(length_of(headers), True)
     found = CONTENT_RANGE.match(find(headers, 'content-range') or '') if status_line.startswith('206') else None
@@ -159,14 +159,15 @@ def part_of(status_line: str, headers: Headers) -> AnsweredPart:
 
 
 def is_manifest(headers: Headers) -> bool:
-    """Whether it is a static large object's."""
+    """Tell whether the headers are those of a static large object."""
     return config_true_value(find(headers, 'x-static-large-object'))
 
 
 def is_worth_fetching(part: AnsweredPart, headers: Headers, env: dict, settings: FilterSettings,
                      now: float) -> bool:
-    """Whether the sidecar is to fetch the whole of what was no hit: a miss without range or condition is
-    captured instead.
+    """Tell whether the sidecar is to fetch the whole object after a miss with a range or a condition.
+
+    A miss without them is captured instead.
     """
     most = min(settings.fetch_whole, settings.max_object_size)
     return (settings.capture and 0 < part.length <= most and any(key in env for key in CONDITIONAL)

@@ -41,10 +41,7 @@ IN_VAIN = ('nothing', 'old', 'deleted', 'settled')
 
 
 class Detector:
-    """One process's own.
-
-    :param runtime: of the same process
-    """
+    """The detector of one process."""
 
     def __init__(self, runtime: 'Runtime', timer: Callable[[], float] = time.monotonic):
         settings = runtime.settings
@@ -133,7 +130,7 @@ class Detector:
             if self._known.get(name) != outcome:
                 self._known[name] = outcome
         else:
-            # nobody knows: the next read finds out
+            # the search had no outcome: the next read searches again
             self._known.pop(name, None)
 
     def _recorded(self, name: ObjectName, copies) -> str:
@@ -151,7 +148,7 @@ class Detector:
 
 
 def _limiter(per_second: float) -> EventletRateLimiter:
-    """So many in a second, and as many at once after a pause; one at least."""
+    """Limit to so many in a second, and as many at once after a pause; one at least."""
     buffer = max(1 - 1 / per_second, 0) if per_second else 0
     return EventletRateLimiter(per_second, rate_buffer=buffer, burst_after_idle=True)
 

@@ -19,13 +19,13 @@ from .detector import Detector, serve
 from .runtime import Runtime
 from .subrequests import container_info, key_to_ask, look_up
 
-# what is to be done is decided before anything is answered
+# every decision is made before the answer begins
 Answer = Callable[[], Iterable[bytes]]
 
 
 class Exchange:
     """
-    :param app: what stands on the filter's right
+    :param app: the app on the filter's right
     :param runtime: everything of the filter that outlives the request
     """
 
@@ -42,10 +42,10 @@ class Exchange:
         self.client: ReadingClient = NOBODY
         self.policy_index = 0
         self._start_response = start_response
-        # what a HEAD of this request's own told, where there was one
+        # the version that a HEAD of this request told; None where there was no HEAD
         self.newest: tuple[str, str] | None = None
         self._is_miss = False
-        # whether the app's answer may show that an entry is outdated which nobody compares it with otherwise
+        # whether the app's answer is compared with the entry, which it may show to be outdated
         self.looks_back = False
         # whether the answer comes from another policy than the container's
         self.is_misplaced = False
@@ -54,34 +54,34 @@ class Exchange:
 
     @property
     def detector(self) -> Detector | None:
-        """Of misplaced objects; None where that is turned off."""
+        """The detector of misplaced objects; None where it is turned off."""
         return self.runtime.detector
 
     @property
     def leaves_traces(self) -> bool:
-        """Whether this request may have anything captured, learned or triggered."""
+        """Tell whether this request may have anything captured, learned or triggered."""
         return self.req.method == 'GET' and not self.client.no_prefetch
 
     def unseen(self):
-        """The app's answer, as if there were no filter."""
+        """Give the app's answer, as if there were no filter."""
         return self.app(self.env, self._start_response)
 
     def passed(self, status: str):
-        """The app's answer; `status` is what Cache-Status tells of it."""
+        """Give the app's answer; Cache-Status tells `status` of it."""
         return self.send(partial(self.begin, status))
 
     def send(self, start_response):
-        """The app's answer to this very request."""
+        """Ask the app this very request."""
         if self._is_miss and self.detector is not None and self.detector.serves:
             return serve(self, self.detector, start_response)
         return self.app(self.env, start_response)
 
     def missed(self) -> None:
-        """From here on, an answer that the app gives is a miss, and is noted as one."""
+        """Note from here on the app's answer as a miss."""
         self._is_miss = True
 
     def begin(self, status: str, status_line: str, headers: list, exc_info=None):
-        """start_response for what the app answered."""
+        """Begin the app's answer, in place of start_response."""
         if self.is_misplaced:
             status = 'fwd=miss; detail=misplaced'
         elif self._is_miss and status_line[0] in '23':
@@ -90,9 +90,9 @@ class Exchange:
             self._look_elsewhere()
         if self.looks_back:
             end_outdated(self, status_line, headers)
-        # a list of this client's own: middleware to the left adds to it, and others may read along
+        # each client gets a list of its own: middleware to the left adds to it, and other readers share the first
         headers = list(headers)
-        # those who may not read learn nothing, not even that there is a cache
+        # a client that may not read learns nothing, not even that there is a cache
         if self.settings.cache_status and status_line[:3] not in ('401', '403'):
             headers.append(('Cache-Status', f'swiftahead; {status}'))
         append_log_info(self.env, 'pf:' + status.partition('=')[2].partition(';')[0])
@@ -101,12 +101,12 @@ class Exchange:
         return self._start_response(status_line, headers)
 
     def _look_elsewhere(self):
-        # where it may be shown, that was looked for already
+        # a detector that serves has searched already
         if self.detector is not None and not self.detector.serves and not self.client.no_prefetch:
             self.detector.sight(self.app, self.env, self.name, self.policy_index)
 
     def answer(self, status_line: str, headers: list, body: Iterable[bytes]) -> Iterable[bytes]:
-        """A response of our own."""
+        """Give a response from the cache."""
         append_log_info(self.env, 'pf:hit')
         self._start_response(status_line, headers)
         return body
@@ -126,7 +126,7 @@ class Exchange:
 
     def _access(self, outcome, part, headers):
         name = self.name
-        # what is captured meanwhile for another need not be fetched
+        # an object that another reader's miss captures meanwhile need not be fetched
         fetch = (outcome == 'miss' and self.runtime.collapsed_reads.get(name) is None
                  and is_worth_fetching(part, headers, self.env, self.settings, self.runtime.clock()))
         return Access(name.account, name.container, name.object, self.client.name, self.runtime.clock(),
@@ -144,14 +144,13 @@ class Exchange:
             count('hits_prefetched')
 
     def bypassed(self, reason: str):
-        """The app's answer, since this is none of the cache's business."""
+        """Give the app's answer to a request that the cache is not for."""
         self.runtime.count('bypassed', reason=reason)
         self.looks_back = True
         return self.passed(f'fwd=bypass; detail={reason}')
 
     def look_up(self) -> dict:
-        """What Swift knows of the container; where a miss needs the object's token too, it is asked for
-        in the same go, or at least before other things are done."""
+        """Return the container's info, and ask for the object's token in the same go where a miss needs it."""
         tokens, answer = self.runtime.tokens.ring, None
         if tokens is None or not self.settings.capture:
             return look_up(self.env, self.app, tokens and tokens.client, self.name)
@@ -163,13 +162,13 @@ class Exchange:
         return container_info(self.env, self.app, self.name, answer)
 
     def known(self) -> TokenReading:
-        """The object's token, as of when the container was looked up, or of now; one answer for the request."""
+        """Return the object's token, read once for the request: when the container is looked up, or now."""
         known = self._known or self.runtime.tokens.take(self._asked or self.runtime.tokens.ask(self.name))
         self._known = known
         return known
 
 
-# no token has this value, and no clock says so little: whoever meets the entry next validates it
+# no token has this value and no clock this time: the next reader validates the entry
 ENDED = Stamp('', 0.0, 0.0)
 
 
@@ -190,7 +189,7 @@ def end_outdated(exchange: Exchange, status_line: str, headers: Headers) -> None
             if is_gone or is_older(entry.meta.headers, timestamp or ''):
                 _end(exchange, entry)
     except Damaged:
-        # told by the next reader, who wants it
+        # the next reader of the entry reports the damage
         return
     except Exception as error:  # noqa: BLE001 - the answer is in hand: the client gets it in any case
         exchange.runtime.failed('entry', f'entry of {exchange.name.quoted} cannot be compared', error)
@@ -198,7 +197,7 @@ def end_outdated(exchange: Exchange, status_line: str, headers: Headers) -> None
 
 def _end(exchange: Exchange, entry: Entry):
     exchange.runtime.count('stale', reason='changed')
-    # at once and for all workers, before the sidecar comes to it
+    # the stamp ends the entry at once for all workers, before the sidecar drops it
     try:
         entry.restamp(ENDED)
     except OSError as error:

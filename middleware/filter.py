@@ -33,7 +33,7 @@ def pipeline_error(middleware) -> str:
     """
     pipeline = getattr(middleware, '_pipeline', None)
     if pipeline is None:
-        # not loaded by Swift's loadapp: nothing can be known, nor is it needed where nothing of Swift's is around
+        # Swift's loadapp did not load the filter: its place is unknown, and matters only where a proxy app follows
         return unseen() if any(isinstance(app, Application) for app in right_of(middleware)) else ''
     between = pipeline[pipeline.index(middleware) + 1:-1]
     if between:
@@ -93,7 +93,7 @@ class PrefetchFilter:
     def __call__(self, env, start_response):
         try:
             handle = self._handler(env)
-        except Exception:  # noqa: BLE001 - whatever is wrong with us, the client gets Swift's answer
+        except Exception:  # noqa: BLE001 - whatever fails here, the client gets Swift's answer
             self.logger.exception('prefetch filter passes a request through')
             self._count_broken('fault')
             handle = None
@@ -102,7 +102,7 @@ class PrefetchFilter:
         return handle(start_response)
 
     def _handler(self, env):
-        """Who handles this request: a callable of `start_response`; None: the app alone."""
+        """Find the handler of this request: a callable of `start_response`; None: the app alone."""
         method = env['REQUEST_METHOD']
         if method not in READS and method not in WRITES:
             return None
@@ -142,12 +142,12 @@ class PrefetchFilter:
         return lambda start_response: read(Exchange(self.app, runtime, store, req, name, start_response))
 
     def _ready(self, swifts_cache=None) -> Runtime | None:
-        """This process's runtime; None where the filter stands in a wrong place.
+        """Return this process's runtime; None where the filter stands in a wrong place.
 
-        :param swifts_cache: the ring of Swift's cache filter; that of the first request that has it counts
+        :param swifts_cache: the ring of Swift's cache filter; the first request that carries it decides
         """
         if self._pid != os.getpid():
-            # others wait meanwhile: a write that passed by would leave the token of what it replaces
+            # other requests wait meanwhile: a write that passed by would leave the old version's token
             with self._turn:
                 if not self._has_begun(swifts_cache):
                     return None
@@ -166,7 +166,7 @@ class PrefetchFilter:
         if self._pid != os.getpid():
             if time.monotonic() < self._retry_at:
                 return False
-            # a process that has no file descriptor left, say, begins anew when it has
+            # a beginning that failed, for want of file descriptors for one, is tried again
             self._retry_at = time.monotonic() + RETRY_SECONDS
             self._begin(swifts_cache)
             self._pid, self._retry_at = os.getpid(), 0.0
@@ -185,7 +185,7 @@ def filter_factory(global_conf, **local_conf):
     :raises ConfError: for options that are wrong, naming key, value and rule
     """
     conf = {**global_conf, **local_conf}
-    # servers that [DEFAULT] names are for all filters: they are no word against those that Swift's own one has
+    # servers that [DEFAULT] names are for all filters: they do not contradict those of Swift's cache filter
     settings = FILTER.read(local_conf, {key: global_conf[key] for key in global_conf if key != OPTION})
     if settings.serve_misplaced and not settings.detect_misplaced:
         raise ConfError('[filter:prefetch] serve_misplaced = on: must not be on where detect_misplaced is off')

@@ -1,4 +1,4 @@
-"""Reads: which are the cache's business, what lies in the cache, and whether it is current."""
+"""Reads: decide whether the cache may answer, find the entry, and find out whether it is current."""
 import errno
 import time
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ from .hit import damaged, hit
 from .miss import may_capture, miss
 from .subrequests import VALIDATE_SECONDS, newest_version
 
-# between two looks whether a fetch has ended
+# from one look for the end of a fetch to the next
 LOOK_SECONDS = 0.005
 
 
 def read(exchange: Exchange) -> Iterable[bytes]:
-    """Decide, then act: until the answer has begun, whatever goes wrong here is not the client's."""
+    """Decide, then act: until the answer has begun, a failure here does not reach the client."""
     try:
         answer = plan(exchange)
     except Exception:  # noqa: BLE001 - a cache that is broken must not be a storage that is broken
@@ -65,9 +65,9 @@ def find_entry(exchange: Exchange) -> Entry | None:
 
 
 def find_later(exchange: Exchange) -> Entry | None:
-    """What has come in while memcached was waited for, or comes in a moment, since the sidecar is fetching it.
+    """Find an entry that came in while memcached answered, or comes in a moment from a fetch of the sidecar.
 
-    The object's token was asked for before: a write that is acknowledged meanwhile is no business of this request.
+    The object's token was asked for before: a write that is acknowledged meanwhile does not concern this request.
 
     :raises OSError: where the disk fails
     """
@@ -84,7 +84,7 @@ def find_later(exchange: Exchange) -> Entry | None:
 
 
 def find_fetched(exchange: Exchange, patience: float) -> Entry | None:
-    """What comes in within so many seconds."""
+    """Find the entry that a fetch brings in within so many seconds."""
     if not patience:
         exchange.runtime.count('awaited', reason='not')
         return None
@@ -106,7 +106,7 @@ def has_been_fetched(exchange: Exchange, patience: float) -> bool:
 
 
 def without_disk(exchange: Exchange, error: OSError) -> Answer:
-    """The disk fails, or this process has no file descriptors left: the folder is let be for a moment."""
+    """Leave the folder alone for a moment after a failure of the disk, or for want of file descriptors."""
     runtime = exchange.runtime
     runtime.failed('entry', f'entry of {exchange.name.quoted} not opened', error)
     runtime.count('passed_broken', reason='disk')
@@ -146,10 +146,10 @@ def with_entry(exchange: Exchange, entry: Entry) -> Answer:
 
 
 def validate_together(exchange: Exchange, known: TokenReading, entry: Entry, why: str) -> Decision:
-    """One HEAD for all who meet the entry meanwhile and know the same of it: as `miss.may_join` has it."""
+    """Share one HEAD among the readers that meet the entry meanwhile with the same token; see `miss.may_join`."""
     if exchange.settings.freshness == 'validate' or not (known.reachable or exchange.runtime.tokens.ring is None):
         return validate(exchange, known, entry)
-    # who wants to know how it is now is not told how it was before a write of which no token tells
+    # without tokens a write may have come between: a reader that wants the present state asks for itself
     if exchange.runtime.tokens.ring is None and why in ('lifetime', 'request-max-age'):
         return validate(exchange, known, entry)
     under_way, key = exchange.runtime.validations, (exchange.name, entry.identity, known)
@@ -170,7 +170,7 @@ def validate_together(exchange: Exchange, known: TokenReading, entry: Entry, why
 
 
 def validate(exchange: Exchange, known: TokenReading, entry: Entry) -> Decision:
-    """Ask all replicas whether the entry is current; if it is, stamp it."""
+    """Ask all replicas whether the entry is current, and stamp it if so."""
     token = token_to_stamp(exchange, known)
     now = exchange.runtime.clock()
     status, version = newest_version(exchange.app, exchange.env)
@@ -184,7 +184,7 @@ def validate(exchange: Exchange, known: TokenReading, entry: Entry) -> Decision:
 
 
 def token_to_stamp(exchange: Exchange, known: TokenReading) -> Token | None:
-    """The token that the answer to a HEAD may be stamped with; it is read or set before that HEAD."""
+    """Return the token to stamp the entry with after a HEAD; it is read or set before that HEAD."""
     if not known.reachable or known.token is not None:
         return known.settled
     token = Token.new()

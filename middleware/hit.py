@@ -14,8 +14,8 @@ from .decide import CONDITIONAL
 from .exchange import Answer, Exchange
 from .subrequests import Rest, rest_of_body
 
-# how long a quick client may keep the others of its worker waiting; to ask the hub after each piece costs
-# a large hit a quarter of its time
+# how long a quick client may keep the others of its worker waiting; a switch after each piece would cost a
+# large hit a quarter of its time
 HOLD_SECONDS = 0.001
 
 
@@ -65,8 +65,9 @@ class EntryBody:
 
 
 class Pieces:
-    """What the server sends. Middleware on the left can take no ranges of it, as it can of none that
-    proxy-server gives, and to close it closes the entry, though nothing was read.
+    """The iterator that the server sends; closing it closes the entry, though nothing was read.
+
+    Middleware on the left can take no ranges of it, as of no body that proxy-server gives.
     """
 
     def __init__(self, pieces: Iterable[bytes], entry: Entry):
@@ -94,7 +95,7 @@ def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
     form = conditional if any(key in exchange.env for key in CONDITIONAL) else plain
     answer = form(exchange, entry, told(exchange, entry, reason))
     if answer is None:
-        # a failed precondition, for one, for which it takes a quorum of replicas
+        # proxy-server words this anew; a failed precondition, for one, takes a quorum of replicas
         entry.close()
         return partial(exchange.bypassed, 'precondition')
     status_line, headers, _ = answer.args
@@ -106,7 +107,7 @@ def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
 
 
 def plain(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> partial:
-    """The whole object, as the object servers' answer was."""
+    """Give the whole object, as the object servers answered."""
     body: Iterable[bytes] = [b'']
     if exchange.req.method == 'GET':
         small = entry.whole()
@@ -117,9 +118,9 @@ def plain(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> part
 
 
 def conditional(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -> partial | None:
-    """What swob's engine, the one that object servers use, makes of a range or a condition; None where
-    proxy-server words it anew."""
-    # of a copy: slo on the left still needs the Range that this takes out for its manifest
+    """Answer a range or a condition by swob's engine, which object servers use; None where proxy-server words
+    the answer anew."""
+    # a copy is changed: slo on the left still needs the Range that this takes out for its manifest
     headers, req = dict(entry.meta.headers), Request({**exchange.env})
     resolve_ignore_range_header(req, headers)
     response = Response(request=req, headers=headers,
@@ -137,8 +138,8 @@ def conditional(exchange: Exchange, entry: Entry, more: list[tuple[str, str]]) -
 
 
 def is_worded_anew(exchange: Exchange, entry: Entry, req: Request, status: int) -> bool:
-    """Whether proxy-server makes an answer of its own: of an erasure-coded policy's fragments, to which it puts
-    the client's condition and range. It fails with ranges of empty objects, and with those to be ignored."""
+    """Tell whether proxy-server words the answer itself: it applies condition and range to the fragments of an
+    erasure-coded policy, and fails with ranges of empty objects and with ranges that are to be ignored."""
     policy = POLICIES.get_by_index(entry.meta.policy_index)
     if policy is None or policy.policy_type != EC_POLICY or req.method != 'GET':
         return False
@@ -158,10 +159,10 @@ def damaged(exchange: Exchange, error: Exception) -> None:
 
 
 def age(exchange: Exchange, entry: Entry, reason: str) -> int:
-    """Seconds since the entry was known to be current; none where a token or a HEAD told so for this request.
+    """Seconds since the entry was known to be current; 0 where a token or a HEAD told so for this request.
 
-    Who adds the entry's time on the disk would have caches and browsers in front take for stale on arrival what
-    Swift itself, which tells no age, would give them as new.
+    With the entry's time on the disk added, caches and browsers in front would take the answer for stale on
+    arrival. Swift itself tells no age.
     """
     if exchange.settings.freshness != 'max-age' or reason == 'validated':
         return 0
@@ -170,7 +171,7 @@ def age(exchange: Exchange, entry: Entry, reason: str) -> int:
 
 
 def told(exchange: Exchange, entry: Entry, reason: str) -> list[tuple[str, str]]:
-    """Headers that say to the client where the answer comes from."""
+    """Headers that tell the client where the answer comes from."""
     if not exchange.settings.cache_status:
         return []
     headers = [('Age', str(age(exchange, entry, reason))),

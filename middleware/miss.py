@@ -40,12 +40,12 @@ def may_capture(exchange: Exchange) -> bool:
 
 
 def is_outdated(collapsed: CollapsedRead, known: TokenReading) -> bool:
-    """Whether the object was written since that collapsed began: this one is for all who come from now on."""
+    """Tell whether the object was written since that read began: later readers then join a new one."""
     return known.settled is not None and known.token != collapsed.known.token
 
 
 def may_join(exchange: Exchange, collapsed: CollapsedRead, known: TokenReading) -> bool:
-    """Only what was asked for after the last acknowledged write may be handed on.
+    """Tell whether this request may read along: no write may have been acknowledged since that read asked.
 
     This request's token was read after it arrived, that of the collapsed read before it asked. Where both are the
     same, or memcached still knows of none, no write was acknowledged between the two.
@@ -76,13 +76,13 @@ def join(exchange: Exchange, collapsed: CollapsedRead, status: str) -> Iterable[
 
 
 def aged(exchange: Exchange, seconds: float) -> list[tuple[str, str]]:
-    """How old an answer is told to be that another asked for, where nothing tells that it is current."""
+    """Tell the Age of an answer that another request asked for, where only age vouches for it."""
     is_told = exchange.settings.cache_status and exchange.settings.freshness == 'max-age'
     return [('Age', str(int(seconds)))] if is_told else []
 
 
 def is_superseded(exchange: Exchange, shared) -> bool:
-    """Whether a HEAD of this request's own has told of another version."""
+    """Tell whether a HEAD of this request found another version."""
     return exchange.newest is not None and exchange.newest != version_of(shared.meta.headers)
 
 
@@ -95,13 +95,13 @@ def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[by
         body, tee = ask(exchange, collapsed, status)
         return body
     finally:
-        # a tee goes on by itself, and ends its collapsed then
+        # a tee goes on by itself, and ends the collapsed read then
         if tee is None:
             collapsed_reads.end(collapsed)
 
 
 def ask(exchange: Exchange, collapsed: CollapsedRead, status: str) -> tuple[Iterable[bytes], Tee | None]:
-    """The client's body, and the tee that it reads along with, where there is one."""
+    """Give the client's body, and the tee that it reads along with, where there is one."""
     begun = []
 
     def keep_start(status_line, headers, exc_info=None):
@@ -137,13 +137,13 @@ def run(logger, tee: Tee, thread_locals) -> None:
 
 
 def keepable(exchange: Exchange, collapsed: CollapsedRead, status_line: str, headers: list):
-    """What an entry of this answer would know of it; None where it is not to be kept, or cannot be."""
+    """Make the meta of an entry for this answer; None where it is not to be kept, or cannot be."""
     try:
         if (not status_line.startswith('200 ') or exchange.is_misplaced
                 or waits_for_admission(exchange, collapsed, headers)):
             return None
         reason = uncacheable_reason(headers, exchange.settings.max_object_size, collapsed.asked_at)
-        # from a replica that missed a write: Swift's answer, but not to be made to last
+        # an older answer came from a replica that missed a write: the client gets it, and no entry keeps it
         token = collapsed.known.token
         if token is not None and is_older(headers, token.timestamp):
             reason = reason or 'older'
@@ -162,8 +162,10 @@ def keepable(exchange: Exchange, collapsed: CollapsedRead, status_line: str, hea
 
 
 def waits_for_admission(exchange: Exchange, collapsed: CollapsedRead, headers: Headers) -> bool:
-    """Whether this version was captured just now, or the object is by a read that began while this one asked:
-    who reads it over and over, or many at once, would fill the spool with it."""
+    """Tell whether this version was captured just now, or a later read captures the object.
+
+    Reads of one object over and over, or many at once, would fill the spool with it.
+    """
     if exchange.runtime.collapsed_reads.get(exchange.name) is not collapsed:
         return True
     before = exchange.runtime.captured.get(exchange.name)
@@ -173,15 +175,15 @@ def waits_for_admission(exchange: Exchange, collapsed: CollapsedRead, headers: H
 def stamp_of(exchange: Exchange, known: TokenReading, meta: EntryMeta) -> Stamp | None:
     if exchange.settings.freshness == 'max-age':
         return Stamp('', meta.fetched_at)
-    # a token that knows of no write cannot tell how old this one replica's answer is: left unstamped,
-    # the entry is validated at its first hit
+    # a token that knows of no write cannot tell how old this replica's answer is: an entry without a stamp is
+    # validated at its first hit
     token = known.settled
     return Stamp(token.value, meta.fetched_at) if token and token.timestamp else None
 
 
 def capture_small(exchange: Exchange, known: TokenReading, meta: EntryMeta,
                   body) -> tuple[bytes | None, Iterable[bytes], str]:
-    """A body of one block is read and written in one go, which costs a third of a tee.
+    """Read and write a body of one block in one go, which costs a third of a tee.
 
     :returns: the body, None where it is not as announced; the client's; the spool file's name, '' for none
     """
@@ -199,7 +201,7 @@ def capture_small(exchange: Exchange, known: TokenReading, meta: EntryMeta,
 
 
 def read_small(body, length: int) -> tuple[bytes, Iterable[bytes] | None]:
-    """The body whole; or, where it is not as long as was announced, what the client gets instead."""
+    """Read the whole body; where its length is not the announced one, give what the client gets instead."""
     chunks, total = [], 0
     try:
         for chunk in body:
@@ -207,7 +209,7 @@ def read_small(body, length: int) -> tuple[bytes, Iterable[bytes] | None]:
             total += len(chunk)
             if total > length:
                 return b'', CloseableChain(chunks, body)
-    except (Exception, Timeout) as error:  # noqa: BLE001 - raised again, when the client has what came before
+    except (Exception, Timeout) as error:  # noqa: BLE001 - raised again when the client has the bytes before it
         close_if_possible(body)
         return b'', broken_off(chunks, error)
     close_if_possible(body)
@@ -220,7 +222,7 @@ def broken_off(chunks: list[bytes], error: BaseException) -> Iterator[bytes]:
 
 
 def try_tee(exchange: Exchange, collapsed: CollapsedRead, meta: EntryMeta, status_line: str, headers: list, body):
-    """A tee of this answer; None where there can be none."""
+    """Make a tee of this answer; None where that fails."""
     try:
         return Tee(exchange.store.writer(meta), status_line, headers, body,
                     stamp_of(exchange, collapsed.known, meta), partial(tee_ended, exchange, collapsed))
@@ -230,7 +232,7 @@ def try_tee(exchange: Exchange, collapsed: CollapsedRead, meta: EntryMeta, statu
 
 
 def tee_ended(exchange: Exchange, collapsed: CollapsedRead, tee: Tee) -> None:
-    """The tee has ended: what is whole is the sidecar's to admit."""
+    """Hand a whole spool file to the sidecar when its tee has ended."""
     waits = partial(exchange.store.is_in_spool, tee.writer.name) if tee.complete else None
     exchange.runtime.collapsed_reads.end(collapsed, waits)
     if tee.complete:
@@ -254,12 +256,12 @@ def cannot_capture(exchange: Exchange, error: Exception) -> None:
         return
     exchange.runtime.count('captures_failed', reason='disk')
     exchange.runtime.failed('capture', 'misses are not captured', error)
-    # what is cached may well be readable on a disk that takes no more
+    # hits go on: a disk that takes no more may well be readable
     exchange.runtime.spool.rest()
 
 
 def rest_of_tee(exchange: Exchange, tee: Tee, start: int, stop: int) -> Iterator[bytes]:
-    """What the spool file cannot give, from the backend. Of a file that cannot be written `tee_ended` tells."""
+    """Get the bytes from the backend that the spool file cannot give; `tee_ended` reports failed writes."""
     if tee.read_error is not None:
         exchange.runtime.failed('capture', f'spool file of {exchange.name.quoted} cannot be read', tee.read_error)
     return rest_of_body(exchange.app, exchange.env, tee.meta, start, stop)

@@ -1,4 +1,4 @@
-"""Getting records from requests to the queue without a request waiting for it."""
+"""Bring records from requests to the queue; no request waits for that."""
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,8 +21,8 @@ LONGEST_PAUSE = 0.1
 class Recorder:
     """A buffer in memory, and one green thread at a time that writes it to the queue in batches.
 
-    Who writes the queue in this process: that green thread alone, through a thread of the pool.
-    What is in the buffer when the process dies is lost; what does not fit is dropped and counted.
+    That green thread alone writes the queue in this process, through a thread of the pool. Records in the buffer
+    are lost when the process dies; records that do not fit are dropped and counted.
     """
 
     def __init__(self, queue: Queue, logger, count: Callable[..., None] = lambda *args: None,
@@ -114,7 +114,7 @@ class Recorder:
             self._failing = True
             self._logger.error('the queue takes no records, reads are not learned from: %s', error)
         if waiting:
-            # whoever waits is told, so its record must not be written later all the same
+            # a waiting caller learns of the failure, so its record must not be written later
             for _ in batch:
                 self._buffer.popleft()
             self.dropped += len(batch) - len(waiting)

@@ -55,9 +55,9 @@ class FetchWait:
 
 
 LOOK_SECONDS = 1.0
-# objects of which it is remembered that they wait in the spool
+# captured objects that are remembered to wait in the spool
 CAPTURED = 10_000
-# for how long nobody waits for such a fetch again
+# for how long no reader waits again for a fetch that took too long
 VAIN_SECONDS = 60.0
 
 
@@ -100,14 +100,14 @@ class Runtime:
         self.clock = clock
         self.node = node_name(conf)
         self.collapsed_reads = CollapsedReads()
-        # HEADs that others may wait for: what is known of which file of which object -> when it is told
+        # HEADs under way that other readers may wait for, by object, entry and token; the event brings the outcome
         self.validations: dict[tuple[ObjectName, str, TokenReading], Event] = {}
         self.captured: LRUCache = LRUCache(CAPTURED)
         self.fetch_wait = FetchWait(settings.fetch_wait)
-        # objects whose fetch by the sidecar took longer than is waited for
+        # objects whose fetch by the sidecar took longer than a reader waits
         self.waited_in_vain: TTLCache = TTLCache(CAPTURED, VAIN_SECONDS)
         self.tokens = ProcessTokens(self.count)
-        # the reason that is counted for each HEAD, where it is not the entry's
+        # the reason that is counted for each HEAD in place of the entry's
         self.why_validated = ''
         # whether no request has shown yet where Swift's own cache is
         self.awaits_ring = False

@@ -8,7 +8,7 @@ from ..cache import Store
 from ..conf import FilterSettings
 
 MEASURE_SECONDS = 1.0
-# more files than these count as a full spool, whatever their size
+# a spool with more files counts as full, whatever their size
 SPOOL_FILES = 10_000
 
 

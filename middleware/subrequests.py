@@ -27,7 +27,7 @@ ALLOW_RESERVED = 'X-Backend-Allow-Reserved-Names'
 
 
 class BackendChanged(Exception):
-    """The backend does not have the version any more of which a part was sent already."""
+    """The backend no longer has the version of which a part was sent already."""
 
 
 def _subrequest(env, method, headers):
@@ -66,7 +66,7 @@ def newest_version(app, env: dict, seconds: float = VALIDATE_SECONDS) -> tuple[i
     A replica that hangs would be waited for as long as proxy-server does, once for each: a plain GET is
     answered by another meanwhile. So the asking goes on by itself where it takes longer than `seconds`.
 
-    :returns: status, and the version as `cache.rules.version_of` has it; status 503 where there was no
+    :returns: status, and the version as `cache.headers.version_of` tells it; status 503 where there was no
         answer in time
     """
     asking = spawn(_newest_version, app, env)
@@ -83,7 +83,7 @@ def _newest_version(app, env):
 
 
 def rest_of_body(app, env: dict, meta: EntryMeta, start: int, stop: int) -> Iterator[bytes]:
-    """Bytes `start` to `stop` (exclusive) of the object's very version, from the backend.
+    """Get bytes `start` to `stop` (exclusive) of the object's very version from the backend.
 
     :raises BackendChanged: where it has another by now, or none
     """
@@ -102,7 +102,7 @@ INFOCACHE = 'swift.infocache'
 
 
 def key_to_ask(env: dict, app, client: MemcacheClient | None, name: ObjectName) -> str | None:
-    """The key to ask memcached for; None where Swift has the info already, or would ask elsewhere."""
+    """Return the key to ask memcached for; None where Swift has the info already, or would ask elsewhere."""
     key = get_cache_key(name.account, name.container)
     if key in env.get(INFOCACHE, ()) or getattr(app, 'container_existence_skip_cache', 0):
         return None
@@ -110,7 +110,7 @@ def key_to_ask(env: dict, app, client: MemcacheClient | None, name: ObjectName) 
 
 
 def container_info(env: dict, app, name: ObjectName, answer: MemcacheAnswer | None = None) -> dict:
-    """As `get_container_info` has it, but for numbers, which may still be texts.
+    """Return the info of `get_container_info`, in which numbers may still be texts.
 
     :param answer: of memcached, to the question for `key_to_ask`
     """
@@ -125,7 +125,7 @@ def container_info(env: dict, app, name: ObjectName, answer: MemcacheAnswer | No
 
 
 def look_up(env: dict, app, client: MemcacheClient | None, name: ObjectName) -> dict:
-    """As `container_info`, with memcached asked by us where Swift would ask it: the answer serves both."""
+    """Return the container's info; ask memcached ourselves where Swift would, so that the answer serves both."""
     key = key_to_ask(env, app, client, name)
     answer = client.ask(key)[0] if client is not None and key is not None else None
     return container_info(env, app, name, answer)

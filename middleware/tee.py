@@ -20,7 +20,7 @@ class BackendBroke(Exception):
 
 
 class Tee:
-    """One captured miss. `start_response`'s arguments are kept for those who join.
+    """One captured miss. The arguments of `start_response` are kept for readers that join.
 
     :param body: the backend's body
     :param on_done: called with the tee when it has ended, well or not
@@ -57,7 +57,7 @@ class Tee:
             self._finish()
 
     def _finish(self):
-        """Whatever fails here, nobody may be left waiting, and no tee may be left that never ends."""
+        """End the tee whatever fails: no follower may be left waiting."""
         try:
             if not self.complete:
                 self.writer.abort()
@@ -87,7 +87,7 @@ class Tee:
         self.complete = True
 
     def _fail_by_errno(self, error):
-        # OSErrors of the backend's sockets and of our disk are told apart by who raised them
+        # OSErrors of the backend's sockets and of our disk are told apart by where they were raised
         if isinstance(error, _DiskFailed):
             self.disk_error = error
         else:
@@ -99,21 +99,21 @@ class Tee:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the backend broke off."""
+        """Tell whether the backend broke off."""
         return self._backend_error is not None
 
     def wait(self) -> None:
-        """Until there is more to read, or an end. :raises BackendBroke:"""
+        """Wait until there is more to read, or an end. :raises BackendBroke:"""
         if self._backend_error is not None:
             raise BackendBroke(f'the backend broke off after {self.writer.written} bytes') \
                 from self._backend_error
         self._progress.wait()
 
     def follow(self, rest: Rest, first: bool = False) -> 'Follower':
-        """A client's body, read along from the beginning.
+        """Give a client's body, read along from the beginning.
 
-        :param first: of the client whose request this is: it fails where the backend does, the others go on
-            with a request of their own
+        :param first: the client made this very request: it fails where the backend does, while the others go
+            on with a request of their own
         """
         self.hold()
         return Follower(self, rest, first)
@@ -129,7 +129,7 @@ class Tee:
 
 
 class _DiskFailed(OSError):
-    """Our own disk, as opposed to a socket of the backend's."""
+    """An error of our own disk, not of a socket to the backend."""
 
 
 class Follower:
@@ -163,7 +163,7 @@ class Follower:
             yield from rest(position, length)
 
     def _piece(self, position):
-        """Bytes of the spool file; none where the disk does not give them."""
+        """Read bytes of the spool file; none where the disk does not give them."""
         try:
             return self._tee.writer.read(position, position + PIECE)
         except OSError as error:

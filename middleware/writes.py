@@ -11,7 +11,7 @@ from .subrequests import look_up
 class Write:
     """One PUT, POST or DELETE of an object.
 
-    A pending token before the request goes down, another after its outcome is known and before the
+    It sets a pending token before the request goes down, and another when its outcome is known, before the
     client hears of it. A write that is refused sets none.
     """
 
@@ -25,7 +25,7 @@ class Write:
         try:
             timestamp = req.ensure_x_timestamp().internal
         except HTTPException:
-            # no timestamp: the app's to refuse
+            # the app refuses a request with a bad timestamp
             return self._app(req.environ, start_response)
         if not self._is_allowed(req):
             return self._app(req.environ, start_response)
@@ -56,7 +56,7 @@ class Write:
                 final = Token.new(timestamp=timestamp)
             return body
         finally:
-            # the client has not heard of the outcome yet: nobody can expect it from a cache before this
+            # the client has not heard of the outcome yet, so nobody can expect it of a cache
             is_told = self._runtime.tokens.settle(self._name, announced, final)
             self._runtime.collapsed_reads.part(self._name)
             if self._runtime.detector is not None:
@@ -66,13 +66,13 @@ class Write:
 
     def _took_effect(self, req):
         if req.method == 'PUT' and self._status.startswith('202'):
-            # superseded before it began: its timestamp would vouch for what the newer one has replaced
+            # a newer write has superseded this one: its timestamp would vouch for a version that is replaced
             return False
         return self._status.startswith('2') or (req.method == 'DELETE' and self._status.startswith('404'))
 
     def _forget(self):
-        """What was deleted should not lie on the SSD until eviction finds it; nor what was replaced be read on
-        this node where memcached could not be told of the write."""
+        """Have the entry dropped: a deleted object should not lie on the SSD until eviction finds it, nor a
+        replaced one be read on this node where memcached did not learn of the write."""
         store = self._runtime.store()
         try:
             if store is not None and store.has(self._name):
