@@ -23,11 +23,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog='swiftahead', description='Read-ahead for OpenStack Swift.')
     commands = top.add_subparsers(metavar='COMMAND', required=True)
     add_lab(commands)
-    node.add_parsers(commands)
-    container.add_parsers(commands)
-    queue.add_parsers(commands)
-    misplaced.add_parsers(commands)
-    plan.add_parser(commands)
+    for module in (node, container, queue, misplaced, plan):
+        module.add_parsers(commands)
     return top
 
 

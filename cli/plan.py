@@ -38,7 +38,7 @@ class Size:
         return self.bytes if self.percent is None else rounded(whole * self.percent / 100)
 
 
-def add_parser(commands) -> None:
+def add_parsers(commands) -> None:
     plan = commands.add_parser(
         'plan', help='what a cache would gain, from access logs',
         description="Replays reads from access logs of Swift's proxy-logging, or from traces with the header "

@@ -156,14 +156,10 @@ def _usage(name):
     return f'{name}[:{takes[1:]}' if takes.startswith('[') else f'{name}:{takes}'
 
 
-def _stop(brain, rest):
+def _switch(switch, rest):
+    """:param switch: stops or starts servers of a half"""
     half, *servers = rest.split(',')
-    brain.stop(half, tuple(servers) or SERVERS)
-
-
-def _start(brain, rest):
-    half, *servers = rest.split(',')
-    brain.start(half, tuple(servers) or SERVERS)
+    switch(half, tuple(servers) or SERVERS)
 
 
 def _put_object(brain, rest):
@@ -186,7 +182,9 @@ def _status(answer):
 
 
 STEPS: dict[str, Callable[[Brain, str], dict | None]] = {
-    'stop': _stop, 'start': _start, 'put-object': _put_object, 'get-object': _get_object, 'meet': _meet,
+    'stop': lambda brain, rest: _switch(brain.stop, rest),
+    'start': lambda brain, rest: _switch(brain.start, rest),
+    'put-object': _put_object, 'get-object': _get_object, 'meet': _meet,
     'put-container': lambda brain, rest: _status(brain.put_container(rest)),
     'delete-container': lambda brain, _: _status(brain.delete_container()),
     'delete-object': lambda brain, rest: _status(brain.delete_object(rest)),
