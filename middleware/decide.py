@@ -8,8 +8,7 @@ from math import inf
 from swift.common.utils import config_true_value
 
 from ..cache import EntryMeta, Stamp
-from ..cache.headers import Headers, find, is_older, is_opted_out, length_of, uncacheable_reason
-from ..cache.lifetime import asks_for_fresh
+from ..cache.headers import Headers, asks_for_fresh, find, is_older, is_opted_out, length_of, uncacheable_reason
 from ..freshness import Token
 
 # what middleware to the left may ask of the object server and the cache knows how to answer

@@ -6,8 +6,7 @@ from swift.common.request_helpers import append_log_info
 from swift.common.swob import Request
 
 from ..cache import Store
-from ..cache.headers import Headers, length_of
-from ..cache.lifetime import wanted_age
+from ..cache.headers import Headers, length_of, wanted_age
 from ..conf.names import ObjectName
 from ..freshness import PendingToken, TokenReading
 from ..queues import Access

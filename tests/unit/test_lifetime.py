@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from swift.common.concurrency import Event, sleep, spawn
 
 from swiftahead.cache import Stamp, Store
-from swiftahead.cache.lifetime import asks_for_fresh, directives, lifetime_of, time_of, wanted_age
+from swiftahead.cache.headers import asks_for_fresh, directives, lifetime_of, time_of, wanted_age
 
 PATH = '/v1' + NAME.path
 LARGE = bytes(range(256)) * 400
