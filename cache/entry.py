@@ -27,8 +27,7 @@ from functools import cached_property, lru_cache
 from xxhash import xxh3_64_intdigest as checksum
 
 from ..conf.names import ObjectName
-from .headers import find, lifetime
-from .lifetime import Lifetime
+from .headers import Lifetime, find, lifetime
 
 
 class CacheError(Exception):

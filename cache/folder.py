@@ -10,7 +10,7 @@ import pwd
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from pathlib import Path
 from ..conf.files import FLAGS, WRITABLE
 from ..conf.names import CONTAINER_DIGITS, KEY_BYTES
 from .entry import Unavailable
+from .reader import disk_bytes
 
 FORMAT = 'v1'
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -26,6 +27,8 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OWN = re.compile(r'key(\.[0-9a-f]+)?|lock|sidecar\.json(\.\d+)?|v\d+')
 # a folder that is a file system of its own has it, and it is root's
 LOST = 'lost+found'
+# seconds by which a file may be ahead of the clock for other reasons, such as a file server's own clock
+CLOCK_SLACK = 60
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,23 @@ class CacheLayout:
     @cached_property
     def _objects(self):
         return str(self.objects)
+
+
+@dataclass(frozen=True)
+class EntryFile:
+    """A file in the format of an entry. :param used_at: when it was last read or written, in seconds"""
+    entry_name: str
+    disk_bytes: int
+    used_at: float
+
+
+def files_in(folder: Path) -> Generator[EntryFile, None, None]:
+    """Yield the files of a folder, in no order, unread and unchecked."""
+    with os.scandir(folder) as items:
+        for item in items:
+            with suppress(FileNotFoundError):
+                status = item.stat(follow_symlinks=False)
+                yield EntryFile(item.name, disk_bytes(status), status.st_mtime)
 
 
 def refuse_others(layout: CacheLayout) -> None:

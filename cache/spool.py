@@ -1,24 +1,123 @@
-"""A whole spool file on its way to become an entry.
+"""The spool: entries in the making, and whole ones that wait for the sidecar to admit them.
 
-Who writes: the sidecar. What holds after a crash: it lies in the spool or is linked, since a rename is one step.
+Who writes: proxy workers and the sidecar's fetches add files; the sidecar alone links them, and sweeps old ones.
+After a crash a file lies in the spool or is linked, since a rename is one step.
 """
 import os
 import shutil
-from contextlib import suppress
+import time
+from collections.abc import Generator
+from contextlib import closing, suppress
 from hashlib import md5
 from pathlib import Path
 
 from swift.common.utils import Timestamp
 
 from ..conf.names import Naming
-from .entry import CacheError, Damaged, EntryMeta
-from .folder import CacheLayout
+from .entry import CacheError, Damaged, EntryMeta, Stamp
+from .folder import CLOCK_SLACK, CacheLayout, EntryFile, files_in
 from .headers import etag_of
 from .reader import Entry
+from .writer import EntryWriter, write_small
+
+
+class Spool:
+    """The spool of an open cache folder."""
+
+    def __init__(self, layout: CacheLayout, naming: Naming):
+        self.layout = layout
+        self.naming = naming
+
+    def _spooled(self, spool_name: str) -> Path:
+        # a name from a record must not lead elsewhere
+        return self.layout.spool / os.path.basename(spool_name)
+
+    def writer(self, meta: EntryMeta) -> EntryWriter:
+        return EntryWriter(self.layout.spool, meta)
+
+    def keep(self, meta: EntryMeta, body: bytes, stamp: Stamp | None) -> str:
+        """Write a whole entry of one block at most; return the file's name.
+
+        :raises NoRoom: where the headers are too large
+        :raises OSError: where the disk fails
+        """
+        return write_small(self.layout.spool, meta, body, stamp)
+
+    def is_in_spool(self, spool_name: str) -> bool:
+        return os.path.exists(f'{self.layout.spool}/{spool_name}')
+
+    def admit(self, spool_name: str) -> EntryFile:
+        """Check a file whole, MD5 too, and link it under its entry's name. It is gone from the spool in any case.
+
+        :raises Damaged: where it is not exactly the object's bytes
+        :raises CacheError: where a newer version is cached already
+        """
+        with closing(self.verified(spool_name)) as candidate:
+            candidate.link()
+            return EntryFile(candidate.entry_name, candidate.disk_bytes, candidate.fetched_at)
+
+    def verified(self, spool_name: str) -> 'Candidate':
+        """Check a file whole. The candidate may be linked; closing it removes the file from the spool.
+
+        :raises Damaged: where it is not exactly the object's bytes; the file is removed
+        """
+        return Candidate(self._spooled(spool_name), self.layout, self.naming)
+
+    def discard(self, spool_name: str) -> None:
+        """Remove a file; one that cannot be removed is swept when it is old."""
+        with suppress(OSError):
+            self._spooled(spool_name).unlink(missing_ok=True)
+
+    def spooled_meta(self, spool_name: str) -> EntryMeta | None:
+        """Read a file's header; None where it cannot be read."""
+        try:
+            entry = Entry.open(self._spooled(spool_name))
+        except (Damaged, OSError, TypeError):
+            return None
+        if entry is None:
+            return None
+        with entry:
+            return entry.meta
+
+    def spooled_entry(self, spool_name: str) -> str:
+        """Give the name that a file's entry will have; '' where that cannot be told."""
+        meta = self.spooled_meta(spool_name)
+        return self.naming.entry(meta.name) if meta else ''
+
+    def spool_files(self) -> Generator[EntryFile, None, None]:
+        return files_in(self.layout.spool)
+
+    def spool_bytes(self, most: int | None = None, files: int | None = None) -> int:
+        """Count the bytes that the spool holds and is going to hold.
+
+        :param most: bytes at which counting ends
+        :param files: files that count as `most` bytes, whatever they hold
+        """
+        total = 0
+        with closing(self.spool_files()) as found:
+            for number, item in enumerate(found):
+                total += item.disk_bytes
+                if most is not None and (total >= most or number == files):
+                    return most
+        return total
+
+    def sweep_spool(self, before: float, now: float | None = None) -> int:
+        """Remove files last written before that time; return how many.
+
+        One from the future, left by a clock that was set back since, begins to age now.
+        """
+        now = time.time() if now is None else now
+        count = 0
+        for item in list(self.spool_files()):
+            if item.used_at < before:
+                count += remove(self.layout.spool / item.entry_name)
+            elif item.used_at > now + CLOCK_SLACK:
+                os.utime(self.layout.spool / item.entry_name, (now, now), follow_symlinks=False)
+        return count
 
 
 class Candidate:
-    """A spool file that was checked whole, and is open. Closing it removes it, unless it was linked."""
+    """A spool file, checked whole and open. One that is closed without having been linked is removed."""
 
     def __init__(self, path: Path, layout: CacheLayout, naming: Naming):
         """:raises Damaged: where it is not exactly the object's bytes; the file is removed"""
@@ -90,7 +189,7 @@ def timestamp_of(meta: EntryMeta) -> Timestamp:
 
 
 def remove(path: str | os.PathLike) -> bool:
-    """Unlink a file of ours, or a folder that somebody made in its place; tells whether there was any."""
+    """Unlink a file of ours, or a folder that somebody made in its place; tell whether there was any."""
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..cache import Store
-from ..cache.store import CLOCK_SLACK
+from ..cache.folder import CLOCK_SLACK
 from .inventory import Inventory, Item
 from .last_reads import LastReads, Unread
 

@@ -8,8 +8,16 @@ from math import inf
 from swift.common.utils import config_true_value
 
 from ..cache import EntryMeta, Stamp
-from ..cache.headers import Headers, find, is_older, is_opted_out, length_of, uncacheable_reason
-from ..cache.lifetime import NO_WISHES, Wishes
+from ..cache.headers import (
+    NO_WISHES,
+    Headers,
+    Wishes,
+    find,
+    is_older,
+    is_opted_out,
+    length_of,
+    uncacheable_reason,
+)
 from ..conf import FilterSettings
 from ..freshness import Token
 

@@ -7,8 +7,7 @@ from swift.common.swob import Request
 from swift.common.utils import config_true_value
 
 from ..cache import Damaged, Entry, Stamp, Store
-from ..cache.headers import Headers, find, is_older, length_of
-from ..cache.lifetime import wishes_of
+from ..cache.headers import Headers, find, is_older, length_of, wishes_of
 from ..conf import FilterSettings
 from ..conf.names import ObjectName
 from ..freshness import PendingToken, TokenReading

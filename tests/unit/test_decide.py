@@ -5,8 +5,7 @@ import pytest
 from helpers import NOW, meta_for
 
 from swiftahead.cache import Stamp
-from swiftahead.cache.headers import is_older, objects_headers, uncacheable_reason
-from swiftahead.cache.lifetime import wishes_of
+from swiftahead.cache.headers import is_older, objects_headers, uncacheable_reason, wishes_of
 from swiftahead.freshness import Token
 from swiftahead.middleware.decide import (
     Action,

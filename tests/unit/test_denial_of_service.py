@@ -10,7 +10,7 @@ from swift.common.concurrency import spawn
 from swift.common.swob import Response
 
 from swiftahead.cache import Stamp, Store
-from swiftahead.cache.lifetime import wishes_of
+from swiftahead.cache.headers import wishes_of
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName
 from swiftahead.middleware.decide import part_of
 from swiftahead.queues import Access, Admit, Forget, Warm, open_queue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from swift.common.concurrency import Event, sleep, spawn
 
 from swiftahead.cache import Stamp, Store
-from swiftahead.cache.lifetime import directives, lifetime_of, time_of, wishes_of
+from swiftahead.cache.headers import directives, lifetime_of, time_of, wishes_of
 
 PATH = '/v1' + NAME.path
 LARGE = bytes(range(256)) * 400
