@@ -4,6 +4,8 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from ..conf.files import write_whole
+
 EC_FRAGMENTS = 3
 SERVERS = ('account', 'container', 'object')
 POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
@@ -80,10 +82,8 @@ class LabSpec:
         return replace(self, ports=ports)
 
     def write(self, path: Path) -> None:
-        # renamed into place, for whoever is killed while writing; open to other users, who may ask for its state
-        new = path.with_name(path.name + '.new')
-        new.write_text(json.dumps(asdict(self), indent=1, default=str))
-        new.replace(path)
+        # open to other users, who may ask for the lab's state
+        write_whole(path, [json.dumps(asdict(self), indent=1, default=str).encode()], '.new', mode=0o666)
 
     @classmethod
     def read(cls, path: Path) -> 'LabSpec | None':
