@@ -22,9 +22,9 @@ def try_lock(file: int) -> bool:
 
 
 def read_own(path: str | os.PathLike, most: int) -> bytes:
-    """The first `most` bytes of a file that is nobody else's; links are not followed, FIFOs not waited for.
+    """Read the first `most` bytes of a file that nobody else can write. Follow no link, wait for no FIFO.
 
-    :raises OSError: also for what is no such file
+    :raises OSError: also where it is no such file
     """
     descriptor = os.open(path, os.O_RDONLY | FLAGS)
     try:
@@ -36,19 +36,21 @@ def read_own(path: str | os.PathLike, most: int) -> bytes:
         os.close(descriptor)
 
 
-def write_whole(path: Path, parts: Iterable[bytes], suffix: str = '', durable: bool = False) -> None:
+def write_whole(path: Path, parts: Iterable[bytes], suffix: str = '', durable: bool = False,
+                mode: int = 0o600) -> None:
     """Write a file of ours: its readers find the old one or the new one, and after a crash so do we.
 
     :param parts: written one after the other, as they come
-    :param suffix: of the name that it has meanwhile; by default one of this process's own, as several may write
+    :param suffix: ends the temporary name; by default the process's id, as several may write
     :param durable: also after a power cut
+    :param mode: less the umask
     :raises OSError: the old file is as it was
     """
     temporary = path.with_name(path.name + (suffix or f'.{os.getpid()}'))
     # left by an earlier process
     temporary.unlink(missing_ok=True)
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600), 'wb') as file:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, mode), 'wb') as file:
             for part in parts:
                 file.write(part)
             if durable:

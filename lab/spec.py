@@ -4,6 +4,8 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from ..conf.files import write_whole
+
 HOST = '127.0.0.1'
 EC_FRAGMENTS = 3
 SERVERS = ('account', 'container', 'object')
@@ -81,10 +83,8 @@ class LabSpec:
         return replace(self, ports=ports)
 
     def write(self, path: Path) -> None:
-        # renamed into place, so that a kill leaves no half; open to other users, who may ask for its state
-        new = path.with_name(path.name + '.new')
-        new.write_text(json.dumps(asdict(self), indent=1, default=str))
-        new.replace(path)
+        # open to other users, who may ask for the lab's state
+        write_whole(path, [json.dumps(asdict(self), indent=1, default=str).encode()], '.new', mode=0o666)
 
     @classmethod
     def read(cls, path: Path) -> 'LabSpec | None':

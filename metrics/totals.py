@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..conf.files import try_lock
+from ..conf.files import try_lock, write_whole
 from .counters import NEW_SUFFIX, SUFFIX, decode
 from .table import COUNTERS
 
@@ -136,11 +136,5 @@ def _read_total(folder, mend=False) -> Total:
 
 
 def _write_total(folder, counts, folded):
-    path = folder / TOTAL
-    new = path.with_suffix('.writing')
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(file, 'w') as text:
-        json.dump({'counts': counts, 'folded': sorted(folded)}, text)
-        text.flush()
-        os.fsync(file)
-    os.replace(new, path)
+    found = json.dumps({'counts': counts, 'folded': sorted(folded)})
+    write_whole(folder / TOTAL, [found.encode()], '.writing', durable=True)
