@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError
 
-from ..conf.arguments import argument
-from ..conf.casts import number
+from ..conf.casts import argument, number
 from ..conf.names import LARGEST_LIMIT, PARAMETER
 from . import credentials
 from .control import NodeAnswer, check_container, check_proxy, check_text, path_of, send, split_storage_url

@@ -8,8 +8,7 @@ from swiftclient.service import get_conn, process_options
 from swiftclient.utils import config_true_value
 from urllib3.exceptions import HTTPError
 
-from ..conf.arguments import argument
-from ..conf.casts import seconds
+from ..conf.casts import argument, seconds
 from .errors import NO_HEADER, RemoteError, one_line, reason
 
 # the `swift` command's options --os-..., each with its variable OS_...

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
-from ..conf.arguments import argument, container_path, real, whole
+from ..conf.casts import argument, container_path, real, whole
 from ..conf.names import ObjectName
 from ..conf.process import told
 from ..queues import Misplaced

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from ..conf.arguments import argument, whole
-from ..conf.casts import size
+from ..conf.casts import argument, size, whole
 from ..plan.advice import Advice, advise, best_of, of_last_pass, recommended_size
 from ..plan.grid import EVICTIONS, Cell, GridSpec, cells, learned_from, otherwise
 from ..plan.listing import Listing, sizes

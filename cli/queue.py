@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from ..conf.arguments import whole
+from ..conf.casts import whole
 from ..queues import Misplaced, Queue, QueueError, StoredRecord, Waker, open_queue
 from .errors import Absent, CommandError
 from .node import CONF, settings_of

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Callable
 
-from ..conf.arguments import account_name, argument, container_name, real, some, whole
+from ..conf.casts import account_name, argument, container_name, real, some, whole
 from .brain import Brain
 from .cluster import Lab
 from .spec import SERVERS, LabError
