@@ -2,9 +2,9 @@
 
 All accounts share one bound on their contexts, the objects whose followers are remembered.
 
-A snapshot has parts, each of one account and readable alone: a line of JSON with lengths, numbers and names, then
-references to the names as 32-bit numbers, then pairs of count and gap as bytes. A part is packed by zlib, after
-its length and checksum. Order and calibration of an account come back as they were; places of clients and unsettled
+A snapshot has parts, each of one account and readable alone: a line of JSON with lengths, numbers and names,
+references to the names as 32-bit numbers, and pairs of count and gap as bytes. A part is packed by zlib, after its
+length and checksum. Order and calibration of an account come back as they were. Places of clients and unsettled
 predictions are not kept.
 """
 import json
