@@ -1,8 +1,17 @@
-"""Keep what was learned of each account, apart from all others, and the last reads of each client.
+"""Keep what was learned of each account, apart from all others, and write it as a snapshot.
 
 All accounts share one bound on their contexts, the objects whose followers are remembered.
+
+A snapshot has parts, each of one account and readable alone: a line of JSON with lengths, numbers and names,
+references to the names as 32-bit numbers, and pairs of count and gap as bytes. A part is packed by zlib, after its
+length and checksum. Order and calibration of an account come back as they were. Places of clients and unsettled
+predictions are not kept.
 """
-from collections import OrderedDict, deque
+import json
+import struct
+import zlib
+from array import array
+from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 
@@ -10,18 +19,18 @@ from cachetools import LRUCache
 
 from .evidence import Calibration, first_shares
 from .neighbours import Names, Neighbours
-from .prediction import ObjectKey, Read
-from .transitions import Followers
+from .prediction import ObjectKey
+from .transitions import LENGTHS, Followers
 
 # first guess of the median size of the objects read, as a logarithm of base 2
 USUAL_SIZE = 13.0
 SIZE_STEP = 0.05
 # memory of an account without followers, in contexts
 CONTEXTS_OF_ACCOUNT = 20
-# reads of a client that are kept; a prediction must come true within as many
-READS_KEPT = 12
-# seconds by which records of several workers may be out of order; by more, a clock was set back
-DISORDER = 5.0
+MAGIC = b'swiftahead learned 1\n'
+HEAD = struct.Struct('<II')
+# contexts in a part: some milliseconds' work
+AT_A_TIME = 500
 
 
 class Account:
@@ -90,65 +99,89 @@ class Accounts:
         self.contexts -= len(account.followers)
 
 
-class ClientSequence:
-    """A client's last reads, and the predictions of each that are not settled yet.
+class DamagedSnapshot(ValueError):
+    """The bytes are no snapshot, or not a whole one."""
 
-    :param at: time of its last read
+
+# -- writing -----------------------------------------------------------------------------------------------
+
+def written(accounts: Accounts) -> Iterator[bytes]:
+    """Yield the parts, each as of the moment it is asked for."""
+    yield MAGIC
+    for name, account in accounts:
+        # oldest first, so that `restore` brings back the order
+        keys = iter(list(account.followers))
+        while batch := list(islice(keys, AT_A_TIME)):
+            found = [followers for key in batch if (followers := account.followers.get(key)) is not None]
+            yield _part(name, account, found)
+    yield HEAD.pack(0, 0)
+
+
+def _part(name, account: Account, batch: list[Followers]):
+    numbers: dict[ObjectKey | None, int] = {}
+    refs, tallies = array('I'), bytearray()
+    for followers in batch:
+        keys, lengths, counts = followers.state()
+        refs.extend(lengths)
+        # numbered as they come
+        refs.extend(numbers.setdefault(key, len(numbers)) for key in (followers.key, *keys))
+        tallies += counts
+    head = {'account': name, 'names': list(numbers), 'refs': len(refs), 'usual': account.usual_size,
+            'shares': list(account.calibration.numbers())}
+    packed = zlib.compress(json.dumps(head).encode('ascii') + b'\n' + refs.tobytes() + tallies, 1)
+    return HEAD.pack(len(packed), zlib.crc32(packed)) + packed
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+def restore(accounts: Accounts, data: bytes) -> int:
+    """Load the parts; return the number of contexts.
+
+    :raises DamagedSnapshot: the parts before the damage are loaded
     """
-    __slots__ = ('account', 'at', 'reads', 'unsettled')
-
-    def __init__(self, account: Account, at: float):
-        self.account = account
-        self.at = at
-        self.reads: deque[tuple[Followers, float]] = deque(maxlen=READS_KEPT)
-        self.unsettled: deque[list[tuple[ObjectKey, int]]] = deque()
-
-    def context(self) -> tuple[Followers, ObjectKey | None, ObjectKey | None]:
-        """Give the object read last, the one before it, and the one before that."""
-        reads = self.reads
-        return (reads[-1][0], reads[-2][0].key if len(reads) > 1 else None,
-                reads[-3][0].key if len(reads) > 2 else None)
-
-    def settle(self, most: int) -> None:
-        """Count which predictions came true, of all but the last `most` reads."""
-        unsettled, add = self.unsettled, self.account.calibration.add
-        while len(unsettled) > most:
-            batch = unsettled.popleft()
-            first = max(0, len(self.reads) - len(unsettled) - 1)
-            since = {followers.key for followers, _ in islice(self.reads, first, None)}
-            for key, kind in batch:
-                add(kind, key in since)
+    names: dict[tuple, ObjectKey] = {}
+    for part in _parts(data):
+        try:
+            head, _, rest = zlib.decompress(part).partition(b'\n')
+            _learn(accounts, json.loads(head), rest, names)
+        except (ValueError, KeyError, IndexError, TypeError, zlib.error, struct.error) as error:
+            raise DamagedSnapshot(f'a part that cannot be read: {error!r}') from None
+    return accounts.contexts
 
 
-class Clients:
-    """
-    :param window: seconds after which a read no longer follows the one before
-    :param most: clients that are remembered
-    """
+def _parts(data: bytes) -> Iterator[memoryview]:
+    if not data.startswith(MAGIC):
+        raise DamagedSnapshot('no snapshot, or of another version')
+    view, place = memoryview(data), len(MAGIC)
+    while True:
+        if place + HEAD.size > len(data):
+            raise DamagedSnapshot('it ends too soon')
+        length, checksum = HEAD.unpack_from(view, place)
+        place += HEAD.size
+        if not length:
+            return
+        part = view[place:place + length]
+        if len(part) != length or zlib.crc32(part) != checksum:
+            raise DamagedSnapshot('a part is not as it was written')
+        place += length
+        yield part
 
-    def __init__(self, window: float, most: int):
-        self._window = window
-        self._most = most
-        # the client that read longest ago comes first
-        self._clients: OrderedDict[tuple[str, str], ClientSequence] = OrderedDict()
 
-    def __len__(self):
-        return len(self._clients)
-
-    def of(self, account: Account, read: Read) -> ClientSequence:
-        """Find the client of a read; begin it anew where its last read is too long ago."""
-        clients, place = self._clients, (read.account, read.client)
-        client = clients.get(place)
-        if client is not None and (not -DISORDER <= read.at - client.at <= self._window
-                                   or client.account is not account):
-            client.settle(0)
-            client = None
-        if client is None:
-            client = clients[place] = ClientSequence(account, read.at)
-        clients.move_to_end(place)
-        # drop clients that went away
-        while (oldest := next(iter(clients.values()))) is not client and (
-                len(clients) > self._most or abs(read.at - oldest.at) > self._window):
-            clients.popitem(last=False)
-            oldest.settle(0)
-        return client
+def _learn(accounts, head, rest, names):
+    account = accounts.of(str(head['account']))
+    account.usual_size = float(head['usual'])
+    account.calibration.restore(head['shares'])
+    # share one tuple for each name, to save memory and make comparisons fast
+    keys = [names.setdefault((head['account'], *key), (key[0], key[1])) if key else None for key in head['names']]
+    refs = array('I')
+    refs.frombytes(rest[:head['refs'] * refs.itemsize])
+    place, tallies = 0, memoryview(rest)[head['refs'] * refs.itemsize:]
+    while place < len(refs):
+        lengths = refs[place:place + LENGTHS]
+        rows, near = lengths[:2]
+        place += LENGTHS
+        own, *found = [keys[number] for number in refs[place:place + 1 + 3 * rows + near]]
+        place += 1 + 3 * rows + near
+        size = 2 * (rows + near)
+        accounts.followers(account, own).restore(found, lengths, bytes(tallies[:size]))
+        tallies = tallies[size:]

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from ..conf.names import SEGMENT
-from .accounts import DISORDER
-from .prediction import ObjectKey, Prediction, Read
+from .prediction import DISORDER, ObjectKey, Prediction, Read
 
 PACE_WEIGHT = 0.3
 # steps at a time that still count as one pace: a record of a read may be lost

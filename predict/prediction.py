@@ -20,6 +20,9 @@ LEAD = 0.5
 # fetch ended, and grows with each fetch begun in time.
 LATE_SHRINKS, DUE_GROWS = 0.8, 0.004
 
+# seconds by which records of several workers may be out of order; by more, a clock was set back
+DISORDER = 5.0
+
 ObjectKey = tuple[str, str]
 
 

@@ -3,14 +3,15 @@
 Contexts of up to three reads with back-off; a window of reads, against noise; neighbours by name, for objects
 never read. Each is evidence of some kind, and the share of that kind that came true is the probability.
 """
+from collections import OrderedDict, deque
 from collections.abc import Iterator
+from itertools import islice
 from operator import attrgetter
 
-from .accounts import Account, Accounts, Clients, ClientSequence
+from .accounts import Account, Accounts, restore, written
 from .evidence import path_kind, soon_kind, sureness
 from .neighbours import Names
-from .prediction import ObjectKey, Prediction, Read
-from .snapshot import restore, written
+from .prediction import DISORDER, ObjectKey, Prediction, Read
 from .transitions import Followers
 
 # reads within which one object comes soon after another
@@ -22,10 +23,77 @@ SOON_LEAST, SELDOM = 0.6, 4
 # A large object takes the room of many, so it must be likelier than a small one, within limits.
 COST, CHEAP, SURE_ENOUGH = 0.15, 0.7, 0.6
 
+# reads of a client that are kept; a prediction must come true within as many
+READS_KEPT = 12
+
 EXPECTED = attrgetter('at')
 
 # object -> probability, seconds until it is read, and its followers
 Found = dict[ObjectKey, tuple[float, float, Followers | None]]
+
+
+class ClientSequence:
+    """A client's last reads, and the predictions of each that are not settled yet.
+
+    :param at: time of its last read
+    """
+    __slots__ = ('account', 'at', 'reads', 'unsettled')
+
+    def __init__(self, account: Account, at: float):
+        self.account = account
+        self.at = at
+        self.reads: deque[tuple[Followers, float]] = deque(maxlen=READS_KEPT)
+        self.unsettled: deque[list[tuple[ObjectKey, int]]] = deque()
+
+    def context(self) -> tuple[Followers, ObjectKey | None, ObjectKey | None]:
+        """Give the object read last, the one before it, and the one before that."""
+        reads = self.reads
+        return (reads[-1][0], reads[-2][0].key if len(reads) > 1 else None,
+                reads[-3][0].key if len(reads) > 2 else None)
+
+    def settle(self, most: int) -> None:
+        """Count which predictions came true, of all but the last `most` reads."""
+        unsettled, add = self.unsettled, self.account.calibration.add
+        while len(unsettled) > most:
+            batch = unsettled.popleft()
+            first = max(0, len(self.reads) - len(unsettled) - 1)
+            since = {followers.key for followers, _ in islice(self.reads, first, None)}
+            for key, kind in batch:
+                add(kind, key in since)
+
+
+class Clients:
+    """
+    :param window: seconds after which a read no longer follows the one before
+    :param most: clients that are remembered
+    """
+
+    def __init__(self, window: float, most: int):
+        self._window = window
+        self._most = most
+        # the client that read longest ago comes first
+        self._clients: OrderedDict[tuple[str, str], ClientSequence] = OrderedDict()
+
+    def __len__(self):
+        return len(self._clients)
+
+    def of(self, account: Account, read: Read) -> ClientSequence:
+        """Find the client of a read; begin it anew where its last read is too long ago."""
+        clients, place = self._clients, (read.account, read.client)
+        client = clients.get(place)
+        if client is not None and (not -DISORDER <= read.at - client.at <= self._window
+                                   or client.account is not account):
+            client.settle(0)
+            client = None
+        if client is None:
+            client = clients[place] = ClientSequence(account, read.at)
+        clients.move_to_end(place)
+        # drop clients that went away
+        while (oldest := next(iter(clients.values()))) is not client and (
+                len(clients) > self._most or abs(read.at - oldest.at) > self._window):
+            clients.popitem(last=False)
+            oldest.settle(0)
+        return client
 
 
 class SequenceLearner:
