@@ -77,7 +77,10 @@ def ask(lab, proxy, name, command, end=''):
     """The exit code."""
     url = f'{lab.urls[proxy]}{clients.account(lab)}{end}'
     command = [lab.urls[proxy] if word == '<proxy>' else word for word in command]
-    return main([*command, '--os-auth-token', clients.token(lab), '--os-storage-url', url, '--', name])
+    try:
+        return main([*command, '--os-auth-token', clients.token(lab), '--os-storage-url', url, '--', name])
+    except SystemExit as ended:
+        return ended.code
 
 
 @pytest.mark.parametrize('proxy', [0, 1], ids=['filter', 'no filter'])
