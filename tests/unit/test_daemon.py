@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Admit, Waker, Warm, open_queue
 from swiftahead.sidecar.daemon import Sidecar
 from swiftahead.sidecar.main import main
+from swiftahead.sidecar.prefetcher import part
 from swiftahead.sidecar.prefetcher.part import Worker
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.start import prepare
@@ -292,7 +294,10 @@ def test_one_pass_without_a_folder_ends_with_why(make, folder):
     assert sidecar.logger.said[-1] == ended.value.code
 
 
-def test_a_stopped_daemon_ends_its_worker(sidecar, queue):
+def test_a_stopped_daemon_ends_its_worker(sidecar, queue, monkeypatch):
+    # without Swift's patched sockets a wait holds the rebuild up as well
+    monkeypatch.setattr(part, 'Worker', partial(Worker, poll_seconds=0.01))
+
     class StopsTheDaemon(ListLogger):
         def info(self, text, *args):
             super().info(text, *args)
