@@ -3,12 +3,15 @@
 It reads one of the 256 folders at a time, in a thread, and keeps times, names and bytes until all are read. Then
 the entries go into the index, the newest first, and each goes before the others: so they leave in the order of
 their files' times. Nothing is linked or evicted meanwhile, and what is dropped the inventory remembers.
+
+A folder that a bad disk never gives back must not stop that for ever: after some time it is left out. Its entries
+are still hits, and can be purged; they are not counted and not evicted until the next start.
 """
 import heapq
 import math
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,6 +24,10 @@ from .inventory import Inventory, packed
 ENTRY_NAME = re.compile(r'[0-9a-f]{48}')
 # entries that go into the index without a pause: some milliseconds
 RESTORE_AT_A_TIME = 1000
+# a folder that fails so often is left out, where no more folders than LEFT_OUT fail: names are spread evenly, so
+# the cache is larger by a sixteenth at most
+TRIES = 30
+LEFT_OUT = FOLDERS // 16
 
 # time, packed name and bytes of an entry
 Found = tuple[float, bytes, int]
@@ -78,9 +85,15 @@ class Loader:
         self._execute = execute
         self._logger = logger
         self._unread = deque(objects / f'{number:02x}' for number in range(FOLDERS))
+        self._tries: Counter[Path] = Counter()
         self._runs: list[list[Found]] = []
         self._foreign: list[str] = []
         self._merged: Iterator[Found] | None = None
+
+    @property
+    def failing(self) -> int:
+        """How many folders cannot be read, those that were left out among them."""
+        return len(self._tries)
 
     @property
     def done(self) -> float:
@@ -107,9 +120,19 @@ class Loader:
         folder = self._unread.popleft()
         try:
             found, foreign = self._execute(read_folder, folder, now, self._largest)
+        except OSError:
+            self._tries[folder] += 1
+            if self._tries[folder] < TRIES or self.failing > LEFT_OUT:
+                self._unread.append(folder)
+                raise
+            self._logger.error('%s is left out: its entries are not counted and not evicted until it can be read '
+                               'and the sidecar is started again', folder)
+            self._runs.append([])
+            return
         except BaseException:
             self._unread.append(folder)
             raise
+        del self._tries[folder]
         self._runs.append(found)
         self._foreign += foreign
         self._inventory.found(len(found), sum(taken for _, _, taken in found))

@@ -120,6 +120,10 @@ class CacheManager:
         """The part of the folders that was read, 0 to 1."""
         return self._loader.done
 
+    def failing_folders(self) -> int:
+        """How many of the 256 folders of entries could not be read since the start."""
+        return self._loader.failing
+
     # room
 
     def room(self) -> float:

@@ -175,6 +175,8 @@ def _new_file(folder, name, data):
     try:
         if not try_lock(file) or os.write(file, data) != len(data):
             raise OSError('not written')
+        # or a power cut could leave the name with no counts
+        os.fdatasync(file)
         os.replace(new, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         os.close(file)

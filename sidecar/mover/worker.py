@@ -96,6 +96,7 @@ class MoverPart:
 
     def once(self) -> None:
         """Make one whole pass over both queues. :raises QueueError: where the local one cannot be read"""
+        self._bring_up_to_date()
         try:
             if self._takes_rows:
                 self._pass()

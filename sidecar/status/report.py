@@ -53,6 +53,7 @@ def cache_report(manager: CacheManager, **more) -> dict:
         'rebuilding': not inventory.is_whole,
         'rebuilt_percent': round(100 * manager.rebuilt(), 1),
         'stuck_entries': len(inventory.stuck),
+        'failing_folders': manager.failing_folders(),
         **more,
     }
 

@@ -75,7 +75,10 @@ def _told(figures, what) -> Iterator[None]:
 
 
 def _look_at_cache(figures, store):
-    _look_at_report(figures, 'prefetcher', store.report(), REPORTED)
+    report = store.report()
+    _look_at_report(figures, 'prefetcher', report, REPORTED)
+    if failing := report.get('failing_folders'):
+        figures.problems.append(f'{failing} of the folders of entries cannot be read')
     figures.gauges['free_bytes'] = store.free_bytes(0)
     figures.gauges['spool_bytes'] = store.spool_bytes()
 

@@ -1,9 +1,12 @@
 """The manager of the cache, on real files: what is linked is counted, and what is counted is linked."""
+import errno
 import itertools
 import os
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from cache_managers import (
@@ -482,6 +485,54 @@ def test_what_is_purged_while_its_folder_is_read_does_not_come_back(make, store)
 
     manager = begun(make, execute=execute)
     assert manager.load() == 19
+
+
+class BadDisk:
+    """Runs blocking calls, of which those that read these folders fail."""
+
+    def __init__(self, *folders):
+        self.folders = folders
+
+    def __call__(self, call, *args):
+        if call is read_folder and args[0] in self.folders:
+            raise OSError(errno.EIO, 'Input/output error')
+        return call(*args)
+
+
+def rebuild_often(manager, times=2 * FOLDERS):
+    for _ in range(times):
+        with suppress(OSError):
+            manager.rebuild_step()
+
+
+def test_a_folder_that_can_never_be_read_is_left_out_in_the_end(store):
+    left_by_another(store)
+    bad = path_of(store, 1).parent
+    manager = begun(partial(make_manager, store), execute=BadDisk(bad))
+    rebuild_often(manager)
+    readable = [number for number in range(20) if path_of(store, number).parent != bad]
+    assert manager.is_whole and manager.failing_folders() == 1
+    assert manager.inventory.entries == len(readable) and admit(manager, readable[0])
+
+
+def test_a_folder_that_can_be_read_again_is_not_left_out(make, store):
+    left_by_another(store)
+    disk = BadDisk(path_of(store, 1).parent)
+    manager = begun(make, execute=disk)
+    rebuild_often(manager, FOLDERS + 5)
+    assert not manager.is_whole and manager.failing_folders() == 1
+    disk.folders = ()
+    assert manager.load() == 20 and manager.failing_folders() == 0
+
+
+def test_a_disk_that_is_away_leaves_nothing_out(make, store):
+    left_by_another(store)
+    disk = BadDisk(*store.layout.objects.iterdir())
+    manager = begun(make, execute=disk)
+    rebuild_often(manager, 40 * FOLDERS)
+    assert not manager.is_whole
+    disk.folders = ()
+    assert manager.load() == 20 and manager.failing_folders() == 0
 
 
 @STEPS

@@ -35,6 +35,18 @@ def test_a_process_that_counts_nothing_makes_nothing(counters, folder):
     assert not folder.exists()
 
 
+def test_a_power_cut_leaves_the_counts_before_or_the_new_ones(counters, monkeypatch):
+    """The bytes are on the disk before the name leads to them."""
+    calls = []
+    for name in ('write', 'fdatasync', 'replace'):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, real=real, name=name, **more: (
+            calls.append(name), real(*args, **more))[1])
+    counters.count('hits')
+    counters.flush()
+    assert calls == ['write', 'fdatasync', 'replace']
+
+
 def test_nobody_else_can_look(counters, folder):
     counters.count('hits')
     counters.flush()

@@ -185,13 +185,14 @@ def test_the_filter_is_told_before_the_first_turn(make):
     worker.close()
 
 
-def test_without_a_prefetcher_the_filter_is_told_anew_by_the_mover(make):
+@pytest.mark.parametrize('run', [lambda sidecar: sidecar.run_forever(part='mover'), Sidecar.run_once])
+def test_without_a_prefetcher_the_filter_is_told_anew_by_the_mover(make, run):
     Worker(make().settings, ListLogger()).close()
     sidecar = make('enabled = off\n[mover]\nreclaim_age = 86400')
     report = CacheLayout(Path(sidecar.settings.sidecar.cache_dir)).report
     before = json.loads(report.read_text())
     sidecar._stopping = True
-    sidecar.run_forever(part='mover')
+    run(sidecar)
     assert json.loads(report.read_text()) == {**before, 'reclaim_age': 86400.0}
 
 

@@ -436,6 +436,12 @@ def test_what_is_to_be_forgotten_goes_at_once(starting, forget):
     assert (starting.manager.inventory.entries, starting.waiting()) == (0, 0)
 
 
+def test_what_is_leased_again_before_all_is_known_is_counted_once(starting):
+    starting.step(Forget('AUTH_test', 'c'))
+    starting.step(at=LEASE_SECONDS + 1)
+    assert starting.counts['records.forget'] == 1
+
+
 def test_what_was_to_be_forgotten_while_the_folder_could_not_be_read_goes_later(starting):
     objects = starting.store.layout.objects
     objects.rename(objects.with_name('away'))

@@ -135,6 +135,11 @@ def test_a_report_that_is_none_is_a_problem(settings, node, text):
     assert figures.problems == ['the prefetcher has not reported yet'] and 'entries' not in figures.gauges
 
 
+def test_folders_that_cannot_be_read_are_a_problem(settings, node):
+    report(node, failing_folders=3)
+    assert gather(settings).problems == ['3 of the folders of entries cannot be read']
+
+
 def test_an_old_report_is_a_problem(settings, node):
     report(node, at=time.time() - REPORT_SECONDS - 5)
     assert re.fullmatch(r'the prefetcher last reported 3\d s ago', gather(settings).problems[0])
