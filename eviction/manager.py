@@ -18,9 +18,9 @@ from ..cache.entry import rounded
 from ..conf.names import PREFETCH, SEGMENT, WHOLE
 from .admission import Admission
 from .evictor import IDLE_SECONDS, CacheLimits, Evictor, Tools
+from .index_loader import Loader
 from .inventory import Inventory
 from .last_reads import Fetched
-from .loader import Loader
 from .policies import POLICIES
 from .purge import Purge
 

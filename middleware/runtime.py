@@ -12,7 +12,7 @@ from swift.common.concurrency import Event, sleep, spawn_n, tpool
 from ..cache import Store, Unavailable
 from ..conf import FilterSettings
 from ..conf.names import ObjectName
-from ..conf.tables import told_settings
+from ..conf.options import told_settings
 from ..freshness import ProcessTokens, TokenReading, TokenRing
 from ..freshness.process_tokens import Servers, find_servers, has_servers
 from ..metrics.counters import FLUSH_SECONDS, Counters, counters_folder

@@ -3,7 +3,6 @@
 Just in time: a fetch begins so that it ends shortly before the object is expected.
 """
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -72,18 +71,6 @@ def idle_for(prediction: Prediction, now: float) -> float | None:
 class Predictor(Protocol):
     def observe(self, read: Read) -> list[Prediction]:
         """Learn from a read and predict the next ones, the soonest first."""
-        ...
-
-
-class Learner(Predictor, Protocol):
-    """Takes threshold, window, look_ahead and max_contexts of the conf, and names of neighbours or None."""
-
-    def snapshot(self) -> Iterator[bytes]:
-        """Yield the learned state in parts, each as of the moment it is asked for."""
-        ...
-
-    def restore(self, snapshot: bytes) -> int:
-        """Load a snapshot; return the number of contexts. :raises DamagedSnapshot:"""
         ...
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from ..conf.casts import BACKENDS, queue_url
-from .queue import Leased, Queue, QueueError, StoredRecord
+from .protocol import Leased, Queue, QueueError, StoredRecord
 from .records import Access, Admit, Forget, Misplaced, Record, Warm, decode, encode
 from .wake import WakeListener, Waker
 

@@ -3,8 +3,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Protocol
 
 from swift.common.concurrency import sleep
 from swift.common.daemon import Daemon
@@ -13,38 +11,10 @@ from swift.common.utils import get_logger
 from ..cache import Unavailable
 from ..queues import QueueError
 from .memcached import with_proxys_servers
-from .mover import MoverPart
-from .prefetcher.part import PrefetcherPart
-from .settings import SidecarSettings, read_settings
-from .status.app import StatusPart
+from .parts import PARTS
+from .settings import read_settings
 
 IDLE_SECONDS = 1.0
-
-
-class Part(Protocol):
-    """One section of the conf, one process. Made after the fork, in that process."""
-
-    def __init__(self, settings: SidecarSettings, logger): ...
-
-    def run(self, is_over: Callable[[], bool]) -> None:
-        """Work until it is over, or until the process has to begin anew; finish what is under way then."""
-        ...
-
-    def once(self) -> None:
-        """Make one whole pass.
-
-        :raises QueueError, Unavailable, OSError: where queue or cache folder cannot be read
-        """
-        ...
-
-    def report(self) -> dict:
-        """What the part tells of itself at this moment; empty where that is nothing."""
-        ...
-
-
-# by the names of their sections; to add a part, write its sub-package, and add a line here. The order is that of a
-# pass: the mover drops objects from the cache, and the prefetcher handles that in the same pass
-PARTS: dict[str, type[Part]] = {'mover': MoverPart, 'prefetcher': PrefetcherPart, 'status': StatusPart}
 
 
 class Sidecar(Daemon):

@@ -6,8 +6,8 @@ import pwd
 from dataclasses import dataclass, field
 
 from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, pipelines
+from ..conf.options import MoverSection, PrefetcherSection, SidecarSection, StatusSection
 from ..conf.process import told
-from ..conf.tables import MoverSection, PrefetcherSection, SidecarSection, StatusSection
 
 SECTION = 'sidecar'
 PIPELINE = 'catch_errors proxy-logging cache proxy-server'

@@ -17,7 +17,7 @@ from swift.container import reconciler
 from swiftahead.conf.names import ObjectName
 from swiftahead.misplaced.servers import is_movable
 from swiftahead.sidecar.mover.move import Mover, Task, Terms, servers_of
-from swiftahead.sidecar.mover.worker import MoverPart
+from swiftahead.sidecar.mover.part import MoverPart
 
 # what Swift's loggers, servers and connections leave to the collector of garbage
 LEFT_OPEN = pytest.mark.filterwarnings('ignore:unclosed <socket:ResourceWarning',

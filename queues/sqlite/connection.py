@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..queue import QueueError
+from ..protocol import QueueError
 from .file import Unusable, ensure_schema, identity, is_damage, is_missing, open_file, set_aside, turn
 
 _INHERITED: list[sqlite3.Connection] = []

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...conf.files import try_lock
-from ..queue import QueueError
+from ..protocol import QueueError
 
 PAUSE = 60
 KEPT = 8

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from ..queue import Leased, Queue, StoredRecord
+from ..protocol import Leased, Queue, StoredRecord
 from ..records import PREFETCH_KINDS, Access, Forget, Misplaced, Record, Warm, decode_row, encode_row
 from .connection import QueueFile
 from .file import is_missing

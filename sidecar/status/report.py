@@ -12,7 +12,7 @@ from pathlib import Path
 from ...cache import read_report
 from ...cache.folder import CacheLayout
 from ...conf.files import write_whole
-from ...conf.tables import SHARED
+from ...conf.options import SHARED
 from ...eviction.manager import CacheManager
 from ..settings import SidecarSettings
 

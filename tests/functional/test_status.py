@@ -11,7 +11,7 @@ from processes import all_workers, children, listening, sockets, workers
 
 from swiftahead.lab import Lab
 from swiftahead.metrics import counters_folder
-from swiftahead.sidecar.daemon import PARTS
+from swiftahead.sidecar.parts import PARTS
 
 OBJECTS, READS = 6, 4
 

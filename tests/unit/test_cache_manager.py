@@ -30,7 +30,7 @@ from trying import tries
 
 from swiftahead.cache import Store
 from swiftahead.eviction.evictor import IDLE_SECONDS
-from swiftahead.eviction.loader import FOLDERS, read_folder
+from swiftahead.eviction.index_loader import FOLDERS, read_folder
 from swiftahead.eviction.manager import Stopped
 from swiftahead.eviction.policies import POLICIES
 

@@ -21,7 +21,7 @@ from trying import tries
 from swiftahead.cache import Damaged, Store
 from swiftahead.cache.reader import disk_bytes
 from swiftahead.conf.names import KEY_BYTES
-from swiftahead.eviction.loader import FOLDERS, read_folder
+from swiftahead.eviction.index_loader import FOLDERS, read_folder
 from swiftahead.eviction.manager import Stopped
 
 pytestmark = pytest.mark.holds('F9')

@@ -22,8 +22,8 @@ from swiftahead.metrics.table import COUNTERS, METRICS
 from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.status import app as status_module
-from swiftahead.sidecar.status.app import Latest, StatusApp, StatusPart
 from swiftahead.sidecar.status.formats import as_text
+from swiftahead.sidecar.status.part import Latest, StatusApp, StatusPart
 from swiftahead.sidecar.status.report import mover_report, write
 from swiftahead.sidecar.status.snapshot import REPORT_SECONDS, Figures, gather
 

@@ -14,7 +14,7 @@ import pytest
 from helpers import close_logs
 
 from swiftahead.conf import ConfError, tables
-from swiftahead.conf.options import REQUIRED, Table
+from swiftahead.conf.option_table import REQUIRED, Table
 from swiftahead.middleware import filter_factory
 from swiftahead.sidecar.settings import SidecarSettings, read_settings
 

@@ -1,0 +1,34 @@
+"""The parts of the sidecar, and the interface that each of them has."""
+from collections.abc import Callable
+from typing import Protocol
+
+from .mover import MoverPart
+from .prefetcher.part import PrefetcherPart
+from .settings import SidecarSettings
+from .status.part import StatusPart
+
+
+class Part(Protocol):
+    """One section of the conf, one process. Made after the fork, in that process."""
+
+    def __init__(self, settings: SidecarSettings, logger): ...
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Work until it is over, or until the process has to begin anew; finish what is under way then."""
+        ...
+
+    def once(self) -> None:
+        """Make one whole pass.
+
+        :raises QueueError, Unavailable, OSError: where queue or cache folder cannot be read
+        """
+        ...
+
+    def report(self) -> dict:
+        """What the part tells of itself at this moment; empty where that is nothing."""
+        ...
+
+
+# by the names of their sections; to add a part, write its sub-package, and add a line here. The order is that of a
+# pass: the mover drops objects from the cache, and the prefetcher handles that in the same pass
+PARTS: dict[str, type[Part]] = {'mover': MoverPart, 'prefetcher': PrefetcherPart, 'status': StatusPart}
