@@ -17,7 +17,7 @@ from pathlib import Path
 if __name__ == '__main__':
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from helpers import ListLogger
+from helpers.common.builders import ListLogger
 
 from bench import common
 from bench.common import Table

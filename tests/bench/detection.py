@@ -12,7 +12,7 @@ from random import Random
 if __name__ == '__main__':
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from hands import Hands
+from helpers.lab.hands import Hands
 from swift.common.utils import Timestamp
 
 from bench import common, load, sides

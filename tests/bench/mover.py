@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 if __name__ == '__main__':
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from hands import Hands
-from splits import QUEUE_ONLY, enqueue, queued
+from helpers.lab.hands import Hands
+from helpers.mover.splits import QUEUE_ONLY, enqueue, queued
 from swift.common.utils import Timestamp
 
 from bench import common, load

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import labs
+from helpers.lab import labs
 
 from swiftahead.lab import Lab
 

@@ -1,10 +1,10 @@
 """Labs that several test modules share."""
 from contextlib import closing
 
-import clients
 import pytest
-from equivalence import Client
-from equivalence_lab import compared, warm
+from helpers.filter.equivalence import Client
+from helpers.lab import clients
+from helpers.lab.equivalence_lab import compared, warm
 
 from swiftahead.lab import Lab
 

@@ -7,9 +7,9 @@ from configparser import ConfigParser
 from pathlib import Path
 from urllib.parse import quote
 
-import clients
 import pytest
-from processes import children, sockets
+from helpers.lab import clients
+from helpers.lab.processes import children, sockets
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName

@@ -5,10 +5,9 @@ from functools import partial
 from itertools import product
 from urllib.parse import quote
 
-import clients
-import labs
 import pytest
-from matrix import (
+from helpers.common.pairs import pairwise
+from helpers.filter.matrix import (
     ACLS,
     KINDS,
     METHODS,
@@ -21,7 +20,7 @@ from matrix import (
     s3_v2,
     signed,
 )
-from pairs import pairwise
+from helpers.lab import clients, labs
 
 BODY = os.urandom(90_000)
 TEMPURL_KEY = 'tempurl-key'

@@ -2,7 +2,7 @@
 import json
 
 import pytest
-import splits
+from helpers.mover import splits
 
 from swiftahead.cli import main
 from swiftahead.lab import Lab, LabError

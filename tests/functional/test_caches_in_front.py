@@ -2,9 +2,8 @@
 HEAD has just told that it is current."""
 from urllib.parse import urlsplit
 
-import clients
-import fronts
 import pytest
+from helpers.lab import clients, fronts
 
 LIFETIME = 2
 PUBLIC = {'X-Container-Read': '.r:*'}

@@ -8,11 +8,11 @@ import threading
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
-import clients
 import pytest
-from holding import add_holding, held, let_go
-from labs import finding_tests
-from processes import all_workers, below, connected, connected_to, descriptors, sockets, workers
+from helpers.lab import clients
+from helpers.lab.holding import add_holding, held, let_go
+from helpers.lab.labs import finding_tests
+from helpers.lab.processes import all_workers, below, connected, connected_to, descriptors, sockets, workers
 
 from swiftahead.lab import Lab
 

@@ -9,9 +9,9 @@ from collections import Counter
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-import clients
 import pytest
-from processes import hung
+from helpers.lab import clients
+from helpers.lab.processes import hung
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName

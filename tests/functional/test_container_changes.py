@@ -5,9 +5,9 @@ The second proxy has no filter. Answers are compared with its own, and changes t
 import os
 import uuid
 
-import clients
 import pytest
-from matrix import Matrix, half_filtered
+from helpers.filter.matrix import Matrix, half_filtered
+from helpers.lab import clients
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import CONTAINER_DIGITS, ObjectName

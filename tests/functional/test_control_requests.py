@@ -3,10 +3,10 @@ import json
 from contextlib import ExitStack
 from urllib.parse import quote
 
-import clients
 import pytest
-from answering import forget_logins
-from matrix import half_filtered
+from helpers.common.answering import forget_logins
+from helpers.filter.matrix import half_filtered
+from helpers.lab import clients
 
 from swiftahead.cli import main
 from swiftahead.conf.names import GUARD, NODE_HEADER

@@ -3,14 +3,14 @@ whose cache is warm."""
 import json
 import random
 
-import clients
-import equivalence
 import pytest
-from equivalence import ASKS, Ask
-from equivalence_lab import BODY, PLAIN, SLOW, STORED, assert_none, compare, put
+from helpers.common.trying import tries
+from helpers.filter import equivalence
+from helpers.filter.equivalence import ASKS, Ask
+from helpers.lab import clients
+from helpers.lab.equivalence_lab import BODY, PLAIN, SLOW, STORED, assert_none, compare, put
 from hypothesis import given
 from hypothesis import strategies as st
-from trying import tries
 
 # never kept
 PASSED = {'no-store': (BODY[:500], {'Cache-Control': 'no-store'}),

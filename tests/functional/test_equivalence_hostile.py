@@ -4,15 +4,15 @@ import os
 import re
 from contextlib import closing
 
-import clients
-import equivalence
 import pytest
-from equivalence import ASKS, differences, facts_of
-from equivalence_lab import BODY, PLAIN, SLOW, put
+from helpers.common.trying import tries
+from helpers.filter import equivalence
+from helpers.filter.equivalence import ASKS, differences, facts_of
+from helpers.lab import clients
+from helpers.lab.equivalence_lab import BODY, PLAIN, SLOW, put
+from helpers.lab.rawhttp import Raw, raw
 from hypothesis import given
 from hypothesis import strategies as st
-from rawhttp import Raw, raw
-from trying import tries
 
 
 @pytest.fixture(scope='module')

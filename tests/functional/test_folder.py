@@ -4,10 +4,10 @@ import shutil
 from collections import Counter
 from contextlib import contextmanager
 
-import clients
 import pytest
-from load import Load, Reader, Writer
-from mounts import Mount
+from helpers.common.mounts import Mount
+from helpers.lab import clients
+from helpers.lab.load import Load, Reader, Writer
 
 from swiftahead.lab import Lab
 

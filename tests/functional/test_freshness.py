@@ -2,9 +2,9 @@
 import threading
 from contextlib import contextmanager
 
-import clients
 import pytest
-from load import Load, send
+from helpers.lab import clients
+from helpers.lab.load import Load, send
 
 from swiftahead.lab import Lab
 

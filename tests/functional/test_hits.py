@@ -3,8 +3,8 @@ import json
 import os
 import time
 
-import clients
 import pytest
+from helpers.lab import clients
 
 BODY = bytes(range(256)) * 1000
 

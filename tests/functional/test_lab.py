@@ -8,9 +8,8 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-import clients
-import labs
 import pytest
+from helpers.lab import clients, labs
 
 from swiftahead.cli import main
 from swiftahead.lab import Lab, LabError

@@ -5,8 +5,8 @@ import os
 from contextlib import suppress
 from functools import partial
 
-import clients
 import pytest
+from helpers.lab import clients
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName

@@ -6,10 +6,10 @@ import signal
 import time
 from functools import partial
 
-import clients
 import pytest
-from load import Load
-from timing import is_quick
+from helpers.common.timing import is_quick
+from helpers.lab import clients
+from helpers.lab.load import Load
 
 from swiftahead.lab import Lab
 

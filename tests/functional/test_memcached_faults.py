@@ -10,12 +10,11 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
-import clients
-import load
 import pytest
-from load import Load, Reader, Writer
-from processes import hung
-from timing import is_quick
+from helpers.common.timing import is_quick
+from helpers.lab import clients, load
+from helpers.lab.load import Load, Reader, Writer
+from helpers.lab.processes import hung
 
 from swiftahead.lab import Lab
 

@@ -2,10 +2,10 @@
 import itertools
 import time
 
-import killing
 import pytest
-import splits
-from splits import DAEMONS, EC, GOLD, LARGE, SILVER, Timestamp, drain, timestamp
+from helpers.lab import killing
+from helpers.mover import splits
+from helpers.mover.splits import DAEMONS, EC, GOLD, LARGE, SILVER, Timestamp, drain, timestamp
 
 from swiftahead.lab import Lab
 from swiftahead.lab.brain import Brain

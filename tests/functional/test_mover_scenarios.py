@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-import splits
-from splits import BURIED, CONTAINERS, DAEMONS, MOVED, OUTDONE, Timestamp, World, timestamp
+from helpers.mover import splits
+from helpers.mover.splits import BURIED, CONTAINERS, DAEMONS, MOVED, OUTDONE, Timestamp, World, timestamp
 
 from swiftahead.lab import Lab
 from swiftahead.lab.brain import Brain

@@ -2,8 +2,8 @@
 import re
 from urllib.parse import unquote
 
-import clients
 import pytest
+from helpers.lab import clients
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName

@@ -4,10 +4,8 @@ import signal
 import subprocess
 import sys
 
-import clients
-import labs
-import processes
 import pytest
+from helpers.lab import clients, labs, processes
 
 from swiftahead.lab import Lab, LabError, process
 

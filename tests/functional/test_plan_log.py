@@ -4,11 +4,10 @@ import uuid
 from typing import NamedTuple
 from urllib.parse import quote
 
-import clients
-import labs
 import pytest
-from accesslogs import read_one
-from matrix import s3_v2
+from helpers.common.accesslogs import read_one
+from helpers.filter.matrix import s3_v2
+from helpers.lab import clients, labs
 
 from swiftahead.lab import Lab
 

@@ -2,8 +2,8 @@
 import random
 import signal
 
-import clients
 import pytest
+from helpers.lab import clients
 
 from swiftahead.lab import Lab
 

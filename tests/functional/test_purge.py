@@ -2,10 +2,10 @@
 import socket
 from urllib.parse import urlsplit
 
-import clients
 import pytest
-from answering import forget_logins
 from bench import apart
+from helpers.common.answering import forget_logins
+from helpers.lab import clients
 
 from swiftahead.cli import main
 from swiftahead.lab import Lab

@@ -5,9 +5,9 @@ import sys
 import time
 import uuid
 
-import clients
 import pytest
-from hands import Hands
+from helpers.lab import clients
+from helpers.lab.hands import Hands
 from swift.common.utils import Timestamp
 
 from swiftahead.lab import Lab

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from textwrap import dedent
 
-import clients
 import pytest
+from helpers.lab import clients
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName

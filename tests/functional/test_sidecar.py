@@ -2,8 +2,8 @@
 import shutil
 import signal
 
-import clients
 import pytest
+from helpers.lab import clients
 
 from swiftahead.cache import Store
 from swiftahead.lab import Lab

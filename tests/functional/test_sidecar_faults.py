@@ -13,11 +13,11 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-import clients
 import pytest
-from load import Load, Reader, Writer
-from processes import hung, resident
-from timing import is_quick
+from helpers.common.timing import is_quick
+from helpers.lab import clients
+from helpers.lab.load import Load, Reader, Writer
+from helpers.lab.processes import hung, resident
 
 from swiftahead.lab import Lab
 

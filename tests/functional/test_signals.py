@@ -4,10 +4,10 @@ import signal
 import tempfile
 from pathlib import Path
 
-import clients
 import pytest
-from load import Load, Reader, Writer
-from processes import all_workers, below, children, is_running, listening, sockets, workers
+from helpers.lab import clients, labs
+from helpers.lab.load import Load, Reader, Writer
+from helpers.lab.processes import all_workers, below, children, is_running, listening, sockets, workers
 
 from swiftahead.lab import Lab
 
@@ -15,7 +15,7 @@ COUNT = 4
 # the parent loads the filter as root, a worker uses it as nobody
 MADE_BY_ROOT = """
 import os, pwd, shutil, sys
-from helpers import NAME, FakeSwift, container_info, infocache
+from helpers.common.builders import NAME, FakeSwift, container_info, infocache
 from swift.common.concurrency import sleep
 from swift.common.swob import Request
 from swift.common.utils import drop_privileges
@@ -201,7 +201,7 @@ def test_a_filter_made_by_root_leaves_its_users_files_in_the_cache(public_folder
     if os.geteuid():
         pytest.skip('needs root')
     cache = public_folder / 'cache'
-    done = clients.run('python', '-c', MADE_BY_ROOT, cache, env={'PYTHONPATH': os.path.dirname(clients.__file__)})
+    done = clients.run('python', '-c', MADE_BY_ROOT, cache, env={'PYTHONPATH': str(labs.TESTS)})
     assert done.returncode == 0, done.stderr
     assert owners(cache) == {'nobody'}
     assert len(list(cache.glob('v1/spool/*'))) == 1

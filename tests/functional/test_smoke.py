@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import labs
 import pytest
+from helpers.lab import labs
 
 from swiftahead.lab import Lab
 

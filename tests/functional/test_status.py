@@ -4,10 +4,10 @@ import os
 import shutil
 import signal
 
-import clients
 import pytest
-from clients import ask, metrics, port
-from processes import all_workers, children, listening, sockets, workers
+from helpers.lab import clients
+from helpers.lab.clients import ask, metrics, port
+from helpers.lab.processes import all_workers, children, listening, sockets, workers
 
 from swiftahead.lab import Lab
 from swiftahead.metrics import counters_folder

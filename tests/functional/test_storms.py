@@ -2,9 +2,9 @@
 import json
 import re
 
-import clients
 import pytest
-from processes import resident
+from helpers.lab import clients
+from helpers.lab.processes import resident
 
 from swiftahead.cache import Store
 from swiftahead.cache.folder import CacheLayout

@@ -1,5 +1,5 @@
 import pytest
-from helpers import close_logs
+from helpers.common.builders import close_logs
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,11 @@ for somebody else's."""
 import json
 
 import pytest
-from chain import Chain
-from helpers import NOW
+from helpers.cache.chain import Chain
+from helpers.cache.prefetching import BODY, make_bench  # noqa: F401 - a fixture
+from helpers.common.builders import NOW
 from hypothesis import given
 from hypothesis import strategies as st
-from prefetching import BODY, make_bench  # noqa: F401 - a fixture
 from swift.common.utils import split_path
 
 from swiftahead.conf.names import ObjectName

@@ -3,8 +3,8 @@ import tracemalloc
 from collections import Counter
 
 import pytest
-from cache_managers import BODY, UNIT, admit, cached, entry_of, evict_next, make_manager, name_of
-from helpers import spool
+from helpers.cache.cache_managers import BODY, UNIT, admit, cached, entry_of, evict_next, make_manager, name_of
+from helpers.common.builders import spool
 
 from swiftahead.cache import Store
 from swiftahead.eviction.admission import SecondHit, admits_all

@@ -3,9 +3,9 @@ not the object is kept."""
 from random import Random
 
 import pytest
-from faults import PATH, TooLong, no_fd_left
-from filtered import Odd, Proxy, assert_nothing_kept, outcome, plain, word
-from helpers import NOW, FakeTokens
+from helpers.common.builders import NOW, FakeTokens
+from helpers.common.faults import PATH, TooLong, no_fd_left
+from helpers.filter.filtered import Odd, Proxy, assert_nothing_kept, outcome, plain, word
 from swift.common.concurrency import Timeout
 from swift.common.swob import Response
 

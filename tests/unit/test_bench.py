@@ -10,7 +10,7 @@ import pytest
 from bench import common, floor, hits, load, million, profile, stall, variant
 from bench.common import BenchError, Sample, Spread, Table
 from bench.load import Request, parse_report
-from helpers import NAME, FakeSwift, container_info, infocache
+from helpers.common.builders import NAME, FakeSwift, container_info, infocache
 from swift.common.swob import Request as SwiftRequest
 
 from swiftahead.cache import Store

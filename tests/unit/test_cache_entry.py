@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from helpers import NAME, NOW, link, meta_for, spool
+from helpers.common.builders import NAME, NOW, link, meta_for, spool
 
 from swiftahead.cache import Damaged, Entry, NoRoom, Stamp, Store
 from swiftahead.cache.entry import BLOCK, PAGE

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from cache_managers import (
+from helpers.cache.cache_managers import (
     BODY,
     UNIT,
     admit,
@@ -22,11 +22,11 @@ from cache_managers import (
     name_of,
     path_of,
 )
-from helpers import NOW, spool
+from helpers.common.builders import NOW, spool
+from helpers.common.trying import tries
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from swift.common.concurrency import Event, GreenPool, tpool
-from trying import tries
 
 from swiftahead.cache import Store
 from swiftahead.eviction.evictor import IDLE_SECONDS

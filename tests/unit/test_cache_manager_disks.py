@@ -2,8 +2,8 @@
 from contextlib import ExitStack
 
 import pytest
-from cache_managers import UNIT, admit, cached, disk_bytes, entry_of, make_manager
-from mounts import Mount, root_only
+from helpers.cache.cache_managers import UNIT, admit, cached, disk_bytes, entry_of, make_manager
+from helpers.common.mounts import Mount, root_only
 
 from swiftahead.cache import Store
 

@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from helpers import NAME, link, meta_for, spool
+from helpers.common.builders import NAME, link, meta_for, spool
 
 from swiftahead.cache import CacheError, Damaged, Store, Unavailable
 from swiftahead.conf.names import KEY_BYTES, Naming, ObjectName

@@ -2,7 +2,7 @@
 import os
 
 import pytest
-from helpers import NAME, Chunks, close_logs, container_info, headers_for, infocache
+from helpers.common.builders import NAME, Chunks, close_logs, container_info, headers_for, infocache
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request
 

@@ -2,9 +2,9 @@
 from random import Random
 
 import pytest
-from faults import PAGE, PATH, TooLong, no_fd_left
-from filtered import Odd, Proxy, assert_nothing_kept, outcome, plain, word
-from helpers import NAME, NOW, FakeTokens, container_info, headers_for, link
+from helpers.common.builders import NAME, NOW, FakeTokens, container_info, headers_for, link
+from helpers.common.faults import PAGE, PATH, TooLong, no_fd_left
+from helpers.filter.filtered import Odd, Proxy, assert_nothing_kept, outcome, plain, word
 from swift.common.concurrency import Timeout
 from swift.common.swob import Response
 

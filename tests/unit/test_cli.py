@@ -3,7 +3,7 @@ import json
 import time
 
 import pytest
-from helpers import link, spool
+from helpers.common.builders import link, spool
 
 from swiftahead.cache import Store
 from swiftahead.cli import main

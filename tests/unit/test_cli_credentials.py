@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from answering import KEY, PROJECT, TOKEN, USER, answering, ask, forget_logins, one_sentence
+from helpers.common.answering import KEY, PROJECT, TOKEN, USER, answering, ask, forget_logins, one_sentence
 from swiftclient import shell
 
 from swiftahead.cli import credentials, main

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import close_logs
+from helpers.common.builders import close_logs
 from swift.common import storage_policy, utils
 
 from swiftahead.cli import main

@@ -3,7 +3,7 @@ import json
 import os
 
 import pytest
-from answering import KEY, NOWHERE, TAKEN, TOKEN, USER, answering, ask, forget_logins, one_sentence
+from helpers.common.answering import KEY, NOWHERE, TAKEN, TOKEN, USER, answering, ask, forget_logins, one_sentence
 
 from swiftahead.cli import main
 from swiftahead.conf.names import NODE_HEADER

@@ -3,7 +3,7 @@ import socket
 import threading
 
 import pytest
-from answering import KEY, USER, answering, ask, certificate, forget_logins, one_sentence
+from helpers.common.answering import KEY, USER, answering, ask, certificate, forget_logins, one_sentence
 
 from swiftahead.cli import main
 from swiftahead.conf.names import NODE_HEADER

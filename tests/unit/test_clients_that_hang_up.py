@@ -4,9 +4,9 @@ import os
 from random import Random
 
 import pytest
-from faults import PATH, TooLong, no_fd_left
-from filtered import Proxy, word
-from helpers import NAME, NOW, FakeTokens, link
+from helpers.common.builders import NAME, NOW, FakeTokens, link
+from helpers.common.faults import PATH, TooLong, no_fd_left
+from helpers.filter.filtered import Proxy, word
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn
 from swift.common.utils import FileLikeIter, close_if_possible
 

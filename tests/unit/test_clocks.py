@@ -3,10 +3,10 @@ for ever."""
 import os
 
 import pytest
-from cache_managers import evict_next, make_manager
-from faults import PATH
-from filtered import Proxy, seen, word
-from helpers import NAME, NOW, FakeTokens, link, spool
+from helpers.cache.cache_managers import evict_next, make_manager
+from helpers.common.builders import NAME, NOW, FakeTokens, link, spool
+from helpers.common.faults import PATH
+from helpers.filter.filtered import Proxy, seen, word
 from hypothesis import given
 from hypothesis import strategies as st
 

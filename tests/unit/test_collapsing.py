@@ -4,9 +4,9 @@ import time
 from dataclasses import replace
 
 import pytest
-from faults import PATH
-from filtered import Backend, Proxy, word
-from helpers import NAME, NOW, FakeTokens, container_info, link
+from helpers.common.builders import NAME, NOW, FakeTokens, container_info, link
+from helpers.common.faults import PATH
+from helpers.filter.filtered import Backend, Proxy, word
 from swift.common.concurrency import Event, GreenPool, Timeout, sleep, spawn
 from swift.common.swob import Response
 

@@ -2,8 +2,8 @@
 import shutil
 
 import pytest
-from helpers import NAME, ListLogger
-from memcacheds import Server, close
+from helpers.common.builders import NAME, ListLogger
+from helpers.freshness.memcacheds import Server, close
 from swift.common.memcached import MemcacheRing
 from swift.common.swob import Request
 from swift.proxy.controllers.base import get_cache_key, get_container_info

@@ -2,9 +2,9 @@
 import socket
 
 import pytest
-from faults import PATH
-from filtered import Proxy
-from helpers import NOW, FakeTokens, container_info
+from helpers.common.builders import NOW, FakeTokens, container_info
+from helpers.common.faults import PATH
+from helpers.filter.filtered import Proxy
 from swift.common.swob import Response
 
 from swiftahead.cache import Store

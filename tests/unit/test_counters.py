@@ -7,8 +7,8 @@ import socket
 import stat
 
 import pytest
-from counting import counts_folder, files, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
-from helpers import close_logs
+from helpers.common.builders import close_logs
+from helpers.common.counting import counts_folder, files, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
 from swift.common.utils import get_logger
 
 from swiftahead.metrics import Counters

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from cache_managers import in_order
-from helpers import NAME, ListLogger, close_logs, make_swift_dir, spool
+from helpers.cache.cache_managers import in_order
+from helpers.common.builders import NAME, ListLogger, close_logs, make_swift_dir, spool
 from swift.common.concurrency import Timeout
 
 from swiftahead.cache import Store

@@ -6,9 +6,9 @@ import socket
 from random import Random
 
 import pytest
-from faults import PATH, alarm, no_fd_left
-from filtered import Proxy, seen
-from helpers import NAME, NOW, link, meta_for, spool
+from helpers.common.builders import NAME, NOW, link, meta_for, spool
+from helpers.common.faults import PATH, alarm, no_fd_left
+from helpers.filter.filtered import Proxy, seen
 
 from swiftahead.cache import CacheError, Damaged, Stamp, Store
 from swiftahead.cache.entry import BLOCK, JSON_OFFSET, PAGE, STAMP_OFFSET

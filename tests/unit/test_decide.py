@@ -2,7 +2,7 @@ from email.utils import formatdate
 from types import SimpleNamespace
 
 import pytest
-from helpers import NOW, meta_for
+from helpers.common.builders import NOW, meta_for
 
 from swiftahead.cache import Stamp
 from swiftahead.cache.headers import is_older, objects_headers, uncacheable_reason, wishes_of

@@ -1,10 +1,10 @@
 """A10, denial of service: what one client may cost the others, and what it may make the node do."""
 
 import pytest
-from cache_managers import UNIT, admit, cached, make_manager, name_of
-from faults import PATH, alarm
-from filtered import Proxy, seen, tell
-from helpers import NOW, container_info, link
+from helpers.cache.cache_managers import UNIT, admit, cached, make_manager, name_of
+from helpers.common.builders import NOW, container_info, link
+from helpers.common.faults import PATH, alarm
+from helpers.filter.filtered import Proxy, seen, tell
 from swift.common import constraints
 from swift.common.concurrency import spawn
 from swift.common.swob import Response

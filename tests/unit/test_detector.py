@@ -1,11 +1,11 @@
 """Detection in the filter: after which answers, how often, and what comes of it."""
 from configparser import ConfigParser
 
-import filtered
 import pytest
-from faults import PATH
-from filtered import Backend, Proxy, tell, word
-from helpers import NAME, container_info, headers_for
+from helpers.common.builders import NAME, container_info, headers_for
+from helpers.common.faults import PATH
+from helpers.filter import filtered
+from helpers.filter.filtered import Backend, Proxy, tell, word
 from swift.common import storage_policy
 from swift.common.concurrency import Event, Timeout, sleep
 from swift.common.swob import Response

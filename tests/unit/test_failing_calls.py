@@ -5,9 +5,9 @@ import os
 from random import Random
 
 import pytest
-from faults import ERRORS, PATH, FaultPlan, no_fd_left
-from filtered import Proxy, seen, word
-from helpers import NAME, NOW, FakeTokens, link, spool
+from helpers.common.builders import NAME, NOW, FakeTokens, link, spool
+from helpers.common.faults import ERRORS, PATH, FaultPlan, no_fd_left
+from helpers.filter.filtered import Proxy, seen, word
 from swift.common.concurrency import spawn
 
 from swiftahead.cache import Stamp, Store

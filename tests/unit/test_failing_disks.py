@@ -10,10 +10,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from faults import PATH
-from filtered import Proxy, tell, word
-from helpers import link
-from mounts import Mount, root_only
+from helpers.common.builders import link
+from helpers.common.faults import PATH
+from helpers.common.mounts import Mount, root_only
+from helpers.filter.filtered import Proxy, tell, word
 from swift.common.concurrency import sleep
 
 from swiftahead.cache import Stamp, Store, Unavailable

@@ -3,9 +3,9 @@ import os
 from dataclasses import asdict, replace
 
 import pytest
-from chain import Chain
-from helpers import NOW, spool
-from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
+from helpers.cache.chain import Chain
+from helpers.cache.prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
+from helpers.common.builders import NOW, spool
 
 from swiftahead.conf.names import WHOLE
 from swiftahead.eviction.evictor import IDLE_SECONDS

@@ -3,9 +3,9 @@ import os
 import time
 
 import pytest
-from helpers import NAME, NOW, FakeCluster, FakeTokens, spool
+from helpers.common.builders import NAME, NOW, FakeCluster, FakeTokens, spool
+from helpers.common.timing import is_quick
 from swift.common.exceptions import ChunkReadTimeout
-from timing import is_quick
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName

@@ -3,8 +3,8 @@ import os
 import time
 
 import pytest
-from filtered import tell
-from helpers import NAME, FakeSwift, FakeTokens, container_info, infocache, link, spool
+from helpers.common.builders import NAME, FakeSwift, FakeTokens, container_info, infocache, link, spool
+from helpers.filter.filtered import tell
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request, Response
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from filtered import ProxyLog, allow, infocache
-from helpers import NAME, container_info, make_swift_dir, meta_for
+from helpers.common.builders import NAME, container_info, make_swift_dir, meta_for
+from helpers.filter.filtered import ProxyLog, allow, infocache
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request
 from swift.common.utils import logs

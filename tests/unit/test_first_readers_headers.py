@@ -2,13 +2,13 @@
 from itertools import count
 
 import pytest
-from equivalence import CONDITION_VALUES, IGNORE_RANGE, RANGE_VALUES, TEXTS
-from filtered import Proxy, allow, word
-from helpers import container_info, infocache
+from helpers.common.builders import container_info, infocache
+from helpers.common.trying import tries
+from helpers.filter.equivalence import CONDITION_VALUES, IGNORE_RANGE, RANGE_VALUES, TEXTS
+from helpers.filter.filtered import Proxy, allow, word
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from swift.common.swob import Request
-from trying import tries
 
 from swiftahead.cache import Store
 from swiftahead.queues import Admit

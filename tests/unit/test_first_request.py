@@ -1,6 +1,6 @@
 """F11: what a worker does first, after its fork."""
 import pytest
-from helpers import NAME, FakeSwift, close_logs, container_info, infocache
+from helpers.common.builders import NAME, FakeSwift, close_logs, container_info, infocache
 from swift.common.concurrency import GreenPool, Timeout, sleep
 from swift.common.swob import Request
 

@@ -2,13 +2,13 @@
 from random import Random
 
 import pytest
-from faults import PATH, no_fd_left
-from filtered import Proxy, seen
-from helpers import NAME, NOW, FakeTokens, link, meta_for
+from helpers.common.builders import NAME, NOW, FakeTokens, link, meta_for
+from helpers.common.faults import PATH, no_fd_left
+from helpers.common.trying import tries
+from helpers.filter.filtered import Proxy, seen
 from hypothesis import given
 from hypothesis import strategies as st
 from swift.common.utils import close_if_possible
-from trying import tries
 
 from swiftahead.cache import Stamp, Store
 from swiftahead.cache.entry import BLOCK, FIXED, JSON_OFFSET, PAGE, STAMP, STAMP_OFFSET, encode_meta

@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from faults import PATH, no_fd_left
-from filtered import Proxy, word
-from helpers import NOW, link
-from mounts import Mount, root_only
+from helpers.common.builders import NOW, link
+from helpers.common.faults import PATH, no_fd_left
+from helpers.common.mounts import Mount, root_only
+from helpers.filter.filtered import Proxy, word
 from swift.common.concurrency import spawn
 
 from swiftahead.cache import Stamp, Store

@@ -16,17 +16,17 @@ in all modes
 
 Proxies must have the same mode: one that sets no tokens leaves the hits of the others as they are until `max_age`.
 """
-import mutants
 import pytest
-from freshness_machine import LARGE, SMALL, Machine
-from helpers import NOW
+from helpers.common.builders import NOW
+from helpers.common.trying import tries
+from helpers.freshness import mutants
+from helpers.freshness.freshness_machine import LARGE, SMALL, Machine
+from helpers.freshness.links import LOST, REFUSED
+from helpers.freshness.pools import MAX_AGE, NODES, Pool
+from helpers.freshness.versions import Content
 from hypothesis import Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from links import LOST, REFUSED
-from pools import MAX_AGE, NODES, Pool
-from trying import tries
-from versions import Content
 
 pytestmark = pytest.mark.holds('F7')
 

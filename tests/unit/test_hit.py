@@ -5,9 +5,9 @@ from hashlib import md5
 from types import SimpleNamespace
 
 import pytest
-from faults import FaultPlan, open_files
-from filtered import Proxy
-from helpers import NAME, NOW, ListLogger, link
+from helpers.common.builders import NAME, NOW, ListLogger, link
+from helpers.common.faults import FaultPlan, open_files
+from helpers.filter.filtered import Proxy
 from hypothesis import given
 from hypothesis import strategies as st
 from swift.common.header_key_dict import HeaderKeyDict

@@ -2,8 +2,8 @@
 import os
 
 import pytest
-from faults import no_fd_left, open_files
-from helpers import NAME, link
+from helpers.common.builders import NAME, link
+from helpers.common.faults import no_fd_left, open_files
 from swift.common.concurrency import sleep, spawn
 from swift.common.swob import Request, Response, multi_range_iterator
 

@@ -5,9 +5,9 @@ from hashlib import md5
 from types import SimpleNamespace
 
 import pytest
-from faults import no_fd_left
-from filtered import Proxy, seen, word
-from helpers import NAME, NOW, ListLogger, container_info, meta_for
+from helpers.common.builders import NAME, NOW, ListLogger, container_info, meta_for
+from helpers.common.faults import no_fd_left
+from helpers.filter.filtered import Proxy, seen, word
 from swift.common import storage_policy
 from swift.common.storage_policy import ECStoragePolicy, StoragePolicy, StoragePolicyCollection
 from swift.common.swob import Request

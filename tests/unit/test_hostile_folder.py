@@ -7,9 +7,9 @@ import os
 from contextlib import suppress
 
 import pytest
-from faults import alarm
-from helpers import ListLogger, link, meta_for, spool
-from queue_contract import ACCESS
+from helpers.common.builders import ListLogger, link, meta_for, spool
+from helpers.common.faults import alarm
+from helpers.queue.queue_contract import ACCESS
 
 from swiftahead.cache import Store, Unavailable, writer
 from swiftahead.cache import folder as cache_folder

@@ -5,9 +5,9 @@ import sys
 import tracemalloc
 
 import pytest
+from helpers.common.trying import tries
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from trying import tries
 
 from swiftahead.eviction.index import Index
 from swiftahead.eviction.policies import POLICIES

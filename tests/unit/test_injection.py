@@ -4,8 +4,8 @@ import logging
 from urllib.parse import unquote
 
 import pytest
-from filtered import Proxy, allow
-from helpers import NOW, container_info, infocache, link
+from helpers.common.builders import NOW, container_info, infocache, link
+from helpers.filter.filtered import Proxy, allow
 from hypothesis import example, given
 from hypothesis import strategies as st
 from swift.common.swob import Request, bytes_to_wsgi, wsgi_quote

@@ -8,8 +8,9 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
-from filtered import Proxy, allow
-from helpers import ListLogger, container_info, headers_for, make_swift_dir
+from helpers.common.builders import ListLogger, container_info, headers_for, make_swift_dir
+from helpers.common.trying import tries
+from helpers.filter.filtered import Proxy, allow
 from hypothesis import given
 from hypothesis import strategies as st
 from swift.common.concurrency import listen, socket, spawn, wsgi
@@ -18,7 +19,6 @@ from swift.common.middleware.gatekeeper import GatekeeperMiddleware
 from swift.common.swob import Response
 from swift.proxy.controllers.obj import ReplicatedObjectController
 from swift.proxy.server import Application
-from trying import tries
 
 from swiftahead.cache import Store
 

@@ -4,8 +4,8 @@ import hmac
 from email.utils import formatdate
 
 import pytest
-from filtered import Proxy, word
-from helpers import close_logs, container_info, infocache
+from helpers.common.builders import close_logs, container_info, infocache
+from helpers.filter.filtered import Proxy, word
 from swift.common.middleware.cname_lookup import CNAMELookupMiddleware
 from swift.common.middleware.domain_remap import DomainRemapMiddleware
 from swift.common.middleware.s3api.s3api import S3ApiMiddleware

@@ -4,8 +4,8 @@ from email.utils import formatdate
 from math import inf
 
 import pytest
-from filtered import Proxy
-from helpers import NAME, NOW, link
+from helpers.common.builders import NAME, NOW, link
+from helpers.filter.filtered import Proxy
 from hypothesis import given
 from hypothesis import strategies as st
 from swift.common.concurrency import Event, sleep, spawn

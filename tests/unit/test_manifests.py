@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from helpers import NAME, FakeCluster
+from helpers.common.builders import NAME, FakeCluster
 from hypothesis import given
 from hypothesis import strategies as st
 

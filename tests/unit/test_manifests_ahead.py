@@ -2,9 +2,9 @@
 import json
 
 import pytest
-from chain import Chain
-from helpers import ListLogger
-from prefetching import eventually, make_bench, name_of, read  # noqa: F401 - a fixture
+from helpers.cache.chain import Chain
+from helpers.cache.prefetching import eventually, make_bench, name_of, read  # noqa: F401 - a fixture
+from helpers.common.builders import ListLogger
 from swift.common.concurrency import sleep
 
 from swiftahead.conf.names import SEGMENT, WHOLE

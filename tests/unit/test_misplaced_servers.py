@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from helpers import NAME, ListLogger
+from helpers.common.builders import NAME, ListLogger
 from swift.common.concurrency import listen, sleep, spawn, wsgi
 from swift.common.utils import Timestamp
 

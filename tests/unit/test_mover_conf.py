@@ -1,6 +1,6 @@
 """The mover's conf: what it may say, and the pipeline of the mover's client."""
 import pytest
-from moving import (  # noqa: F401 - fixtures
+from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     collected,
     make_cluster,

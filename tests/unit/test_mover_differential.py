@@ -2,12 +2,12 @@
 the cluster is like and whichever request fails (R12 to R18)."""
 
 import pytest
-from helpers import NOW
+from helpers.common.builders import NOW
+from helpers.common.trying import tries
+from helpers.mover.reconciling import DAY, POLICIES, PolicyCopy, World, ours, upstream
 from hypothesis import given
 from hypothesis import strategies as st
-from reconciling import DAY, POLICIES, PolicyCopy, World, ours, upstream
 from swift.common.utils import Timestamp
-from trying import tries
 
 from swiftahead.sidecar.mover import move, reconciler_queue
 from swiftahead.sidecar.mover.move import Mover

@@ -5,7 +5,7 @@ from hashlib import md5
 from urllib.parse import quote
 
 import pytest
-from moving import (  # noqa: F401 - fixtures
+from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     Told,
     check_moved,
@@ -19,7 +19,7 @@ from moving import (  # noqa: F401 - fixtures
     reconcile,
     seconds_ago,
 )
-from oneprocess import GOLD, SILVER
+from helpers.mover.oneprocess import GOLD, SILVER
 from swift.common.direct_client import direct_put_container, direct_put_container_object, direct_put_object
 from swift.common.storage_policy import POLICIES
 from swift.common.swob import wsgi_to_str

@@ -3,7 +3,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from moving import (  # noqa: F401 - fixtures
+from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     collected,
     eventually,
@@ -12,14 +12,15 @@ from moving import (  # noqa: F401 - fixtures
     part_maker,
     seconds_ago,
 )
-from oneprocess import GOLD, SILVER
+from helpers.mover.oneprocess import GOLD, SILVER
 from swift.common.concurrency import Event, socket, spawn
 from swift.common.utils import Timestamp
 
 from swiftahead.conf.names import ObjectName
 from swiftahead.queues import Misplaced, QueueError, Waker, open_queue, wake
 from swiftahead.queues.records import Forget
-from swiftahead.sidecar.mover import local_queue, worker
+from swiftahead.sidecar.mover import local_queue
+from swiftahead.sidecar.mover import part as mover_part
 from swiftahead.sidecar.mover.local_queue import Backoff
 from swiftahead.sidecar.mover.move import Task
 
@@ -39,7 +40,7 @@ def queue(cluster):
 def daemons(monkeypatch):
     """As in a daemon, whose sockets let others go on; and less patient."""
     monkeypatch.setattr(wake, 'socket', socket)
-    monkeypatch.setattr(worker, 'POP_SECONDS', 0.05)
+    monkeypatch.setattr(mover_part, 'POP_SECONDS', 0.05)
 
 
 def hand(queue, *tasks):

@@ -6,9 +6,9 @@ from functools import partial
 from types import SimpleNamespace
 from urllib.parse import quote
 
-import memcacheds
 import pytest
-from moving import (  # noqa: F401 - fixtures
+from helpers.freshness import memcacheds
+from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     Told,
     collected,
@@ -20,7 +20,7 @@ from moving import (  # noqa: F401 - fixtures
     part_of,
     seconds_ago,
 )
-from oneprocess import BRONZE, GOLD, SILVER
+from helpers.mover.oneprocess import BRONZE, GOLD, SILVER
 from swift.common.concurrency import Event, GreenPool
 from swift.common.direct_client import (
     direct_delete_container,

@@ -2,10 +2,9 @@
 from types import SimpleNamespace
 
 import pytest
-from helpers import NOW
-from hypothesis import given
-from hypothesis import strategies as st
-from moving import (  # noqa: F401 - fixtures
+from helpers.common.builders import NOW
+from helpers.common.trying import tries
+from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     Told,
     collected,
@@ -15,15 +14,17 @@ from moving import (  # noqa: F401 - fixtures
     part_maker,
     seconds_ago,
 )
-from oneprocess import GOLD, HOUR, QUEUE, SILVER
+from helpers.mover.oneprocess import GOLD, HOUR, QUEUE, SILVER
+from hypothesis import given
+from hypothesis import strategies as st
 from swift.common.internal_client import UnexpectedResponse
 from swift.common.swob import Response
 from swift.common.utils import EventletRateLimiter, Timestamp, hash_path
 from swift.container import reconciler
-from trying import tries
 
 from swiftahead.conf.names import ObjectName
-from swiftahead.sidecar.mover import reconciler_queue, worker
+from swiftahead.sidecar.mover import part as mover_part
+from swiftahead.sidecar.mover import reconciler_queue
 from swiftahead.sidecar.mover.move import Task
 from swiftahead.sidecar.mover.reconciler_queue import ProcessShare, ReconcilerQueue
 
@@ -280,7 +281,7 @@ class Simulated(EventletRateLimiter):
 @pytest.mark.parametrize('rate, seconds', [(0, 0), (100_000, 6), (1_000_000, 0.6)])
 def test_bytes_per_second_holds_for_all_moves_together(cluster, make_part, monkeypatch, rate, seconds):
     """But for the last pieces, after which nothing is waited for."""
-    monkeypatch.setattr(worker, 'EventletRateLimiter', Simulated)
+    monkeypatch.setattr(mover_part, 'EventletRateLimiter', Simulated)
     monkeypatch.setattr(Simulated, 'now', 1000.0)
     for _ in range(3):
         cluster.enqueue(misplaced(cluster, body=b'x' * 200_000))

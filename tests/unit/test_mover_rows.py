@@ -2,10 +2,9 @@
 import sys
 
 import pytest
-from helpers import NOW
-from hypothesis import given
-from hypothesis import strategies as st
-from moving import (  # noqa: F401 - fixtures
+from helpers.common.builders import NOW
+from helpers.common.trying import tries
+from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     Told,
     collected,
@@ -15,14 +14,15 @@ from moving import (  # noqa: F401 - fixtures
     part_maker,
     seconds_ago,
 )
-from oneprocess import GOLD, QUEUE, SILVER
+from helpers.mover.oneprocess import GOLD, QUEUE, SILVER
+from hypothesis import given
+from hypothesis import strategies as st
 from swift.cli import reconciler_enqueue
 from swift.common.direct_client import direct_put_container_object
 from swift.common.ring import Ring
 from swift.common.utils import Timestamp, encode_timestamps
 from swift.container import reconciler
 from swift.container.backend import ContainerBroker
-from trying import tries
 
 from swiftahead.conf.names import ObjectName
 from swiftahead.sidecar.mover.move import Task

@@ -3,7 +3,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from moving import (  # noqa: F401 - fixtures
+from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     Told,
     check_moved,
@@ -16,7 +16,7 @@ from moving import (  # noqa: F401 - fixtures
     reconcile,
     seconds_ago,
 )
-from oneprocess import GOLD, SILVER
+from helpers.mover.oneprocess import GOLD, SILVER
 from swift.common.swob import Response
 from swift.common.utils import Timestamp
 

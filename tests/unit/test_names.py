@@ -2,7 +2,7 @@
 from collections import Counter
 
 import pytest
-from helpers import FakeCluster, FakeTokens, ListLogger
+from helpers.common.builders import FakeCluster, FakeTokens, ListLogger
 from swift.common.concurrency import Timeout, sleep
 
 from swiftahead.cache import Store

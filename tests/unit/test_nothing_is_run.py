@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from memcacheds import Server
+from helpers.freshness.memcacheds import Server
 from swift.common.memcached import md5hash
 
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,8 @@
 import re
 
 import pytest
-from filtered import Proxy, allow, word
-from helpers import NOW, container_info, infocache, link
+from helpers.common.builders import NOW, container_info, infocache, link
+from helpers.filter.filtered import Proxy, allow, word
 from hypothesis import example, given
 from hypothesis import strategies as st
 from swift.common.swob import Request, bytes_to_wsgi, wsgi_quote

@@ -1,7 +1,7 @@
 """What is tried of a product each time, where the whole takes long."""
 from itertools import combinations, product
 
-from pairs import pairwise
+from helpers.common.pairs import pairwise
 
 LISTS = ['abcdefghijkl', 'ABCDEF', (1, 2, 3, 4, 5, 6, 7), (True, False)]
 

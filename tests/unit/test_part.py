@@ -4,9 +4,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from faults import PATH
-from filtered import Proxy
-from helpers import NOW, container_info, headers_for
+from helpers.common.builders import NOW, container_info, headers_for
+from helpers.common.faults import PATH
+from helpers.filter.filtered import Proxy
 
 from swiftahead.cache import Store
 from swiftahead.middleware.decide import AnsweredPart, is_manifest, is_worth_fetching, part_of

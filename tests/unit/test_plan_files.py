@@ -3,7 +3,7 @@ import gzip
 import os
 
 import pytest
-from accesslogs import Swift, read_one
+from helpers.common.accesslogs import Swift, read_one
 
 from swiftahead.plan.accesslog import LogRead
 from swiftahead.plan.traces import LogError, read_all

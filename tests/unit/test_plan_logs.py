@@ -2,8 +2,8 @@
 from urllib.parse import quote
 
 import pytest
-from accesslogs import FIELDS, Swift, large_object, read_one
-from helpers import close_logs
+from helpers.common.accesslogs import FIELDS, Swift, large_object, read_one
+from helpers.common.builders import close_logs
 from swift.common.middleware import slo, symlink
 
 from swiftahead.plan.traces import LogError

@@ -8,8 +8,8 @@ from io import StringIO
 from textwrap import dedent
 
 import pytest
-from accesslogs import LOOP, Swift, read_one, write_trace
-from helpers import close_logs
+from helpers.common.accesslogs import LOOP, Swift, read_one, write_trace
+from helpers.common.builders import close_logs
 
 from swiftahead.cache.entry import expected_disk_bytes
 from swiftahead.cli import main

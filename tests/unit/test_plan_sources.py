@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import swift
-from accesslogs import Swift, large_object, read_one
-from helpers import close_logs
+from helpers.common.accesslogs import Swift, large_object, read_one
+from helpers.common.builders import close_logs
 from swift.common.middleware import slo
 
 from swiftahead.plan.traces import LogError, read_all

@@ -3,8 +3,8 @@ import json
 from itertools import combinations
 
 import pytest
-from accesslogs import FIELDS, Swift, large_object, read_one
-from helpers import close_logs
+from helpers.common.accesslogs import FIELDS, Swift, large_object, read_one
+from helpers.common.builders import close_logs
 from swift.common.middleware import slo
 
 from swiftahead.plan.traces import LogError

@@ -11,12 +11,12 @@ from itertools import combinations
 from random import Random
 
 import pytest
-from faults import PATH, Journal, assert_sound, replay
-from filtered import Proxy, word
-from helpers import NAME
+from helpers.common.builders import NAME
+from helpers.common.faults import PATH, Journal, assert_sound, replay
+from helpers.common.trying import tries
+from helpers.filter.filtered import Proxy, word
 from hypothesis import given
 from hypothesis import strategies as st
-from trying import tries
 
 from swiftahead.cache import Store, Unavailable
 from swiftahead.cache.entry import STAMP_OFFSET

@@ -3,7 +3,7 @@ import multiprocessing
 import random
 
 import pytest
-from helpers import ListLogger
+from helpers.common.builders import ListLogger
 
 from swiftahead.predict import DamagedSnapshot, Read, SequenceLearner
 from swiftahead.sidecar.prefetcher.part import ASIDE, FILE, SnapshotFile

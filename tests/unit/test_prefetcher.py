@@ -3,9 +3,9 @@ import json
 import os
 
 import pytest
-from chain import Chain
-from helpers import NOW, spool
-from prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
+from helpers.cache.chain import Chain
+from helpers.cache.prefetching import BODY, UNIT, WARM, eventually, make_bench, name_of, read  # noqa: F401 - a fixture
+from helpers.common.builders import NOW, spool
 from swift.common.concurrency import Timeout, spawn, tpool
 from swift.common.exceptions import ChunkReadTimeout
 

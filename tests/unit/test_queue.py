@@ -3,8 +3,8 @@ import os
 import time
 
 import pytest
-from helpers import ListLogger
-from queue_contract import ACCESS, ADMIT, FORGET, MISPLACED, WARM, accesses, leased, makes
+from helpers.common.builders import ListLogger
+from helpers.queue.queue_contract import ACCESS, ADMIT, FORGET, MISPLACED, WARM, accesses, leased, makes
 
 from swiftahead.queues import Access, Admit, QueueError, WakeListener, Waker, decode, encode, open_queue
 from swiftahead.queues.wake import MISPLACED as MISPLACED_KIND

@@ -3,9 +3,9 @@ import contextlib
 import os
 
 import pytest
-from helpers import ListLogger
-from queue_contract import ACCESS, ADMIT, MISPLACED, Clock, leased, makes
-from queue_files import asides, fill, in_child, patch, sql
+from helpers.common.builders import ListLogger
+from helpers.queue.queue_contract import ACCESS, ADMIT, MISPLACED, Clock, leased, makes
+from helpers.queue.queue_files import asides, fill, in_child, patch, sql
 
 from swiftahead.queues import QueueError, open_queue
 from swiftahead.queues.sqlite.file import KEPT, PAUSE

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ListLogger
-from queue_contract import ADMIT, ALL_KINDS, MISPLACED, leased
-from queue_files import asides, fill, in_child, sql
+from helpers.common.builders import ListLogger
+from helpers.queue.queue_contract import ADMIT, ALL_KINDS, MISPLACED, leased
+from helpers.queue.queue_files import asides, fill, in_child, sql
 
 from swiftahead.queues import open_queue
 

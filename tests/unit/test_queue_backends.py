@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from queue_contract import ACCESS, QueueContract, makes
+from helpers.queue.queue_contract import ACCESS, QueueContract, makes
 
 from swiftahead.conf.casts import BACKENDS
 from swiftahead.queues import open_queue

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
-from helpers import ListLogger
-from mounts import Mount
-from queue_contract import ALL_KINDS, MISPLACED, WARM, accesses, leased
+from helpers.common.builders import ListLogger
+from helpers.common.mounts import Mount
+from helpers.queue.queue_contract import ALL_KINDS, MISPLACED, WARM, accesses, leased
 
 from swiftahead.queues import QueueError, open_queue
 

@@ -3,8 +3,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from queue_contract import ACCESS, ADMIT, Clock, accesses, leased, makes
-from queue_files import sql
+from helpers.queue.queue_contract import ACCESS, ADMIT, Clock, accesses, leased, makes
+from helpers.queue.queue_files import sql
 
 from swiftahead.queues.records import decode_row, encode_row
 from swiftahead.queues.sqlite.queue import ROW_LIMIT, SHARES

@@ -11,12 +11,12 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from cache_managers import UNIT, make_manager, name_of
-from helpers import NOW, spool
+from helpers.cache.cache_managers import UNIT, make_manager, name_of
+from helpers.common.builders import NOW, spool
+from helpers.common.trying import tries
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from swift.common.concurrency import Event, sleep, spawn
-from trying import tries
 
 from swiftahead.cache import Damaged, Store
 from swiftahead.cache.reader import disk_bytes

@@ -3,12 +3,12 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from equivalence import CONDITION_VALUES, RANGE_VALUES, RANGES, filled_in
-from helpers import NAME, NOW, ListLogger, headers_for, link
+from helpers.common.builders import NAME, NOW, ListLogger, headers_for, link
+from helpers.common.trying import tries
+from helpers.filter.equivalence import CONDITION_VALUES, RANGE_VALUES, RANGES, filled_in
 from hypothesis import given
 from hypothesis import strategies as st
 from swift.common.swob import Request, Response
-from trying import tries
 
 from swiftahead.cache import Store
 from swiftahead.cache.entry import BLOCK, MAGIC

@@ -3,12 +3,12 @@ import shutil
 import time
 
 import pytest
-from confforms import CACHE, ENDING, FORMS, ONE, THREE, TWO, Form
-from counting import in_child
-from faults import PATH
-from filtered import Odd, Proxy, ProxyLog, allow, word
-from helpers import NAME, ListLogger, close_logs, container_info, infocache, link, make_swift_dir
-from memcacheds import Server, close
+from helpers.common.builders import NAME, ListLogger, close_logs, container_info, infocache, link, make_swift_dir
+from helpers.common.counting import in_child
+from helpers.common.faults import PATH
+from helpers.filter.filtered import Odd, Proxy, ProxyLog, allow, word
+from helpers.freshness.confforms import CACHE, ENDING, FORMS, ONE, THREE, TWO, Form
+from helpers.freshness.memcacheds import Server, close
 from swift.common.concurrency import GreenPool, eventlet
 from swift.common.middleware.memcache import MemcacheMiddleware
 from swift.common.swob import Request

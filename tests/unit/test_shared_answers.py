@@ -1,8 +1,8 @@
 """A3: what is said to one client is not said to another who reads the same answer."""
 import pytest
-from faults import PATH
-from filtered import Proxy, allow
-from helpers import container_info, infocache
+from helpers.common.builders import container_info, infocache
+from helpers.common.faults import PATH
+from helpers.filter.filtered import Proxy, allow
 from swift.common.swob import Request
 
 from swiftahead.cache import Store

@@ -3,7 +3,7 @@ import os
 import time
 
 import pytest
-from helpers import ListLogger, spool
+from helpers.common.builders import ListLogger, spool
 
 from swiftahead.cache import Store
 from swiftahead.eviction.admission import SpoolSweep

@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from helpers import ListLogger, close_logs, make_swift_dir
-from mounts import Mount, root_only
+from helpers.common.builders import ListLogger, close_logs, make_swift_dir
+from helpers.common.mounts import Mount, root_only
 from swift.common import utils
 
 from swiftahead.cache import Store

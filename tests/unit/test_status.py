@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from helpers import ListLogger, link
+from helpers.common.builders import ListLogger, link
 from prometheus_client.parser import text_string_to_metric_families
 from swift.common.concurrency import Timeout, sleep, spawn
 from webob import Request
@@ -21,7 +21,7 @@ from swiftahead.metrics import Counters, counters_folder
 from swiftahead.metrics.table import COUNTERS, METRICS
 from swiftahead.queues import Access, Warm, open_queue
 from swiftahead.sidecar.settings import read_settings
-from swiftahead.sidecar.status import app as status_module
+from swiftahead.sidecar.status import part as status_module
 from swiftahead.sidecar.status.formats import as_text
 from swiftahead.sidecar.status.part import Latest, StatusApp, StatusPart
 from swiftahead.sidecar.status.report import mover_report, write

@@ -1,11 +1,11 @@
 """What the sidecar's client leaves behind in Swift: real container servers, and a memcached that proxies share."""
 from contextlib import closing
 
-import memcacheds
 import pytest
-from helpers import ListLogger
-from moving import LEFT_OPEN, collected, make_cluster  # noqa: F401 - fixtures
-from oneprocess import SILVER
+from helpers.common.builders import ListLogger
+from helpers.freshness import memcacheds
+from helpers.mover.moving import LEFT_OPEN, collected, make_cluster  # noqa: F401 - fixtures
+from helpers.mover.oneprocess import SILVER
 from swift.common.internal_client import UnexpectedResponse
 from swift.common.memcached import MemcacheRing
 from swift.proxy.controllers.base import get_cache_key

@@ -3,7 +3,7 @@ import errno
 import os
 
 import pytest
-from helpers import meta_for
+from helpers.common.builders import meta_for
 from swift.common.concurrency import GreenPool, Queue, Timeout, sleep, spawn
 
 from swiftahead.cache import Damaged, Store

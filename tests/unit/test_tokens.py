@@ -4,10 +4,10 @@ import socket
 import time
 
 import pytest
-from helpers import NAME, ListLogger
-from memcacheds import Server, close, eventually, free_port
+from helpers.common.builders import NAME, ListLogger
+from helpers.common.timing import is_quick
+from helpers.freshness.memcacheds import Server, close, eventually, free_port
 from swift.common.memcached import load_memcache
-from timing import is_quick
 
 from swiftahead.conf.names import ObjectName
 from swiftahead.freshness import Token, TokenRing, TokensUnreachable

@@ -10,7 +10,16 @@ import sys
 import textwrap
 
 import pytest
-from counting import Killer, counts_folder, files, in_child, limited, make_counters, own_counters, told  # noqa: F401 - fixtures
+from helpers.common.counting import (  # noqa: F401 - fixtures
+    Killer,
+    counts_folder,
+    files,
+    in_child,
+    limited,
+    make_counters,
+    own_counters,
+    told,
+)
 
 from swiftahead.metrics import Counters, totals
 from swiftahead.metrics.counters import encode

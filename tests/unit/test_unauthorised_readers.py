@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / 'watched.py'
+TESTS = Path(__file__).parents[1]
 STATES = ('cold', 'warm', 'being fetched')
 READS = ('GET', 'HEAD')
 
@@ -14,8 +14,8 @@ READS = ('GET', 'HEAD')
 @pytest.fixture(scope='module')
 def cases(tmp_path_factory):
     """What was touched in each case, as `watched` tells it."""
-    command = [sys.executable, str(PROGRAM), str(tmp_path_factory.mktemp('watched'))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, '-m', 'helpers.filter.watched', str(tmp_path_factory.mktemp('watched'))]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

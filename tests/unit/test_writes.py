@@ -2,7 +2,7 @@
 from types import SimpleNamespace
 
 import pytest
-from helpers import NAME, NOW, FakeTokens, ListLogger, container_info, infocache, link
+from helpers.common.builders import NAME, NOW, FakeTokens, ListLogger, container_info, infocache, link
 from swift.common.swob import Request, Response
 from swift.common.utils import Timestamp
 

@@ -11,14 +11,14 @@ import sys
 from dataclasses import fields
 
 import pytest
-from helpers import close_logs
+from helpers.common.builders import close_logs
 
-from swiftahead.conf import ConfError, tables
+from swiftahead.conf import ConfError, options
 from swiftahead.conf.option_table import REQUIRED, Table
 from swiftahead.middleware import filter_factory
 from swiftahead.sidecar.settings import SidecarSettings, read_settings
 
-TABLES = {value.section: value for value in vars(tables).values() if isinstance(value, Table)}
+TABLES = {value.section: value for value in vars(options).values() if isinstance(value, Table)}
 KEYS = {'cache_dir': '/var/cache/x', 'queue': 'sqlite:/var/cache/x/queue.db'}
 NUMBERS = ['', 'soon', 'nan', 'NaN', 'inf', '-inf', 'Infinity', '1e400', '5 s', '5s', '5%', '1,5', '0x10', '--1',
            '1 2', 'on']
@@ -131,7 +131,7 @@ def test_options_of_others_with_a_wrong_value_are_refused_too(section, option, v
 
 
 FILTERS = [(option, value) for section, option, value in CASES
-           if section == tables.FILTER.section and value in ('', 'soon', '-1', 'nan')]
+           if section == options.FILTER.section and value in ('', 'soon', '-1', 'nan')]
 
 
 @pytest.mark.parametrize('option, value', FILTERS, ids=lambda value: getattr(value, 'name', value))
@@ -144,7 +144,7 @@ def test_options_the_filter_does_not_start(option, value, inherited):
             filter_factory(wrong, **{key: KEYS[key] for key in KEYS if key != option.name})
         else:
             filter_factory({}, **{**KEYS, **wrong})
-    assert_said(str(caught.value), tables.FILTER.section, option.name, value)
+    assert_said(str(caught.value), options.FILTER.section, option.name, value)
 
 
 def test_options_the_filter_starts_without_any_of_them():

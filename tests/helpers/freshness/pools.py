@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from filtered import Proxy
+from helpers.filter.filtered import Proxy
 
 from swiftahead.cache import Store
 from swiftahead.conf.names import ObjectName

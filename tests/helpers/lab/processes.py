@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import clients
+from helpers.lab import clients
 
 
 def _stat(pid):

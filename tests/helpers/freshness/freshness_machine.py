@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
-from filtered import word
 from greenlet import getcurrent
-from helpers import NOW
-from links import LOST, REFUSED, Link, Memcached
-from pools import MAX_AGE, NODES, Pool
+from helpers.common.builders import NOW
+from helpers.filter.filtered import word
+from helpers.freshness.links import LOST, REFUSED, Link, Memcached
+from helpers.freshness.pools import MAX_AGE, NODES, Pool
+from helpers.freshness.versions import REPLICAS, Content, Swift, state_told, timestamp_of
 from swift.common.concurrency import Event, sleep, spawn
 from swift.common.utils import close_if_possible
-from versions import REPLICAS, Content, Swift, state_told, timestamp_of
 
 from swiftahead.cache import CacheError
 from swiftahead.cache import entry as entry_module

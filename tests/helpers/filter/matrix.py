@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-import clients
-import labs
+from helpers.lab import clients, labs
 
 from swiftahead.lab import Lab
 

@@ -59,8 +59,8 @@ FOLDER = Path(sys.argv[1])
 WATCH = FolderWatch(str(FOLDER / 'cache'))
 WATCH.begin()
 
-from filtered import Backend, Proxy, word  # noqa: E402 - the hook comes first
-from helpers import NAME, container_info, infocache  # noqa: E402
+from helpers.common.builders import NAME, container_info, infocache  # noqa: E402
+from helpers.filter.filtered import Backend, Proxy, word  # noqa: E402 - the hook comes first
 from swift.common.middleware.tempauth import TempAuth  # noqa: E402
 from swift.common.swob import Request  # noqa: E402
 from swift.common.utils import close_if_possible  # noqa: E402

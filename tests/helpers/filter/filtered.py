@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faults import PATH
-from helpers import FakeSwift, ListLogger, container_info, infocache
+from helpers.common.builders import FakeSwift, ListLogger, container_info, infocache
+from helpers.common.faults import PATH
 from swift.common.concurrency import Timeout, sleep
 from swift.common.swob import Request
 from swift.common.utils import close_if_possible

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from urllib.parse import urlsplit
 
-import clients
+from helpers.lab import clients
 
 
 class NotTaken(Exception):

@@ -46,7 +46,7 @@ def add_holding(lab) -> None:
     """Put the filter into the first object server; the lab's environment must have tests/ in PYTHONPATH."""
     conf = lab.conf_path('object1')
     text = conf.read_text().replace(' object-server\n', ' holding object-server\n', 1)
-    section = f'[filter:holding]\npaste.filter_factory = holding:filter_factory\nfile = {_file(lab)}\n'
+    section = f'[filter:holding]\npaste.filter_factory = helpers.lab.holding:filter_factory\nfile = {_file(lab)}\n'
     conf.write_text(f'{text}\n{section}')
     lab.restart('object1')
 

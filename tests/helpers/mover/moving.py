@@ -8,8 +8,8 @@ from functools import partial, partialmethod
 from typing import Any
 
 import pytest
-from helpers import ListLogger
-from oneprocess import GOLD, HOUR, SILVER, Cluster, running
+from helpers.common.builders import ListLogger
+from helpers.mover.oneprocess import GOLD, HOUR, SILVER, Cluster, running
 from swift.common.concurrency import Timeout, sleep
 from swift.common.utils import Timestamp
 from swift.container import reconciler

@@ -3,10 +3,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-import clients
-from equivalence import differences, facts_of
+from helpers.filter.equivalence import differences, facts_of
+from helpers.lab import clients
+from helpers.lab.labs import finding_tests
 from hypothesis import HealthCheck
-from labs import finding_tests
 
 from swiftahead.lab import Lab
 
@@ -14,7 +14,7 @@ from swiftahead.lab import Lab
 SLOW = {'suppress_health_check': list(HealthCheck)}
 BODY = bytes(range(256)) * 1200
 ETAG_QUOTER = '\n[filter:etag_quoter]\nuse = egg:swift#etag_quoter\n'
-ASKING = '\n[filter:asking]\npaste.filter_factory = asking:filter_factory\n'
+ASKING = '\n[filter:asking]\npaste.filter_factory = helpers.lab.asking:filter_factory\n'
 # what an operator can have the object servers store besides what they do by default, each with a value of its kind
 STORED = {
     'Vary': 'Accept-Encoding', 'Link': '</a>; rel=next', 'Location': 'http://a.example/', 'Pragma': 'no-cache',

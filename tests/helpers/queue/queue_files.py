@@ -3,7 +3,7 @@ import contextlib
 import os
 import sqlite3
 
-from queue_contract import MISPLACED, accesses
+from helpers.queue.queue_contract import MISPLACED, accesses
 
 from swiftahead.queues import open_queue
 

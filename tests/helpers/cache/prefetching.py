@@ -2,7 +2,7 @@
 from collections import Counter
 
 import pytest
-from helpers import NOW, FakeCluster, FakeTokens, ListLogger
+from helpers.common.builders import NOW, FakeCluster, FakeTokens, ListLogger
 from swift.common.concurrency import Event, Timeout, sleep, tpool
 
 from swiftahead.cache import Store

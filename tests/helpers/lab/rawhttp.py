@@ -3,7 +3,7 @@ import http.client
 import socket
 from urllib.parse import urlsplit
 
-from equivalence import Answer
+from helpers.filter.equivalence import Answer
 
 from swiftahead.lab import Lab
 

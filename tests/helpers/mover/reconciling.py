@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from unittest import mock
 
-from helpers import NOW
+from helpers.common.builders import NOW
 from swift.common.header_key_dict import HeaderKeyDict
 from swift.common.internal_client import UnexpectedResponse
 from swift.common.utils import Timestamp

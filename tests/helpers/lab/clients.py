@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-import labs
+from helpers.lab import labs
 from prometheus_client.parser import text_string_to_metric_families
 
 from swiftahead.lab import Lab
@@ -166,7 +166,7 @@ def add_probe(lab: Lab, number: int = 1) -> None:
     """Put `probe` at the left of a proxy's pipeline; the lab's environment must have tests/ in PYTHONPATH."""
     conf = lab.conf_path(f'proxy{number}')
     text = conf.read_text().replace('pipeline = catch_errors', 'pipeline = probe catch_errors')
-    conf.write_text(text + '\n[filter:probe]\npaste.filter_factory = probe:filter_factory\n')
+    conf.write_text(text + '\n[filter:probe]\npaste.filter_factory = helpers.lab.probe:filter_factory\n')
     lab.restart(f'proxy{number}')
 
 

@@ -24,11 +24,14 @@ class Answer(NamedTuple):
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
+TESTS = Path(__file__).resolve().parents[2]
+
+
 @contextmanager
 def finding_tests() -> Iterator[None]:
     """Programs that are started meanwhile, a lab's proxies too, can import filters of ours from this folder."""
     before = os.environ.get('PYTHONPATH')
-    here = str(Path(__file__).resolve().parent)
+    here = str(TESTS)
     os.environ['PYTHONPATH'] = os.pathsep.join([here, *([before] if before else [])])
     try:
         yield

@@ -5,7 +5,7 @@ import socket
 import subprocess
 from contextlib import contextmanager
 
-from helpers import ListLogger
+from helpers.common.builders import ListLogger
 from swift.common.concurrency import Timeout, sleep
 from swift.common.memcached import MemcacheRing, load_memcache
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
-from helpers import close_logs
+from helpers.common.builders import close_logs
 from swift.account.server import AccountController
 from swift.common import storage_policy, utils
 from swift.common.concurrency import listen, spawn, wsgi

@@ -1,7 +1,7 @@
 """What tests of the manager share: entries of known size, a cache folder's bytes."""
 import math
 
-from helpers import ListLogger, spool
+from helpers.common.builders import ListLogger, spool
 
 from swiftahead.conf.names import ObjectName
 from swiftahead.eviction.evictor import CacheLimits, Tools

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from helpers import NAME
+from helpers.common.builders import NAME
 
 from swiftahead.cache import CacheError, Damaged, Store
 
