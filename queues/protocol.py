@@ -1,7 +1,7 @@
 """The calls that every back end of the queue answers.
 
 A new back end is a module or sub-package of this room with a class that has these calls, and a line in `BACKENDS`
-(conf/casts.py). tests/queue_contract.py holds what each call promises.
+(conf/casts.py). tests/helpers/queue/queue_contract.py holds what each call promises.
 """
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
