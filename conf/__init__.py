@@ -1,5 +1,5 @@
 """Option tables, casts, and the names that entries have on disk."""
-from .option_table import ConfError, Option, Table
 from .options import FILTER, MOVER, PREFETCHER, SIDECAR, STATUS, FilterSettings
+from .reading import ConfError, Option, Table
 
 __all__ = ['FILTER', 'MOVER', 'PREFETCHER', 'SIDECAR', 'STATUS', 'ConfError', 'FilterSettings', 'Option', 'Table']

@@ -1,8 +1,8 @@
-"""Option tables of the filter and the sidecar. A test compares them with the samples in etc/."""
+"""The options of the filter and the sidecar, each declared here alone. A test compares them with etc/."""
 from dataclasses import dataclass
 
 from .casts import absolute_path, boolean, choice, ip_address, number, queue_url, seconds, size, text
-from .option_table import REQUIRED, Option, Table, option
+from .reading import REQUIRED, Option, Table, option
 
 # keys that PasteDeploy adds, and that Swift's get_logger and statsd client read from any section
 LOGGING = ('log_*', 'set log_*', 'statsd_*', '__*', 'here', 'use')

@@ -26,7 +26,7 @@ from swift.common.utils import logs as swift_logs
 from swift.common.utils import set_swift_dir
 
 from ..conf.casts import number
-from ..conf.option_table import Option
+from ..conf.reading import Option
 from .process import LOG
 from .spec import LabError
 

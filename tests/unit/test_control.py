@@ -143,7 +143,7 @@ def test_a_parameter_of_somebody_elses_changes_nothing(proxy, method, path, quer
 
 @pytest.mark.parametrize('path', [PATH, CONTAINER])
 def test_who_is_not_known_is_not_told_the_node(proxy, monkeypatch, path):
-    monkeypatch.setattr('filtered.allow', lambda req: Response(status=401))
+    monkeypatch.setattr('helpers.filter.filtered.allow', lambda req: Response(status=401))
     resp = proxy.request('POST', f'{path}?prefetch=warm')
     assert resp.status_int >= 400 and NODE_HEADER not in resp.headers
 

@@ -174,7 +174,7 @@ def by_acl(req):
 @pytest.mark.parametrize('who', [reader, nobody, by_acl])
 @pytest.mark.parametrize('query', ['prefetch=warm', 'prefetch=warm&limit=5', 'prefetch=forget&name=o'])
 def test_who_may_not_write_starts_nothing(proxy, monkeypatch, who, query):
-    monkeypatch.setattr('filtered.allow', who)
+    monkeypatch.setattr('helpers.filter.filtered.allow', who)
     info = container_info(**{'x-container-read': 'writer', 'x-container-write': 'else'})
     resp = proxy.request('POST', f'/v1/AUTH_test/c?{query}', info=info)
     assert resp.status_int == 403

@@ -14,7 +14,7 @@ import pytest
 from helpers.common.builders import close_logs
 
 from swiftahead.conf import ConfError, options
-from swiftahead.conf.option_table import REQUIRED, Table
+from swiftahead.conf.reading import REQUIRED, Table
 from swiftahead.middleware import filter_factory
 from swiftahead.sidecar.settings import SidecarSettings, read_settings
 

@@ -1,4 +1,4 @@
-"""Option tables: the options of each program, read and checked in one place."""
+"""Read and check the options of a section: how an option is declared, and the table of a section."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, TypeVar
