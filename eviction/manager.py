@@ -232,9 +232,10 @@ class CacheManager:
     # the rest
 
     def purge(self, account: str, container: str, prefix: str = '', object: str = '', identity: str = '') -> int:
-        """Purge one object's entry, or a container's entries whose object begins with `prefix`; tell how many.
+        """Purge one object's entry, or a container's entries, and tell how many went.
 
-        A container's entries are purged some at a time: an entry that is admitted meanwhile may stay.
+        Of a container only entries go whose object begins with `prefix`. They are purged some at a time: an entry
+        that is admitted meanwhile may stay.
 
         :param identity: purge only the file that has it, so that no newer entry is purged
         """

@@ -14,7 +14,8 @@ class S3Fifo(EvictionPolicy):
     # the two low bits count the reads, the bits above hold the size
     READS_BITS = 2
     MOST_READS = 3
-    # upper bound on the entries that one decision passes by: else green threads would wait for seconds
+    # upper bound on the entries that one decision passes by: where all were read, other green threads would wait
+    # for seconds
     MOST_PASSED = 10_000
 
     def __init__(self, room: float):

@@ -260,7 +260,7 @@ class Consumer:
         self._lanes.stop()
         with Timeout(STOP_SECONDS, False):
             self._lanes.wait()
-        # from now on nothing is linked: the next lease of a record finds the cache as it was
+        # from now on nothing is linked: the next lease of a record finds its spool file as it was
         self._manager.close()
         self._stopped = True
         try:

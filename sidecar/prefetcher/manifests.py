@@ -21,7 +21,7 @@ from ...predict import ManifestOrder, Prediction, Read
 from ...predict.prediction import ObjectKey
 from .backend_client import BackendFailed, NotFetched
 
-# slo's own limit for what it writes, and ten times its number of segments
+# slo's own limit for the manifests that it writes, and ten times its number of segments
 MANIFEST_BYTES = 8 * 2**20
 MANIFEST_SEGMENTS = 10_000
 # a longer name is none of Swift's; operators may raise that bound, and hardly do

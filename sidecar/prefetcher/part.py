@@ -30,7 +30,7 @@ UPKEEP_SECONDS = 5.0
 # between two leases from the queue where no wake-up came
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-# of the learner's snapshot
+# the learner's snapshot: its file names, and the seconds between two writes
 FILE = 'learned'
 ASIDE = 'learned.damaged'
 SNAPSHOT_SECONDS = 600.0
