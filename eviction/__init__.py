@@ -1,1 +1,1 @@
-"""Eviction: which entries leave the cache, and which may come in."""
+"""Eviction: choose the entries to evict and the misses to keep, and link, count and unlink entries."""

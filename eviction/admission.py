@@ -1,18 +1,18 @@
-"""Admission: keep all captured misses, or those of objects that were read before, not long ago.
+"""Admission: keep all captured misses, or only the misses of objects that were read before, not long ago.
 
-The filter captures a miss before anybody here knows of it. A miss that is not kept has cost a capture, and spares
-room and the entries that would be evicted for it. To ask first would cost each miss a look into a table that all
-workers share. Objects that are fetched ahead, whole or to warm are exempt, and so are new versions of entries.
+The filter captures a miss before the sidecar knows of it. A miss that is not kept has cost a capture. It spares
+the room, and the entries that would be evicted for it. To ask first would cost each miss a look into a table that
+all workers share. Objects that are fetched ahead, whole or to warm are exempt, and so are new versions of entries.
 
-Readers who read along with a miss ask for no capture: they count as one read with it. Reads are remembered in
-memory alone: after a start all objects are read for the first time once more.
+Readers that read along with a miss cause no capture: together with the miss they count as one read. Reads are
+remembered in memory alone: after a start every object counts as read for the first time again.
 """
 import time
 from collections.abc import Callable
 
 from ..cache import Store
 
-# names that are remembered; a sketch takes two and a half bytes for each
+# number of names to remember; a sketch takes two and a half bytes for each
 REMEMBERED = 1_000_000
 
 
@@ -21,9 +21,9 @@ def admits_all(key: object) -> bool:
 
 
 class SecondHit:
-    """Lets in a key that was asked for before, not long ago: a bit for each of two hashes, in two generations.
+    """Admit a key that was asked for before, not long ago: a bit for each of two hashes, in two generations.
 
-    :param most: keys that are remembered; of those that were not asked for before, one in fifty is let in too
+    :param most: number of keys to remember; of the keys not asked for before, one in fifty is admitted too
     """
     BITS = 10
 
@@ -37,7 +37,7 @@ class SecondHit:
         return self._most * self.BITS // 8 + 1
 
     def __call__(self, key: object) -> bool:
-        """Note that a key was asked for. Tells whether it is to be let in."""
+        """Note that a key was asked for, and tell whether it is to be admitted."""
         number = hash(key)
         bits = 8 * len(self._now)
         places = number % bits, (number // bits * 0x9E3779B1 + 1) % bits
@@ -56,9 +56,10 @@ ADMISSIONS: dict[str, Callable[[], Callable[[object], bool]]] = {
 
 
 class Admission:
-    """
+    """Applies the admission rule to the spool files of captured misses.
+
     :param rule: a name of `ADMISSIONS`
-    :param is_here: whether there is an entry of this name
+    :param is_here: tells whether there is an entry of this name
     :param execute: runs a blocking call
     """
 
@@ -73,23 +74,23 @@ class Admission:
         self._knows(entry_name)
 
     def refuses(self, spool_name: str) -> bool:
-        """Remove a spool file of a miss that is not to be kept; tells whether it was one."""
+        """Remove the spool file of a miss that the rule does not keep, and tell whether it was one."""
         if self._knows is admits_all:
             return False
         meta = self._execute(self._store.spooled_meta, spool_name)
-        # a file that cannot be read is left to the caller, who says why
+        # a file that cannot be read is left to the caller, which logs the reason
         if meta is None or meta.origin != 'read' or self._is_known(self._store.naming.entry(meta.name)):
             return False
         self._execute(self._store.discard, spool_name)
         return True
 
     def _is_known(self, entry_name):
-        # first, since it notes the read, whatever else is so
+        # first, since it must note the read in any case
         return self._knows(entry_name) or self._is_here(entry_name)
 
 
 class SpoolSweep:
-    """Removes spool files that nobody admitted, and warns where the spool holds too much.
+    """Removes spool files that were not admitted in time, and warns where the spool holds too much.
 
     :param size: bytes that the spool may hold
     :param age: seconds after which a file is removed
@@ -104,7 +105,7 @@ class SpoolSweep:
         self._is_over = False
 
     def look(self) -> None:
-        """Sweep once; blocks for as long as the disk does. :raises OSError:"""
+        """Sweep once, and block as long as the disk does. :raises OSError:"""
         now = self._clock()
         self._store.sweep_spool(now - self._age, now)
         held = self._store.spool_bytes()

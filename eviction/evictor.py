@@ -1,4 +1,4 @@
-"""The evictor: unlinks entries, a batch at a time, and stops where that is of no use.
+"""The evictor: unlinks entries, a batch at a time, and stops where eviction does not help.
 
 It touches the disk in a thread. One green thread at a time calls it.
 """
@@ -13,19 +13,20 @@ from .inventory import Inventory, Item
 from .last_reads import LastReads, Unread
 
 EVICT_AT_A_TIME = 64
-# bytes to evict before the next look whether the file system became any freer
+# bytes to evict before the next check whether the file system became freer
 ROUND = 64 * 2**20
-# seconds without a read after which an entry may go for one that nobody predicted
+# seconds without a read after which an entry may be evicted for an object that was not predicted
 IDLE_SECONDS = 60.0
-# entries that are asked whether they are idle: a policy by reads has what has just come at its head
+# entries to check for idleness: a policy that counts reads has the newest entries at its head
 LOOKED_AT = 16
-# seconds in which nothing more is evicted after eviction did not help
+# seconds without eviction after eviction did not help
 PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class CacheLimits:
-    """
+    """Bounds of the cache, and the rules by which it keeps to them.
+
     :param size: bytes on disk of all entries
     :param high, low: percent of it at which eviction begins and ends
     :param floor: percent of the file system to keep free
@@ -58,7 +59,8 @@ def uncounted(name, by=1, reason=None):
 
 @dataclass(frozen=True)
 class Tools:
-    """
+    """Functions that the manager and its pieces call.
+
     :param execute: runs a blocking call; a process with an event loop gives `tpool.execute`
     :param count: counts a metric: name, by, reason
     :param clock: seconds since the epoch, as of the files' times
@@ -82,7 +84,7 @@ class Evictor:
         self.last_reads = LastReads()
 
     def evict(self, wanted: float) -> int:
-        """Unlink the entries that leave next until `wanted` bytes went, or none goes; tells how many did."""
+        """Evict the next entries until `wanted` bytes are gone, or no entry can go. Tell how many bytes went."""
         gone = 0
         while gone < wanted:
             part = self._unlink(self._inventory.take(wanted - gone, EVICT_AT_A_TIME))
@@ -92,8 +94,10 @@ class Evictor:
         return gone
 
     def evict_idle(self, wanted: float, before: float) -> int:
-        """Do the same with entries that were not read after that time; the others stay, and `LOOKED_AT` of them
-        are passed by at most."""
+        """Do as `evict`, but only with entries that were not read after the time `before`.
+
+        The others stay. At most `LOOKED_AT` of them are passed by.
+        """
         gone = 0
         kept: list[Item] = []
         try:
@@ -109,7 +113,7 @@ class Evictor:
         return gone
 
     def _idle_of(self, batch, before, kept):
-        """The idle entries of a batch; the others, or all where that cannot be told, are added to `kept`."""
+        """Give the idle entries of a batch. Add the others to `kept`, or all where idleness cannot be told."""
         idle: list[Item] = []
         try:
             idle = self._tools.execute(lambda: [item for item in batch if self._is_idle(item, before)])
@@ -118,7 +122,7 @@ class Evictor:
         return idle
 
     def is_any_idle(self, before: float) -> bool:
-        """Whether one of the entries that leave next was not read after that time."""
+        """Tell whether one of the next entries to evict was not read after the time `before`."""
         looked_at: list[Item] = []
         found = False
         while not found and len(looked_at) < LOOKED_AT and (batch := self._inventory.take(1, 1)):
@@ -133,11 +137,11 @@ class Evictor:
             read_at = self.last_reads.last(name) or os.lstat(self._store.layout.entry_path(name)).st_mtime
         except OSError:
             return True
-        # a time to come was set by a clock that went wrong: the entry's place among the oldest says more
+        # a time in the future comes from a wrong clock: the entry's place among the oldest says more
         return not before < read_at <= self._tools.clock() + CLOCK_SLACK
 
     def cannot(self, entry_name: str, error: OSError) -> None:
-        """Keep an entry that is to go and could not be unlinked counted, and try it again later."""
+        """Note that an entry could not be unlinked: it stays counted, and is tried again later."""
         self._inventory.hold_back(entry_name)
         self._say(error)
 
@@ -147,11 +151,11 @@ class Evictor:
         self._failing = True
 
     def retry(self) -> None:
-        """Try again what could not be unlinked; a batch, so that a broken disk costs little."""
+        """Try again to unlink stuck entries; one batch, so that a broken disk costs little."""
         self._unlink(self._inventory.take_stuck(EVICT_AT_A_TIME))
 
     def _unlink(self, batch):
-        """Unlink entries that were taken; tells how many bytes went."""
+        """Unlink entries that were taken, and tell how many bytes went."""
         if not batch:
             return 0
         try:
@@ -162,7 +166,7 @@ class Evictor:
         return self._settle(batch, errors)
 
     def _error_of(self, name):
-        """Unlink one entry; tells why it could not be."""
+        """Unlink one entry; give the error where it could not be unlinked, else None."""
         try:
             self._store.drop(name)
         except OSError as error:
@@ -195,11 +199,11 @@ class Evictor:
     # free space
 
     def free(self) -> int:
-        """Bytes that may be written until the file system is as full as it may be; below 0 where it is fuller."""
+        """Give the bytes that may be written until the file system is at its bound; below 0 where it is fuller."""
         return self._store.free_bytes(self._limits.floor)
 
     def is_roomy(self) -> bool:
-        """Whether the file system is as free as it should be."""
+        """Tell whether the file system is as free as it should be."""
         if self.free() <= 0:
             return False
         if self._paused:
@@ -208,11 +212,11 @@ class Evictor:
         return True
 
     def make_free(self) -> bool:
-        """Evict until the file system is as free as it should be; False where that does not help.
+        """Evict until the file system is as free as it should be; give False where eviction does not help.
 
-        It cannot help where more is lacking than the cache holds, and it does not where a round of eviction left
-        the file system no freer: others fill it, or somebody holds the files open. Then nothing more is evicted
-        for a while.
+        It cannot help where more bytes are lacking than the cache holds. It does not help where a round of
+        eviction left the file system no freer: another program fills it, or a process holds the files open. Then
+        nothing more is evicted for `PAUSE_SECONDS`.
         """
         while not self.is_roomy():
             # a clock that was set back does not make the pause any longer

@@ -1,7 +1,8 @@
-"""The index: which entries there are, how many bytes they take, and which of them leaves next.
+"""The index: the entries of the cache, the bytes that they take, and the order in which they are evicted.
 
-Who writes and reads: the sidecar's inventory, in its event loop, and the replay of `swiftahead plan`. A key is
-whatever a policy's tables take: the packed name of an entry, or the name of an object. Nothing of it is on disk.
+The sidecar's inventory writes and reads it, in its event loop, and so does the replay of `swiftahead plan`. A key
+is anything that a policy's tables take: the packed name of an entry, or the name of an object. Nothing of the
+index is on disk.
 
 Memory for each of a million entries, name and all, by how full the hash tables are: lru 170 to 250 bytes, lfu and
 gdsf 250 to 370, s3fifo 240 to 280 and, where it remembers as many names as it holds, up to 430
@@ -14,14 +15,15 @@ from .policies.base import EvictionPolicy
 
 
 class Index:
-    """
-    :param policy: says which entry leaves next
+    """Keeps account of entries and their bytes.
+
+    :param policy: chooses the next entry to evict
     """
 
     def __init__(self, policy: EvictionPolicy):
         self._policy = policy
         self.bytes = 0
-        # key -> bytes and mark of an entry that was taken, and neither let go nor put back yet
+        # key -> bytes and mark of an entry that was taken, and not yet let go or put back
         self._taken: dict[Hashable, tuple[int, Any]] = {}
 
     def __len__(self):
@@ -35,36 +37,38 @@ class Index:
         return iter(self._policy)
 
     def size_of(self, key: Hashable) -> int:
-        """Bytes of an entry; 0 where it is not here."""
+        """Give the bytes of an entry; 0 where it is not here."""
         return self._policy.size_of(key) if key in self._policy else 0
 
     def read(self, key: Hashable) -> bool:
-        """Note that an entry was read. False where it is not here."""
+        """Note that an entry was read; give False where it is not here."""
         is_here = key in self._policy
         if is_here:
             self._policy.read(key)
         return is_here
 
     def expect(self, key: Hashable) -> None:
-        """Keep an entry, if it is here, as if it had just been read: it most likely will be soon."""
+        """Keep an entry, if it is here, as if it had just been read: a read is expected soon."""
         if key in self._policy:
             self._policy.expect(key)
 
     def add(self, key: Hashable, size: int) -> None:
-        """Account for a new entry, in the place of the one that had its key."""
+        """Account for a new entry, in place of the entry that had its key."""
         self.remove(key)
         self._policy.add(key, size)
         self.bytes += size
 
     def remove(self, key: Hashable) -> None:
-        """Account for an entry no longer, if it is here; nothing is remembered of it."""
+        """Take an entry, if it is here, out of the account, and remember nothing of it."""
         if key in self._policy:
             self.bytes -= self._policy.remove(key)[0]
 
     def take(self) -> tuple[Any, int] | None:
-        """Key and bytes of the entry that leaves next, which is accounted for no longer; None: there is none.
+        """Take the next entry to evict out of the account.
 
-        To be followed by `let_go` or `put_back`.
+        The caller then calls `let_go` or `put_back`.
+
+        :returns: the entry's key and bytes; None where there is no entry
         """
         if not self._policy:
             return None
@@ -80,7 +84,7 @@ class Index:
             self._policy.gone(key, *found)
 
     def put_back(self, key: Hashable, size: int) -> None:
-        """Account for an entry in the place that it had when it was taken; for any other as the next to leave."""
+        """Account for a taken entry again in its former place; for any other entry as the next to evict."""
         _, mark = self._taken.pop(key, (0, None))
         self.remove(key)
         self._policy.put_back(key, size, mark)

@@ -1,11 +1,12 @@
 """The loader: brings into the inventory, after a start, the entries that an earlier process left.
 
 It reads one of the 256 folders at a time, in a thread, and keeps times, names and bytes until all are read. Then
-the entries go into the index, the newest first, and each goes before the others: so they leave in the order of
-their files' times. Nothing is linked or evicted meanwhile, and what is dropped the inventory remembers.
+the entries go into the index, the newest first, and each goes before the others. So they are evicted in the order
+of their files' times. Nothing is linked or evicted meanwhile. The inventory remembers the entries that are dropped
+meanwhile.
 
-A folder that a bad disk never gives back must not stop that for ever: after some time it is left out. Its entries
-are still hits, and can be purged; they are not counted and not evicted until the next start.
+A folder that a bad disk never gives back must not stop the loader for ever: after some time it is left out. Its
+entries still give hits, and can be purged. They are not counted and not evicted until the next start.
 """
 import heapq
 import math
@@ -24,8 +25,8 @@ from .inventory import Inventory, packed
 ENTRY_NAME = re.compile(r'[0-9a-f]{48}')
 # entries that go into the index without a pause: some milliseconds
 RESTORE_AT_A_TIME = 1000
-# a folder that fails so often is left out, where no more folders than LEFT_OUT fail: names are spread evenly, so
-# the cache is larger by a sixteenth at most
+# a folder that fails TRIES times is left out, where at most LEFT_OUT folders fail. Names are spread evenly, so the
+# cache is larger by a sixteenth at most
 TRIES = 30
 LEFT_OUT = FOLDERS // 16
 
@@ -34,9 +35,9 @@ Found = tuple[float, bytes, int]
 
 
 def read_folder(folder: Path, now: float, largest: float = math.inf) -> tuple[list[Found], list[str]]:
-    """Entries of one folder, the oldest first, and the names of foreign files. Blocks.
+    """Read the entries of one folder, the oldest first, and the names of foreign files. Blocks.
 
-    A time to come, of a clock that was set back since, counts as now.
+    A time in the future comes from a clock that was set back since, and counts as now.
 
     :param largest: bytes of an entry above which it counts as the oldest
     :raises OSError: where the folder cannot be read
@@ -56,7 +57,7 @@ def read_folder(folder: Path, now: float, largest: float = math.inf) -> tuple[li
                 status = item.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            # some file systems tell only later that a file takes its last block
+            # rounded, since some file systems count a file's last block only later
             taken = rounded(disk_bytes(status))
             used_at = min(status.st_mtime, now) if taken <= largest else -math.inf
             found.append((used_at, packed(item.name), taken))
@@ -65,16 +66,18 @@ def read_folder(folder: Path, now: float, largest: float = math.inf) -> tuple[li
 
 
 def _newest_first(found: list[Found]) -> Iterator[Found]:
-    """Give out the entries of a folder and keep none, so that memory does not hold all of them twice."""
+    """Give the entries of a folder and keep none, so that memory does not hold all of them twice."""
     while found:
         yield found.pop()
 
 
 class Loader:
-    """One green thread at a time calls `step`.
+    """Reads the folders of entries, and restores the entries in the inventory.
+
+    One green thread at a time calls `step`.
 
     :param objects: the folder of the 256 folders
-    :param largest: bytes of an entry above which it is the first to leave, whatever its age
+    :param largest: bytes of an entry above which it is evicted first, whatever its age
     :param execute: runs a blocking call
     """
 
@@ -92,16 +95,16 @@ class Loader:
 
     @property
     def failing(self) -> int:
-        """How many folders cannot be read, those that were left out among them."""
+        """Count the folders that cannot be read, with the folders that were left out."""
         return len(self._tries)
 
     @property
     def done(self) -> float:
-        """The part of the folders that was read, 0 to 1."""
+        """Give the share of the folders that was read, 0 to 1."""
         return len(self._runs) / FOLDERS
 
     def step(self, now: float) -> bool:
-        """Read a folder, or restore some of the entries. False where all are restored.
+        """Read a folder, or restore some of the entries; give False where all are restored.
 
         :raises OSError: where a folder cannot be read; it is tried again after the others
         """

@@ -1,11 +1,12 @@
-"""The inventory: what the cache folder holds, in bytes and in order.
+"""The inventory: the entries of the cache folder, their bytes, and the order in which they are evicted.
 
-Who writes: the sidecar's event loop, after it changed the folder. It is in memory alone, and made anew from the
-folder after a start (`loader`): how often entries were read is lost by that, and when they were read last is told
-by their files' times. To keep more would need a write for each hit, or a file that is out of date after a crash.
+The sidecar's event loop writes it, after it changed the folder. The inventory is in memory alone, and made anew
+from the folder after a start (`index_loader`). The number of reads of each entry is lost then. The time of its
+last read is its file's time. To keep more would need a write for each hit, or a file that is out of date after a
+crash.
 
 Each linked byte is in one of four places: found in a folder and not in the index yet; in the index; leaving, while
-its entry is being unlinked; stuck, where it could not be.
+its entry is being unlinked; stuck, where its entry could not be unlinked.
 """
 from .index import Index
 from .policies.base import EvictionPolicy
@@ -17,8 +18,9 @@ packed = bytes.fromhex
 
 
 class Inventory:
-    """
-    :param policy: says which entry leaves next
+    """Counts the linked entries and their bytes.
+
+    :param policy: chooses the next entry to evict
     """
 
     def __init__(self, policy: EvictionPolicy):
@@ -28,42 +30,42 @@ class Inventory:
         self._leaving_bytes = 0
         self._stuck_bytes = 0
         self._read_again: set[str] = set()
-        # until the loader has brought in all entries that an earlier process left
+        # False until the loader has restored all entries that an earlier process left
         self.is_whole = False
         self._found, self._found_bytes = 0, 0
         self._dropped: set[str] = set()
 
     @property
     def total(self) -> int:
-        """Bytes that are linked; those found so far, while the folders are read."""
+        """Give the linked bytes; while the folders are read, the bytes found so far."""
         return self._index.bytes + self._leaving_bytes + self._stuck_bytes + self._found_bytes
 
     @property
     def entries(self) -> int:
-        """Entries that are linked; those found so far, while the folders are read."""
+        """Count the linked entries; while the folders are read, the entries found so far."""
         return len(self._index) + len(self._leaving) + len(self.stuck) + self._found
 
     def __contains__(self, entry_name):
         return packed(entry_name) in self._index or entry_name in self.stuck
 
     def size_of(self, entry_name: str) -> int:
-        """Bytes on disk of an entry, as far as they are known; else 0."""
+        """Give an entry's bytes on disk where they are known, else 0."""
         return self._index.size_of(packed(entry_name)) or self.stuck.get(entry_name, 0)
 
     def of_container(self, container_name: str) -> list[str]:
-        """Names of the entries that one container has at this moment; may be asked in any thread."""
+        """Give the names of the entries that one container has at this moment; any thread may ask."""
         begin = packed(container_name)
         return [name.hex() for name in self._index if name.startswith(begin)]
 
     # the start
 
     def found(self, count: int, taken: int) -> None:
-        """Count entries that lie in a folder, and are to be restored."""
+        """Count entries that were found in a folder, and are to be restored."""
         self._found += count
         self._found_bytes += taken
 
     def restore(self, name: bytes, taken: int) -> None:
-        """Account for an entry that was found, as the next to leave, unless it was dropped since."""
+        """Account for an entry that was found, as the next to evict, unless it was dropped since."""
         self.found(-1, -taken)
         entry_name = name.hex() if self.stuck or self._dropped else ''
         if entry_name in self.stuck:
@@ -72,19 +74,19 @@ class Inventory:
             self._index.put_back(name, taken)
 
     def complete(self) -> None:
-        """Note that all that was found is restored."""
+        """Note that all found entries are restored."""
         self.is_whole = True
         self._dropped.clear()
 
-    # what comes and goes
+    # entries that come and go
 
     def linked(self, entry_name: str, taken: int) -> None:
-        """Account for an entry that was linked, in the place of the one that had its name."""
+        """Account for an entry that was linked, in place of the entry that had its name."""
         self.gone(entry_name)
         self._index.add(packed(entry_name), taken)
 
     def gone(self, entry_name: str) -> None:
-        """Account for an entry no longer."""
+        """Take an entry out of the account."""
         if not self.is_whole:
             self._dropped.add(entry_name)
         self._index.remove(packed(entry_name))
@@ -98,13 +100,13 @@ class Inventory:
             self._index.read(packed(entry_name))
 
     def expect(self, entry_name: str) -> None:
-        """Keep an entry, if it is here: it will be read soon, most likely."""
+        """Keep an entry, if it is here: a read is expected soon."""
         self._index.expect(packed(entry_name))
 
     def take(self, wanted: float, most: int) -> list[Item]:
-        """Take the entries that leave next, until they make `wanted` bytes or are `most`.
+        """Take the next entries to evict, until they make `wanted` bytes or are `most`.
 
-        They stay counted until `left`, `keep` or `hold` says what became of each.
+        Each stays counted until `left`, `keep` or `hold` is called for it.
         """
         batch: list[Item] = []
         while wanted > 0 and len(batch) < most and (found := self._index.take()):
@@ -136,7 +138,7 @@ class Inventory:
             if was_read:
                 self.touch(entry_name)
 
-    # what cannot be unlinked
+    # entries that cannot be unlinked
 
     def hold(self, item: Item) -> None:
         """Note that an entry that was taken could not be unlinked."""
@@ -144,7 +146,7 @@ class Inventory:
         self._stick(*item)
 
     def hold_back(self, entry_name: str) -> None:
-        """Note that an entry that is to go could not be unlinked: it is counted until it is."""
+        """Note that an entry to be purged could not be unlinked: it stays counted until it is."""
         taken = self.size_of(entry_name)
         self.gone(entry_name)
         self._stick(entry_name, taken)

@@ -1,11 +1,11 @@
-"""The manager of the cache: the only one to link and unlink entries, and the only one to count them.
+"""The manager of the cache: it alone links, unlinks and counts entries.
 
-Who writes the folder of entries: this process alone, one change at a time (`_turn`). The inventory is in memory.
-After a start it is made anew from the folder, a step at a time (`rebuild_step`). Until it is whole nothing is
-linked and nothing evicted; entries are only purged. Readers of the cache notice none of this.
+This process alone writes the folder of entries, one change at a time (`_turn`). The inventory is in memory. After
+a start it is made anew from the folder, a step at a time (`rebuild_step`). Until it is whole no entry is linked or
+evicted; entries are only purged. Readers of the cache notice none of this.
 
-What holds after a crash: linked bytes are at most the cache's size, unless that was larger before; then they do
-not grow. An entry is linked only where all others are counted, and after others have gone for it.
+After a crash this holds: linked bytes are at most the cache's size. Where they were more before, they do not grow.
+An entry is linked only where all others are counted, and after others were evicted for it.
 
 An entry that cannot be unlinked stays counted, and `upkeep` tries it again.
 """
@@ -30,9 +30,10 @@ class Stopped(Exception):
 
 
 class CacheManager:
-    """
-    :param idle: seconds after the last read from which on an entry may be evicted for one that was fetched ahead,
-        where nothing else is said
+    """Links, evicts, purges and counts the entries of one cache folder.
+
+    :param idle: seconds without a read after which an entry may be evicted for one that was fetched ahead; the
+        default where a caller names none
     """
 
     def __init__(self, store: Store, limits: CacheLimits, logger, tools: Tools | None = None,
@@ -53,36 +54,36 @@ class CacheManager:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that lies in the folder is known; before that nothing may be admitted."""
+        """Tell whether all entries of the folder are known; before that nothing may be admitted."""
         return self.inventory.is_whole
 
     def has(self, entry_name: str) -> bool:
-        """Whether there is such an entry; asks the folder only until all is known."""
+        """Tell whether there is such an entry; ask the folder only until the inventory is whole."""
         return entry_name in self.inventory or (
             not self.is_whole and os.path.exists(self.store.layout.entry_path(entry_name)))
 
     def touch(self, entry_name: str) -> Fetched | None:
-        """Note a hit. Tells how the entry had been fetched, where that was the first hit since."""
+        """Note a hit; tell how the entry was fetched, where this is its first hit since."""
         self.inventory.touch(entry_name)
         self._admission.read(entry_name)
         self._evictor.last_reads.note(entry_name, self._clock())
         return self._evictor.unread.pop(entry_name)
 
     def expect(self, entry_name: str) -> bool:
-        """Keep an entry as if it had just been read: it most likely will be soon. Tells whether it is here."""
+        """Keep an entry as if it had just been read, since a read is expected soon; tell whether it is here."""
         self.inventory.expect(entry_name)
         return self.has(entry_name)
 
     # the start
 
     def load(self) -> int:
-        """Make the inventory whole in one go; tells how many entries there are. :raises OSError:"""
+        """Make the inventory whole in one go, and tell how many entries there are. :raises OSError:"""
         while self.rebuild_step():
             pass
         return self.inventory.entries
 
     def rebuild_step(self) -> bool:
-        """Take one step towards a whole inventory. False where it is whole.
+        """Take one step towards a whole inventory; give False where it is whole.
 
         :raises OSError: where a folder cannot be read; it is tried again after the others
         """
@@ -91,7 +92,7 @@ class CacheManager:
         if self._loader.step(self._clock()):
             return True
         self.inventory.complete()
-        # the files' times are behind by up to a minute
+        # the files' times are late by up to a minute
         for entry_name in self._evictor.last_reads.names():
             self.inventory.touch(entry_name)
         with self._turn:
@@ -100,7 +101,7 @@ class CacheManager:
         return False
 
     def rebuild(self) -> None:
-        """Make the inventory whole, beside whatever else is done; ends when it is, or when this is closed."""
+        """Make the inventory whole beside other work; end when it is whole, or when the manager is closed."""
         failing = False
         while not self._closed:
             try:
@@ -117,26 +118,28 @@ class CacheManager:
                               self.store.layout.cache_dir)
 
     def rebuilt(self) -> float:
-        """The part of the folders that was read, 0 to 1."""
+        """Give the share of the folders that was read, 0 to 1."""
         return self._loader.done
 
     def failing_folders(self) -> int:
-        """How many of the 256 folders of entries could not be read since the start."""
+        """Count the folders of entries, of 256, that could not be read since the start."""
         return self._loader.failing
 
     # room
 
     def room(self) -> float:
-        """Bytes that may be added without anything being evicted; below 0 where the disk is too full."""
+        """Give the bytes that may be added without eviction; below 0 where the disk is too full."""
         return self.limits.low_bytes - self.inventory.total if self.is_roomy() else -1
 
     def is_roomy(self) -> bool:
-        """Whether the file system is as free as it should be."""
+        """Tell whether the file system is as free as it should be."""
         return self._evictor.is_roomy()
 
     def keep_free(self) -> bool:
-        """Evict until the file system is as free as it should be; False where that does not help, and where the
-        inventory is not whole."""
+        """Evict until the file system is as free as it should be.
+
+        :returns: False where eviction does not help, or the inventory is not whole
+        """
         if self.is_roomy():
             return True
         if not self.is_whole:
@@ -145,9 +148,9 @@ class CacheManager:
             return self._evictor.make_free()
 
     def may_prefetch(self, needed: int = 1, idle: float | None = None) -> bool:
-        """Whether so many bytes are worth being fetched ahead: there is room, or one of the next to leave is idle.
+        """Tell whether `needed` bytes may be fetched ahead: there is room, or one of the next to evict is idle.
 
-        :param idle: seconds without a read after which it is
+        :param idle: seconds without a read after which an entry is idle
         """
         return (self.inventory.total + needed <= self.limits.high_bytes
                 or self._evictor.is_any_idle(self._idle_since(idle)))
@@ -158,10 +161,11 @@ class CacheManager:
     # admission
 
     def admit(self, spool_name: str, idle: float | None = None) -> bool:
-        """Check a spool file and link it. A refused one is removed; tells whether it was linked.
+        """Check a spool file and link it, or remove it where it is refused. Tell whether it was linked.
 
-        What was read may evict all that goes before it. What was fetched ahead evicts only what nobody
-        has read for `idle` seconds: what was read since is hotter than a guess. What was warmed evicts nothing.
+        A captured miss may evict every entry that goes before it. An object that was fetched ahead evicts only
+        entries without a read for `idle` seconds: entries read since are hotter than a guess. A warmed object
+        evicts nothing.
 
         :raises Stopped: where the manager was closed meanwhile; the file is left
         """
@@ -187,13 +191,13 @@ class CacheManager:
             return False
         finally:
             if candidate is not None and not candidate.is_closed:
-                # a captured file has a record, and comes again; nobody asks for a fetched one
+                # a captured file has a record, and comes again; a fetched file has none
                 self._execute(candidate.close, self._closed and candidate.origin == 'read')
 
     def _link(self, candidate, idle):
         needed = rounded(candidate.disk_bytes)
         if self.inventory.total + needed > self.limits.high_bytes:
-            # nothing is evicted for a version that is older than the entry
+            # first, so that nothing is evicted for a version older than the entry
             self._execute(candidate.refuse_newer)
             if needed > self.limits.high_bytes:
                 # the version that it replaces must not stay either
@@ -211,11 +215,11 @@ class CacheManager:
 
     def _place(self, candidate):
         candidate.link()
-        # here too, since a call through a thread costs as much as all the rest
+        # in the same call, since a second call through a thread costs as much as all the rest
         candidate.close()
 
     def _make_room(self, needed, origin, idle):
-        """Evict before anything is linked; tells whether there is room now."""
+        """Evict before the new entry is linked; tell whether there is room now."""
         inventory, limits = self.inventory, self.limits
         wanted = min(inventory.total + needed - limits.low_bytes, inventory.total)
         if origin == 'read':
@@ -228,16 +232,17 @@ class CacheManager:
     # the rest
 
     def purge(self, account: str, container: str, prefix: str = '', object: str = '', identity: str = '') -> int:
-        """Drop one object's entry, or a container's, those whose object begins with `prefix`; tells how many went.
+        """Purge one object's entry, or a container's entries, and tell how many went.
 
-        A container's are dropped some at a time: what is admitted meanwhile may stay.
+        Of a container only entries go whose object begins with `prefix`. They are purged some at a time: an entry
+        that is admitted meanwhile may stay.
 
-        :param identity: only the file that has it, so that nothing newer is dropped
+        :param identity: purge only the file that has it, so that no newer entry is purged
         """
         return self._purge(account, container, prefix, object, identity)
 
     def upkeep(self) -> None:
-        """What need not be done for every record. :raises OSError:"""
+        """Keep the disk free and retry stuck entries, from time to time. :raises OSError:"""
         self.keep_free()
         if self.is_whole:
             with self._turn:

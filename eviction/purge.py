@@ -1,4 +1,4 @@
-"""Purging: entries that are stale, deleted or no longer wanted leave, whatever their age."""
+"""Purging: remove entries that are outdated, deleted or asked away, whatever their age."""
 import os
 
 from swift.common.concurrency import Semaphore
@@ -12,8 +12,9 @@ PURGE_AT_A_TIME = 64
 
 
 class Purge:
-    """
-    :param turn: whoever has it may change the folder
+    """Removes one object's entry, or the entries of a container.
+
+    :param turn: its holder alone may change the folder
     """
 
     def __init__(self, store: Store, inventory: Inventory, evictor: Evictor, turn: Semaphore, tools: Tools):
@@ -38,12 +39,12 @@ class Purge:
         return dropped
 
     def _names(self, container):
-        """Names of the container's entries: from the folders until the inventory knows all."""
+        """Give the names of the container's entries: from the folders until the inventory is whole."""
         source = self._inventory.of_container if self._inventory.is_whole else self._store.names_of
         return self._execute(source, container)
 
     def drop(self, names: list[str], identity: str | None = None, prefix: str = '') -> int:
-        """Unlink those of these entries whose object begins with `prefix`; tells how many went.
+        """Unlink the named entries whose object begins with `prefix`, and tell how many went.
 
         Only the holder of the turn calls it.
         """
@@ -70,7 +71,7 @@ class Purge:
 
 
 def _has_prefix(path, prefix):
-    """Whether the entry's object begins so; True where that cannot be read."""
+    """Tell whether the entry's object begins with `prefix`; True where the entry cannot be read."""
     try:
         entry = Entry.open(path)
     except (Damaged, OSError):

@@ -1,12 +1,12 @@
-"""Eviction policies: which entry leaves the cache next, by its size and its reads. Plain tables, no I/O.
+"""Eviction policies: choose the next entry to evict, by its size and its reads. Plain tables, no I/O.
 
 The index writes and reads them. Nothing of them is on disk: after a start the entries come back by `put_back`, the
-newest first, and so leave in the order of their files' times until they are read again.
+newest first. So they are evicted in the order of their files' times until they are read again.
 
-A policy may know how often an entry was read. It tells that as the entry's mark when it is removed, and gets the
-mark back where the entry is put back.
+A policy may know how often an entry was read. It gives this number as the entry's mark when the entry is removed,
+and gets the mark back when the entry is put back.
 
-To add one: write its module, and add a line here.
+To add a policy, write its module, and add a line here.
 """
 from .base import EvictionPolicy
 from .gdsf import Gdsf

@@ -8,11 +8,11 @@ Name = Any
 
 
 class EvictionPolicy(ABC):
-    """:param room: bytes of all entries together, at most"""
+    """Orders entries for eviction. :param room: upper bound on the bytes of all entries together"""
 
     def __init__(self, room: float):
         self._room = room
-        # name -> its size, and other things that a policy puts into the number
+        # name -> its size, and other values that a policy packs into the number
         self._entries: dict[Name, int] = {}
 
     def __len__(self) -> int:
@@ -27,15 +27,15 @@ class EvictionPolicy(ABC):
 
     @abstractmethod
     def size_of(self, name: Name) -> int:
-        """:raises KeyError: it is not here"""
+        """Give an entry's size in bytes. :raises KeyError: it is not here"""
 
     @abstractmethod
     def add(self, name: Name, size: int) -> None:
-        """Note an entry that came; there must be none of its name."""
+        """Note a new entry; there must be none of its name."""
 
     @abstractmethod
     def put_back(self, name: Name, size: int, mark: Any = None) -> None:
-        """Have an entry go next, or give it back the place that it had.
+        """Make an entry the next to evict, or give it back the place that it had.
 
         :param mark: as of `remove`; None: it is older than all others
         """
@@ -46,20 +46,21 @@ class EvictionPolicy(ABC):
 
     @abstractmethod
     def expect(self, name: Name) -> None:
-        """Have an entry go no sooner than if it had just been read: it most likely will be soon. Where reads are
-        counted, this is none.
+        """Keep an entry at least as long as one that was just read, since a read is expected soon.
+
+        A policy that counts reads does not count this as one.
 
         :raises KeyError: it is not here
         """
 
     @abstractmethod
     def remove(self, name: Name) -> tuple[int, Any]:
-        """Forget an entry; its bytes and its mark. :raises KeyError: it is not here"""
+        """Remove an entry, and give its bytes and its mark. :raises KeyError: it is not here"""
 
     @abstractmethod
     def first(self) -> Name:
-        """The name of the entry that goes next. :raises KeyError: there is none"""
+        """Give the name of the next entry to evict. :raises KeyError: there is none"""
 
     @abstractmethod
     def gone(self, name: Name, size: int, mark: Any) -> None:
-        """Note that an entry that was removed is evicted, for good."""
+        """Note that a removed entry is evicted for good."""

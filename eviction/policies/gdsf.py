@@ -5,9 +5,11 @@ from .ranked import RankedPolicy
 
 
 class Gdsf(RankedPolicy):
-    """Greedy-Dual-Size-Frequency (Cherkasova, 1998): an entry that was read often stays; the more room it takes,
-    the sooner it goes. The worth is reads for each byte, to a quarter of a doubling. The age is the rank of the
-    entry that was evicted last, so that an entry that was read often long ago goes in time.
+    """Greedy-Dual-Size-Frequency (Cherkasova, 1998): an entry that was read often stays.
+
+    The more room an entry takes, the sooner it goes. The worth is reads for each byte, to a quarter of a doubling.
+    The age is the rank of the entry that was evicted last, so that an entry that was read often long ago goes in
+    time.
     """
     STEPS = 4
 

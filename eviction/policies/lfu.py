@@ -5,9 +5,9 @@ from .ranked import RankedPolicy
 
 
 class Lfu(RankedPolicy):
-    """The entry that was read least goes first; of several, the one that was read longest ago.
+    """Least frequently used: the entry that was read least goes first; of several, the one read longest ago.
 
-    Up to 16 reads each number is a class, above that four for each doubling.
+    Up to 16 reads each number is a class; above that, each doubling has four classes.
     """
     EXACT = 16
 
@@ -18,4 +18,4 @@ class Lfu(RankedPolicy):
         return number
 
     def gone(self, name, size, mark):
-        """This policy does not age: an entry that once was read often stays."""
+        """Do nothing: this policy does not age, and an entry that once was read often stays."""

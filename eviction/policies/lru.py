@@ -5,7 +5,7 @@ from .base import EvictionPolicy, Name
 
 
 class Lru(EvictionPolicy):
-    """The entry that was read longest ago goes first."""
+    """Least recently used: the entry that was read longest ago goes first."""
 
     def __init__(self, room: float):
         super().__init__(room)
@@ -35,4 +35,4 @@ class Lru(EvictionPolicy):
         raise KeyError('there is none')
 
     def gone(self, name, size, mark):
-        """Nothing is remembered of an entry that went."""
+        """Do nothing: this policy remembers nothing of evicted entries."""

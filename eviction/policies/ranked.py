@@ -9,22 +9,22 @@ from .base import EvictionPolicy, Name
 class RankedPolicy(EvictionPolicy):
     """The base of policies by rank: reads and size put an entry into one of a few classes, each with its worth.
 
-    An entry's rank is its class's worth and the policy's age when it was last read. So within a class the entry
-    that was read longest ago goes first, and the next to go is the first of some class. Of these there is a heap,
-    where one of all entries would have to be mended at each read: a class stands in it with a rank that its first
-    has at least, and is looked at when it comes to the top.
+    An entry's rank is the sum of its class's worth and of the policy's age when it was last read. So within a
+    class the entry that was read longest ago goes first, and the next entry to evict is the first of some class.
+    A heap holds the classes; a heap of all entries would have to be mended at each read. A class stands in the
+    heap with a lower bound on the rank of its first entry, and is checked when it comes to the top.
     """
-    # so many reads are counted in the low bits of a number, above them the size: one object for both
+    # the low bits of a number count the reads, the bits above hold the size: one object for both
     READS_BITS = 20
     MOST_READS = 2**READS_BITS - 1
 
     def __init__(self, room: float):
         super().__init__(room)
-        # class -> its worth, and name -> the age when it was read
+        # class -> its worth, and a table: name -> the age when it was read
         self._classes: dict[int, tuple[float, OrderedDict[Name, float]]] = {}
         self._age = 0.0
         self._oldest = 0.0
-        # (rank, class), of which only those count that are the class's rank
+        # (rank, class); only a pair with the class's rank in `_ranks` counts
         self._heap: list[tuple[float, int]] = []
         self._ranks: dict[int, float] = {}
 
@@ -42,7 +42,7 @@ class RankedPolicy(EvictionPolicy):
 
     def put_back(self, name, size, mark=None):
         if mark is None:
-            # below all others, whatever its class: no worth is above 1 but by reads, and it has only one
+            # below all others, whatever its class: only more reads make a worth above 1, and it has one read
             self._oldest -= 2
         reads, age = mark or (1, self._oldest)
         number = self._enter(name, size, reads, age)
@@ -86,7 +86,7 @@ class RankedPolicy(EvictionPolicy):
         worth, names = self._classes[number]
         age = names.pop(name)
         if names:
-            # an entry that was put back before others may have been younger than they are
+            # the removed entry may have been put back before others, and be younger than they are
             self._has(number, worth + next(iter(names.values())))
         else:
             del self._classes[number]

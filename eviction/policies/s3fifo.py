@@ -5,14 +5,17 @@ from .base import EvictionPolicy, Name
 
 
 class S3Fifo(EvictionPolicy):
-    """Three queues (S3-FIFO, Yang and others, 2023): a new entry passes through a small one, and comes to the main
-    one only if it was read there, or if it was in the small one not long ago, which a list of names remembers.
+    """Three queues (S3-FIFO, Yang and others, 2023): a small queue, a main queue and a list of names.
+
+    A new entry passes through the small queue. It comes to the main queue only if it was read in the small one, or
+    had left the small one not long ago, which the list of names remembers.
     """
     SMALL = 0.1
-    # reads are counted in the two low bits, above them the size
+    # the two low bits count the reads, the bits above hold the size
     READS_BITS = 2
     MOST_READS = 3
-    # entries that one decision passes by at most: where all were read, the others would wait for seconds
+    # upper bound on the entries that one decision passes by: where all were read, other green threads would wait
+    # for seconds
     MOST_PASSED = 10_000
 
     def __init__(self, room: float):
@@ -29,7 +32,7 @@ class S3Fifo(EvictionPolicy):
         return name in self._small or name in self._main
 
     def __iter__(self):
-        # an entry that goes over from the one to the other meanwhile is in the second list too
+        # the main queue last, since an entry that moves there meanwhile must be in one of both lists
         return iter(dict.fromkeys([*list(self._small), *list(self._main)]))
 
     def _queue_of(self, name):
@@ -47,7 +50,10 @@ class S3Fifo(EvictionPolicy):
             self._small_bytes += size
 
     def put_back(self, name, size, mark=None):
-        """:param mark: whether it was in the small queue; None: it counts as one that stayed for long"""
+        """Put an entry at the head of its queue.
+
+        :param mark: whether it was in the small queue; None: it stayed for long, and goes to the main queue
+        """
         queue = self._small if mark else self._main
         queue[name] = size << self.READS_BITS
         queue.move_to_end(name, last=False)
@@ -61,7 +67,7 @@ class S3Fifo(EvictionPolicy):
     def expect(self, name):
         queue = self._queue_of(name)
         if not queue[name] & self.MOST_READS:
-            # one read lets it stay for another round; it may be none of its own
+            # one counted read keeps it for another round, even if no reader made it
             queue[name] += 1
 
     def remove(self, name):
@@ -79,7 +85,7 @@ class S3Fifo(EvictionPolicy):
         return self._next()[0]
 
     def _next(self):
-        """The entry whose turn it is, and its queue."""
+        """Give the entry whose turn it is, and its queue. :raises KeyError: there is none"""
         from_small = self._small and (self._small_bytes > self.SMALL * self._room or not self._main)
         queue = self._small if from_small else self._main
         for name in queue:
@@ -87,7 +93,7 @@ class S3Fifo(EvictionPolicy):
         raise KeyError('there is none')
 
     def _stays(self, name, queue):
-        """Have an entry that was read go on to the main queue, or round once more in it."""
+        """Move an entry that was read to the main queue, or to the end of it where it is there already."""
         if queue is self._small:
             size, _ = self.remove(name)
             self._main[name] = size << self.READS_BITS

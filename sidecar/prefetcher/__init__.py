@@ -1,1 +1,1 @@
-"""The part that fills the cache: it learns from reads, fetches ahead, admits, purges and warms."""
+"""The part that fills the cache: learns from reads, fetches ahead, admits, purges and warms."""

@@ -1,4 +1,4 @@
-"""Fetching objects ahead, through one InternalClient for the process."""
+"""The backend client: fetches objects and listings, through one InternalClient for the process."""
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -16,34 +16,35 @@ from ...conf.names import ObjectName
 from ...freshness import Token, TokenRing, TokensUnreachable
 from .congestion import Congestion
 
-# the age at which Swift's proxies look at a container's policy and metadata again
+# seconds after which Swift's proxies read a container's policy and metadata again
 CONTAINER_SECONDS = 60
 CONTAINERS = 10_000
-# never read by a pipeline that has the filter, but told to whoever looks at the requests
+# marks fetches for a person who looks at the requests; no pipeline with the filter reads it
 NO_PREFETCH = {'X-No-Prefetch': 'true'}
-# an InternalClient sees these names, unless it is told otherwise in just these letters
+# an InternalClient sees reserved names, unless this header, in just these letters, says otherwise
 ALLOW_RESERVED = 'x-backend-allow-reserved-names'
-# a client that sends nothing for long is one that Swift's servers hang up on
+# Swift's servers hang up on a client that reads nothing for long
 MOST_SLEEP = 5.0
-# what a backend answers that is down, full or has too much to do
+# statuses of a backend that is down, full or overloaded
 BUSY = (408, 429, 498, 499)
 
 
 class NotFetched(Exception):
-    """The object is not to be cached, or could not be had."""
+    """An object is not to be cached, or could not be fetched."""
 
 
 class Uncacheable(NotFetched):
-    """Nor will it be soon: by its headers, or by its container's."""
+    """An object is not to be cached soon either, by its headers or its container's."""
 
 
 class BackendFailed(NotFetched):
-    """The backend could not give it, though it may have it."""
+    """The backend could not give an object, though it may have it."""
 
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """
+    """Upper bounds on fetches.
+
     :param max_object_size: bytes
     :param spool_size: bytes that the spool may hold
     """
@@ -58,7 +59,8 @@ class Container:
 
 
 class BackendClient:
-    """
+    """Fetches objects into the spool or into memory, and reads containers and their listings.
+
     :param tokens: None: entries are not stamped, and are validated at their first hit
     """
 
@@ -72,13 +74,13 @@ class BackendClient:
         self._containers: TTLCache = TTLCache(CONTAINERS, CONTAINER_SECONDS)
 
     def fetch(self, name: ObjectName, origin: str, pace: Congestion) -> tuple[str, int]:
-        """Fetch an object into the spool, stamped where that can be.
+        """Fetch an object into the spool, with a stamp where that is possible.
 
-        What a lagging replica holds must not be made to last: where the token does not tell how old an
-        answer may be, all replicas are asked for the newest version.
+        The cache must not keep an old version of a lagging replica. So all replicas are asked for the newest
+        version where the token does not tell how old an answer may be.
 
         :param origin: 'prefetch', 'segment', 'whole' or 'warm'
-        :param pace: is told when the answer and when bytes came, and says how long to wait for more
+        :param pace: notes when the answer and when bytes came, and gives the seconds to wait before more are read
         :returns: the spool file's name and the object's length in bytes
         :raises NotFetched: with the reason
         :raises OSError: where the disk fails
@@ -104,9 +106,9 @@ class BackendClient:
             close_if_possible(body)
 
     def small(self, name: ObjectName, most: int, pace: Congestion) -> bytes:
-        """An object's bytes, kept nowhere.
+        """Read an object's bytes, and keep them nowhere.
 
-        :param most: bytes that it may have
+        :param most: upper bound on its bytes
         :raises NotFetched: with the reason
         """
         if self.container(name.account, name.container).opted_out:
@@ -173,7 +175,7 @@ class BackendClient:
         return writer.name
 
     def container(self, account: str, container: str) -> Container:
-        """:raises NotFetched: where it is not there"""
+        """Give a container's policy and whether it has opted out. :raises NotFetched: where it is not there"""
         known = self._containers.get((account, container))
         if known is None:
             try:
@@ -187,9 +189,9 @@ class BackendClient:
         return known
 
     def listing(self, account: str, container: str, prefix: str) -> Iterator[tuple[ObjectName, int]]:
-        """The container's objects in name order, with their lengths as the listing has them.
+        """Give the container's objects in name order, with their lengths as the listing has them.
 
-        :raises NotFetched: where it cannot be listed
+        :raises NotFetched: where the container cannot be listed
         """
         try:
             for item in self._client.iter_objects(account, container, prefix=prefix):
@@ -198,10 +200,11 @@ class BackendClient:
             raise _failure(error, 'listing: ') from None
 
     def page(self, name: ObjectName, limit: int, reverse: bool = False) -> list[tuple[str, int]]:
-        """Names and lengths of the objects after that one in its container's listing, or before it, the nearest
-        first; at most so many, and no reserved ones.
+        """Give names and lengths of the objects after this one in its container's listing, the nearest first.
 
-        :raises NotFetched: where it cannot be listed
+        :param limit: upper bound on the number of objects; reserved names are left out
+        :param reverse: give the objects before it instead
+        :raises NotFetched: where the container cannot be listed
         """
         query = {'format': 'json', 'limit': limit, 'marker': name.object, 'reverse': str(reverse).lower()}
         path = f'{self._client.make_path(name.account, name.container)}?{urlencode(query)}'
@@ -213,7 +216,7 @@ class BackendClient:
 
 
 def _at_most(body, length):
-    """:raises NotFetched: where there is more"""
+    """Give the chunks of a body. :raises NotFetched: where they are longer than `length`"""
     for chunk in body:
         length -= len(chunk)
         if length < 0:

@@ -1,22 +1,22 @@
-"""How fast to fetch ahead: no faster than the backend answers with ease. Pure: the clock is passed in.
+"""The pace of fetches: no faster than the backend answers with ease. Pure: the clock is passed in.
 
-The number of fetches at the same time grows by one with each that many good answers, and is halved when the
-backend gets slow: additive increase, multiplicative decrease, as TCP does it. Slow is a time to first byte,
-averaged over the last few, of `slow_factor` times its own long-term average; an error counts as slow. What was
-under way when the number was halved is not judged again. At less than one, fetching stops: then one probe
-at a time, after a pause that doubles from one second to a minute, and goes on with one fetch when a probe
-is answered in good time.
+The limit on fetches at the same time grows by one after as many good answers as the limit is, and is halved when
+the backend gets slow: additive increase, multiplicative decrease, as TCP does it. The backend is slow where the
+time to first byte, averaged over the last few, is above `slow_factor` times its own long-term average. An error
+counts as slow. Fetches that were under way when the limit was halved are not judged again. Below one, fetching
+stops. Then one probe at a time is sent, after a pause that doubles from one second to a minute. Fetching goes on
+with one fetch when a probe is answered in good time.
 """
 from collections.abc import Callable
 
 # weights of a new answer: in the average of the last few, in the long-term one, and there if it was slow;
-# what stays slow becomes what is usual, after some hundreds of answers
+# a backend that stays slow counts as usual after some hundreds of answers
 RECENT_WEIGHT = 0.3
 USUAL_WEIGHT = 0.02
 SLOW_WEIGHT = 0.002
-# answers before there is anything to compare with
+# answers that only make the first average, and are not judged
 FIRST_ANSWERS = 8
-# seconds below which nothing is slow, whatever is usual
+# seconds below which no answer is slow, whatever the average
 SLOW_LEAST = 0.02
 PAUSE_LEAST, PAUSE_MOST = 1.0, 60.0
 # seconds' worth of bytes that may come at once
@@ -24,12 +24,14 @@ BURST_SECONDS = 1.0
 
 
 class Congestion:
-    """Each fetch: `began`; `answered` when its first byte came; `took` for its bytes; `ended`, or `failed` where
-    that was the backend's fault.
+    """Limits fetches at the same time, and their bytes per second.
 
-    :param most: fetches at the same time
+    The caller calls for each fetch: `began`; `answered` when its first byte came; `took` for its bytes; `ended`,
+    or `failed` where it ended by the backend's fault.
+
+    :param most: upper bound on the fetches at the same time
     :param bytes_per_second: of all fetches together; 0: no limit
-    :param slow_factor: times the usual time to first byte
+    :param slow_factor: an answer is slow above this multiple of the usual time to first byte
     :param on_stop: is called when fetching stops
     """
 
@@ -46,7 +48,7 @@ class Congestion:
         self._usual = self._recent = 0.0
         self._pause = PAUSE_LEAST
         self._paused_at = 0.0
-        # whether the fetch under way is the one that finds out whether to go on
+        # whether the fetch under way is a probe
         self._probing = False
         self._credit = bytes_per_second * BURST_SECONDS
         self._credit_at: float | None = None
@@ -56,7 +58,7 @@ class Congestion:
         return self._limit < 1
 
     def places(self, now: float) -> int:
-        """How many fetches may begin now."""
+        """Count the fetches that may begin now."""
         if self._credit_of(now) < 0:
             return 0
         if self.is_stopped:
@@ -64,13 +66,13 @@ class Congestion:
         return max(int(self._limit) - self.running, 0)
 
     def wait(self, now: float) -> float:
-        """Seconds after which there may be a place, but for what is under way; 0 where there may be one now."""
+        """Give the seconds until there may be a place, fetches under way aside; 0 where there may be one now."""
         paused = self._paused_for(now) if self.is_stopped else 0.0
         owed = -self._credit_of(now) / self._rate if self._rate else 0.0
         return max(paused, owed, 0.0)
 
     def _paused_for(self, now):
-        # a clock that was set back does not make it any longer
+        # a clock that was set back does not make the pause any longer
         return min(self._paused_at + self._pause - now, self._pause)
 
     def began(self) -> None:
@@ -78,10 +80,10 @@ class Congestion:
         self._probing = self.is_stopped
 
     def answered(self, seconds: float, now: float) -> None:
-        """One's first byte came after so long."""
+        """Note that a fetch's first byte came after so many seconds."""
         slow = self._is_slower(seconds)
         if self.is_stopped and not self._probing:
-            # it began before: what it tells is known
+            # a fetch from before the stop tells nothing new
             return
         if slow:
             self._slow(now)
@@ -89,17 +91,17 @@ class Congestion:
             self._good()
 
     def failed(self, now: float) -> None:
-        """One ended, by the backend's fault."""
+        """Note that a fetch ended by the backend's fault."""
         if self._probing or not self.is_stopped:
             self._slow(now)
         self.ended()
 
     def ended(self) -> None:
-        """One ended, well or because the object is not to be had."""
+        """Note that a fetch ended, well or because the object is not to be had."""
         self.running -= 1
         self._not_judged = max(self._not_judged - 1, 0)
         if self._probing:
-            # it told nothing of the backend: the next may try at once
+            # the probe told nothing of the backend: the next may begin at once
             self._probing = False
 
     def _is_slower(self, seconds):
@@ -108,7 +110,7 @@ class Congestion:
             self._usual += (seconds - self._usual) / self._answers
             self._recent = self._usual
             return False
-        # a probe speaks for itself: what was slow before it is what it is to tell about
+        # a probe counts alone: it is to tell whether the slow answers before it are over
         self._recent = seconds if self._probing else self._recent + RECENT_WEIGHT * (seconds - self._recent)
         slow = self._recent > max(self._slow_factor * self._usual, SLOW_LEAST)
         self._usual += (SLOW_WEIGHT if slow else USUAL_WEIGHT) * (seconds - self._usual)
@@ -135,7 +137,7 @@ class Congestion:
     # bytes per second
 
     def took(self, size: int, now: float) -> float:
-        """So many bytes came; seconds to wait before more are read, so that the limit holds."""
+        """Note that `size` bytes came; give the seconds to wait before more are read, so that the limit holds."""
         if not self._rate:
             return 0.0
         self._credit = self._credit_of(now) - size
@@ -143,6 +145,6 @@ class Congestion:
         return max(-self._credit / self._rate, 0.0)
 
     def _credit_of(self, now):
-        """Bytes that may come now; below 0 where too many came."""
+        """Give the bytes that may come now; below 0 where too many came."""
         passed = max(now - self._credit_at, 0.0) if self._credit_at is not None else 0.0
         return min(self._credit + passed * self._rate, self._rate * BURST_SECONDS)

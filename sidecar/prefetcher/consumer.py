@@ -1,11 +1,11 @@
-"""Consuming the queue: learn from reads, fetch ahead, admit what was captured, warm and forget.
+"""The consumer of the queue: learns from reads, fetches ahead, admits captures, warms and purges.
 
-What holds after a crash: a record is done with when what it asks for was done or refused; one that was under
-way comes again when its lease runs out, or at once where the process was stopped.
+After a crash this holds: a record is done when its work was done or refused. A record that was under way comes
+again when its lease runs out, or at once where the process was stopped.
 
-Until the cache's inventory is whole, reads are learned from and entries are forgotten, and nothing else:
-admissions and warming wait in the queue, fetches in the schedule. A Forget of that time is handled at once, and
-again in its turn once the inventory is whole: an object that was captured before it must not come in after it.
+Until the cache's inventory is whole, reads are learned from and entries are purged, and nothing else: Admits and
+Warms wait in the queue, fetches in the schedule. A Forget of that time is handled at once, and again in its turn
+once the inventory is whole: an object that was captured before the Forget must not be admitted after it.
 """
 import time
 from collections.abc import Callable, Iterable
@@ -25,20 +25,20 @@ from .warmer import Warmer, Warming
 
 BATCH = 1000
 LEASE_SECONDS = 60.0
-# what is older was queued while nobody consumed: still worth learning from, too late to act upon
+# an older record was queued while no consumer ran: it is worth learning from, but too late to act upon
 STALE_SECONDS = 30.0
 POSTPONE_SECONDS = 5.0
-# admissions and droppings at the same time, and how many may wait before no more are leased
+# Admits and Forgets at the same time, and upper bound on the number that wait before no more are leased
 LANES = 4
 LANES_LIMIT = 4 * BATCH
-# that those under way get to end, when the process is stopped
+# time for jobs under way to end, when the process is stopped
 STOP_SECONDS = 2.0
 
 
 class Consumer:
-    """One process's work on prefetch records. `step()` is one turn; the daemon has the loop.
+    """Handles the prefetch records of one process. `step()` is one turn; the daemon has the loop.
 
-    :param concurrency: fetches at the same time
+    :param concurrency: upper bound on the fetches at the same time
     """
 
     def __init__(self, context: Context, concurrency: int, logger, clock: Callable[[], float] = time.time):
@@ -57,7 +57,7 @@ class Consumer:
         warmer = Warmer(context.fetcher, context.manager, self.fetches.warm, max(1, concurrency // 2))
         self._warming = Warming(warmer, self._queue, context.count, logger)
         self._in_lanes: set[int] = set()
-        # whether the inventory was, when this turn began; Forgets that were handled while it was not
+        # whether the inventory was whole when this turn began; ids of Forgets handled while it was not
         self._is_whole = False
         self._again: list[int] = []
         self._done: set[int] = set()
@@ -69,9 +69,9 @@ class Consumer:
     # one turn
 
     def step(self) -> int:
-        """Take a batch of records, handle it, begin what is due. Tells how many records there were.
+        """Take a batch of records, handle it, and begin due fetches. Tell how many records there were.
 
-        Admits and Forgets are only begun with: `drain` waits for them.
+        Admits and Forgets only begin here; `drain` waits for them.
 
         :raises QueueError: where the queue cannot be read; nothing is lost by that
         """
@@ -82,7 +82,7 @@ class Consumer:
         places = self._places(batch)
         for leased in batch:
             self._handle(leased, places)
-        # reads that share a row are done when all of them were learned from
+        # last, since reads that share a row are done only when all of them were learned from
         self._done.update(leased.id for leased in batch if isinstance(leased.record, Access))
         self.fetches.begin_due()
         self._tell_queue()
@@ -100,14 +100,14 @@ class Consumer:
             self._queue.retry(again, self._clock())
 
     def _kinds(self):
-        """The kinds of records that can be handled now."""
+        """Give the kinds of records that can be handled now."""
         has_place = len(self._lanes) < LANES_LIMIT
         if self._is_whole:
             return PREFETCH_KINDS if has_place else ('Access', 'Warm')
         return ('Access', 'Forget') if has_place else ('Access',)
 
     def _places(self, batch):
-        """The entry names that the Admits of a batch are about; what cannot be told is not there."""
+        """Give the entry names of a batch's Admits; an Admit whose name cannot be told is left out."""
         spooled = [leased for leased in batch if isinstance(leased.record, Admit)]
         if not spooled:
             return {}
@@ -117,7 +117,7 @@ class Consumer:
 
     def _handle(self, leased: Leased, places: dict[int, str]) -> None:
         record = leased.record
-        # one whose lease ran out while it waited comes again, and was counted
+        # a record whose lease ran out while it waited comes again, and was counted
         if leased.id not in self._in_lanes:
             self._count('records', reason=type(record).__name__.lower())
         try:
@@ -140,11 +140,11 @@ class Consumer:
         return naming.container(record.account, record.container)
 
     def _begin(self, leased, place, job, again=False):
-        """Have a job run, in the order of the records as far as they are about the same object.
+        """Have a job run; jobs for the same object run in the order of their records.
 
         :param again: the record is to be handled once more, later
         """
-        # one whose lease ran out while it waited comes again, and is here already
+        # a record whose lease ran out while it waited comes again, and is here already
         if leased.id not in self._in_lanes:
             self._in_lanes.add(leased.id)
             whole = isinstance(leased.record, Forget) and not leased.record.object
@@ -164,7 +164,7 @@ class Consumer:
             self._failed(leased, error)
             self._in_lanes.discard(leased.id)
             return
-        # also where a folder could not be read: the loader tries that again, and so must a Forget
+        # also after an error: the loader tries an unreadable folder again, and so must a Forget
         if again:
             self._again.append(leased.id)
         else:
@@ -183,7 +183,10 @@ class Consumer:
         self._dead.append((leased, repr(error)))
 
     def _tell_queue(self):
-        """:raises QueueError: then those records come again when their leases run out"""
+        """Tell the queue of records that are done or given up.
+
+        :raises QueueError: then these records come again when their leases run out
+        """
         done, self._done = self._done, set()
         dead, self._dead = self._dead, []
         # before its row is done and gone
@@ -193,7 +196,7 @@ class Consumer:
             self._queue.done(done)
 
     def _flush(self):
-        """Nothing is under way: the queue is told now, and not with the next turn."""
+        """Tell the queue now, and not with the next turn, since no job is under way."""
         try:
             if not self._stopped:
                 self._tell_queue()
@@ -201,7 +204,7 @@ class Consumer:
             self._logger.error('records that are done come again: %s', error)
 
     def seconds_to_next(self, most: float) -> float:
-        """How long there is nothing to begin; at most `most`."""
+        """Give the seconds until there is work to begin; at most `most`."""
         return 0.0 if self._has_more else self.fetches.seconds_to_next(most)
 
     # reads
@@ -230,7 +233,7 @@ class Consumer:
             self._manifests.observe(Reading(read, record.manifest, not record.cut))
 
     def _expect(self, predictions):
-        """What is due may be so between two turns: a manifest takes its time to come."""
+        """Begin due fetches at once: after a slow manifest, a fetch may be due between two turns."""
         if predictions:
             self.fetches.expect(predictions)
             self.fetches.begin_due()
@@ -238,26 +241,26 @@ class Consumer:
     # the end
 
     def settle(self) -> None:
-        """Wait until all records that were begun with are admitted, refused or forgotten."""
+        """Wait until all Admits and Forgets that were begun are handled."""
         self._lanes.wait()
 
     def drain(self) -> None:
-        """Wait until what was begun is done: fetches, and what became due meanwhile, and all warming."""
+        """Wait until all records, warming and manifests are done, and all fetches, also those due meanwhile."""
         self.settle()
         self._warming.wait()
         self._manifests.wait()
         self.fetches.drain()
 
     def stop(self) -> None:
-        """Begin nothing more, and put back what is leased and not done.
+        """Begin nothing more, and put back the records that are leased and not done.
 
-        :raises QueueError: then it comes back when its leases run out
+        :raises QueueError: then the records come again when their leases run out
         """
         self.fetches.stop()
         self._lanes.stop()
         with Timeout(STOP_SECONDS, False):
             self._lanes.wait()
-        # from now on nothing is linked: what is put back is found as it was
+        # from now on nothing is linked: the next lease of a record finds its spool file as it was
         self._manager.close()
         self._stopped = True
         try:

@@ -1,4 +1,4 @@
-"""Fetching ahead: what is due, how much at the same time, and what became of it."""
+"""The fetch scheduler: begins due fetches, bounds their number, and counts their outcomes."""
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ from ...queues import Queue
 from .backend_client import BackendClient, BackendFailed, NotFetched, Uncacheable
 from .congestion import Congestion
 
-# a prediction whose time is so long past comes too late
+# seconds past its time after which a prediction is too late
 LATE_SECONDS = 30.0
-# what was read in part is fetched whole though nobody guessed that it will be read again
+# an object read in part is fetched whole, though no prediction says that it will be read again
 NOBODYS_GUESS = 0.0
-# between two looks whether there is a place
+# seconds between two checks for a place
 LOOK_SECONDS = 0.05
-# how long what was found not to be cacheable is not fetched again because somebody may read it; how many are known
+# seconds for which an uncacheable object is not fetched again for a prediction; number of such objects known
 REFUSED_SECONDS, REFUSED = 300.0, 10_000
 
 
@@ -50,10 +50,10 @@ class Context:
 class Fetch:
     """One fetch that began.
 
-    :param origin: of `predict`, or 'warm'
-    :param idle: seconds without a read after which an entry may go for it; None: the usual
-    :param size: bytes, as far as they were known
-    :param taken: on disk, once it has come
+    :param origin: an origin of `predict`, or 'warm'
+    :param idle: seconds without a read after which an entry may be evicted for it; None: the default
+    :param size: bytes of the object, where they were known
+    :param taken: bytes on disk, once the object has come
     """
     name: ObjectName
     origin: str
@@ -63,18 +63,18 @@ class Fetch:
 
     @property
     def expected(self) -> int:
-        """Bytes on disk."""
+        """Give the expected bytes on disk; 0 where the size is not known."""
         return expected_disk_bytes(self.size) if self.size else 0
 
 
 class FetchScheduler:
-    """Begins fetches in time, as far as there are places and fetches of that origin pay.
+    """Begins fetches in time, as long as there are places and fetches of their origin pay.
 
     Guesses ask `Usefulness` when they are planned. Segments and wholes ask a watch in bytes when they begin, so
     that fetches under way count. Warming has no watch: somebody asked for it, and it ends where the room does.
 
-    :param is_coming: whether an entry of this name waits to be admitted
-    :param concurrency: fetches of predictions at the same time, at most
+    :param is_coming: tells whether an entry of this name waits to be admitted
+    :param concurrency: upper bound on the fetches of predictions at the same time
     """
 
     def __init__(self, context: Context, is_coming: Callable[[str], bool], concurrency: int, logger,
@@ -98,7 +98,7 @@ class FetchScheduler:
         return name in self._under_way
 
     def is_here(self, name: ObjectName) -> bool:
-        """Whether it is cached, or on its way."""
+        """Tell whether an object is cached, or on its way."""
         return self._is_here(name, self._manager.has)
 
     def _is_here(self, name, has):
@@ -106,21 +106,23 @@ class FetchScheduler:
         return name in self._under_way or self._is_coming(entry_name) or has(entry_name)
 
     def seconds_to_next(self, most: float) -> float:
-        """How long there is nothing to begin; at most `most`."""
+        """Give the seconds until there is a fetch to begin; at most `most`."""
         start_at = self._schedule.next_start()
         if start_at is None or not self._pool.free() or not self._manager.is_whole:
             return most
         now = self._clock()
         if not self._pace.places(now):
-            # where it is others that must end first, the end of one is what begins the next
+            # where only fetches under way are waited for, the end of one begins the next
             return min(self._pace.wait(now) or most, most)
         return min(max(start_at - now, 0.0), most)
 
     def begin_due(self) -> None:
-        """Begin the fetches whose time has come, as far as there are places; none before the cache knows what it
-        holds."""
+        """Begin the fetches whose time has come, as long as there are places.
+
+        None begins before the inventory is whole.
+        """
         now = self._clock()
-        # what is due and not begun leaves its place to the next
+        # a due prediction that begins no fetch leaves its place to the next
         while not self._stopped and self._manager.is_whole and (due := self._schedule.due(now, self._places(now))):
             for prediction in due:
                 name = name_of(prediction)
@@ -141,7 +143,7 @@ class FetchScheduler:
         self._under_way.add(fetch.name)
         if fetch.origin in self.watches:
             self.watches[fetch.origin].began(fetch.name.account, fetch.expected)
-        # here, or else the next to ask would find this place free
+        # before the fetch runs, or else the next fetch would find this place free
         self._pace.began()
         self._pool.spawn_n(self._prefetch, fetch)
 
@@ -156,7 +158,7 @@ class FetchScheduler:
                 self._schedule.fetched(self._clock() - began_at, fetch.size)
         finally:
             self._end(fetch)
-            # when this one's place in the pool is free
+            # in another green thread, so that this fetch's place in the pool is free by then
             spawn_n(self.begin_due)
 
     def _end(self, fetch):
@@ -165,25 +167,25 @@ class FetchScheduler:
             self.watches[fetch.origin].ended(fetch.name.account, fetch.expected, fetch.taken)
 
     def want(self, name: ObjectName, at: float, size: int) -> None:
-        """Somebody read a part of it at that time: have the whole fetched, unless it is here or coming."""
+        """Have an object fetched whole, of which a part was read at `at`, unless it is here or coming."""
         if name not in self._refused:
             key = name.container, name.object
             self._schedule.add(Prediction(name.account, key, NOBODYS_GUESS, at, size, origin=WHOLE))
 
     def used(self, account: str, fetched: Fetched) -> None:
-        """Tell that an entry was read for the first time since it had been fetched."""
+        """Note that an entry was read for the first time since it was fetched."""
         self._count('fetched_whole_used' if fetched.origin == WHOLE else 'prefetched_used')
         if fetched.origin in self.watches:
             self.watches[fetched.origin].used(account, fetched.bytes)
 
     def expect(self, predictions: Iterable[Prediction]) -> None:
-        """Have fetched in time what is not here, and kept what is."""
+        """Have missing objects fetched in time, and keep the entries of the others."""
         for prediction in predictions:
             if self._is_missing(prediction):
                 self._schedule.add(prediction)
 
     def guess(self, predictions: Iterable[Prediction]) -> None:
-        """As `expect`, where what was guessed for the account was worth it."""
+        """Do as `expect`, but fetch only for accounts whose earlier guesses were worth it."""
         for prediction in predictions:
             if not self._is_missing(prediction):
                 continue
@@ -193,13 +195,13 @@ class FetchScheduler:
                 self._count('throttled', reason=PREFETCH)
 
     def _is_missing(self, prediction):
-        """Whether it is neither here nor known to be of no use; what is here is kept."""
+        """Tell whether an object is neither here nor known as uncacheable; keep its entry if it is here."""
         name = name_of(prediction)
         return name not in self._refused and not self._is_here(name, self._manager.expect)
 
     def warm(self, name: ObjectName) -> bool:
-        """Fetch and admit when there is a place; tells whether it was admitted."""
-        # never twice at once
+        """Fetch and admit an object when there is a place; tell whether it was admitted."""
+        # so that no object is fetched twice at the same time
         while name in self._under_way or not self._pace.places(self._clock()):
             sleep(max(self._pace.wait(self._clock()), LOOK_SECONDS))
         if self.is_here(name):
@@ -215,9 +217,9 @@ class FetchScheduler:
         return warmed
 
     def small(self, name: ObjectName, most: int) -> bytes:
-        """An object's bytes, kept nowhere, when there is a place for it.
+        """Read an object's bytes when there is a place, and keep them nowhere.
 
-        :param most: bytes that it may have
+        :param most: upper bound on its bytes
         :raises NotFetched: with the reason; BackendFailed too where there was no place for long
         """
         began_at, failed = self._clock(), False
@@ -235,7 +237,7 @@ class FetchScheduler:
             self._pace.failed(self._clock()) if failed else self._pace.ended()
 
     def _fetch(self, fetch):
-        """Fetch and admit one that began; what goes wrong is logged and counted here."""
+        """Fetch and admit an object whose fetch began; log and count errors."""
         with self._manager.store.fetching(fetch.name, self._clock() + self._schedule.takes(fetch.size)):
             spool_name = self._spool(fetch)
             try:
@@ -254,7 +256,7 @@ class FetchScheduler:
                 return None
             spool_name, length = self._fetcher.fetch(name, fetch.origin, self._pace)
             self._count('prefetched_bytes', length)
-            # whether it is let in or not: it has cost the backend as much
+            # whether it is admitted or not, since it has cost the backend as much
             fetch.taken = expected_disk_bytes(length)
             if fetch.origin == PREFETCH:
                 self.usefulness.fetched(name.account, (name.container, name.object))
@@ -274,7 +276,7 @@ class FetchScheduler:
         return None
 
     def drain(self) -> None:
-        """Wait until what was begun is done, and what became due meanwhile."""
+        """Wait until all fetches are done, also those that became due meanwhile."""
         while self._pool.running():
             self._pool.waitall()
             self.begin_due()

@@ -1,4 +1,4 @@
-"""Jobs that run at the same time, but for those of one key: these one after the other, in their order."""
+"""A pool that runs jobs at the same time, but jobs of one key one after the other, in their order."""
 from collections import deque
 from collections.abc import Callable
 
@@ -8,9 +8,10 @@ Job = Callable[[], object]
 
 
 class KeyedPool:
-    """
-    :param size: jobs at the same time
-    :param idle: is called when the last job has ended; it counts as running until then
+    """Runs jobs of different keys at the same time, and jobs of one key in their order.
+
+    :param size: upper bound on the jobs at the same time
+    :param idle: is called when the last job has ended; that job counts as running until `idle` returns
     """
 
     def __init__(self, size: int, idle: Callable[[], object] = lambda: None):
@@ -23,15 +24,15 @@ class KeyedPool:
         self._ended: Event | None = None
 
     def __len__(self):
-        """Jobs that wait or run."""
+        """Count the jobs that wait or run."""
         return sum(map(len, self._jobs.values()))
 
     def __contains__(self, key):
-        """Whether a job of that key waits or runs."""
+        """Tell whether a job of this key waits or runs."""
         return key in self._jobs
 
     def add(self, key: str, job: Job) -> None:
-        """:param job: must not raise"""
+        """Run a job after all others of its key. :param job: must not raise"""
         queue = self._jobs.get(key)
         if queue is None:
             self._jobs[key] = deque([job])
@@ -41,7 +42,7 @@ class KeyedPool:
             queue.append(job)
 
     def add_after(self, prefix: str, job: Job) -> None:
-        """A job that begins when all have ended that wait or run now under keys that begin so."""
+        """Run a job once all jobs have ended that wait or run now under keys with this prefix."""
         keys = [key for key in self._jobs if key.startswith(prefix)]
         left = len(keys)
 
@@ -80,7 +81,7 @@ class KeyedPool:
                 ended.send()
 
     def wait(self) -> None:
-        """Until no job runs; after `stop`, those that wait do not begin."""
+        """Wait until no job runs; after `stop`, waiting jobs do not begin."""
         while self._running:
             self._ended = ended = self._ended or Event()
             ended.wait()

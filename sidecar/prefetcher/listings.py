@@ -1,9 +1,9 @@
-"""The names around those that are read, from their containers' listings: asked for sparingly, in the background.
+"""Pages of names around the objects that are read: asked for sparingly, in the background.
 
-A container is asked once a few of its objects were read, for a page around the last one: a few hundred names
-before it and after it. Who reads on within the page, which is so where names have an order that readers follow,
-asks for no more. What is not here yet is not waited for. What is asked for is bounded thrice: one page at a time
-for the whole process, so many in a second, and for an account no more than one in so many of its reads.
+A container is asked for a page once a few of its objects were read. The page holds a few hundred names before and
+after the last object. Clients that follow an order of names read on within the page, and cause no further request.
+A page that is not here yet is not waited for. Requests are bounded thrice: one page at a time for the whole
+process, one page in `PAUSE` seconds, and for an account one page in `READS_FOR_A_PAGE` of its reads.
 """
 import time
 from array import array
@@ -19,15 +19,15 @@ from ...conf.names import ObjectName
 from ...predict import ObjectKey
 from .backend_client import BackendClient, NotFetched
 
-# reads of a container before it is asked for a page
+# reads of a container from which on it is asked for a page
 FEW_READS = 3
 # reads of an account for each page
 READS_FOR_A_PAGE = 20
 # seconds between two pages, of the process
 PAUSE = 1.0
-# names of a page before the one that is read, and after it: readers go on rather than back
+# names of a page before the object that is read, and after it: readers go on rather than back
 BEFORE, AFTER = 200, 800
-# seconds after which a page is asked for anew where it is of use, and where it could not be had
+# seconds after which a page is asked for anew: where it was had, and where it could not be had
 FRESH_SECONDS, FAILED_SECONDS = 3600.0, 300.0
 CONTAINERS = 10_000
 
@@ -37,12 +37,13 @@ NOTHING: Sides = ((), ())
 
 @dataclass(frozen=True)
 class Page:
-    """
+    """The names of a container around a read, with the objects' sizes.
+
     :param names: in the order of the listing
     :param sizes: bytes of each
-    :param is_first: whether nothing is before them
-    :param is_last: whether nothing is after them
-    :param until: when it is no longer believed, in seconds of the clock
+    :param is_first: whether the container has no name before them
+    :param is_last: whether the container has no name after them
+    :param until: time from which the page is not relied on any more, in seconds of the clock
     """
     names: list[str]
     sizes: array
@@ -51,12 +52,16 @@ class Page:
     until: float
 
     def sides(self, name: str, reach: int) -> tuple[Sides, bool]:
-        """What is before and after the name, the nearest first; and whether that is all there is to know."""
+        """Give the neighbours before and after a name, the nearest first.
+
+        :param reach: upper bound on the neighbours of each side
+        :returns: the neighbours of both sides, and whether these are all within `reach`
+        """
         names, count = self.names, len(self.names)
         place = bisect_left(names, name)
         after = place + (place < count and names[place] == name)
         if after == place and (place == 0 and not self.is_first or place == count and not self.is_last):
-            # outside: what is between the page and the name, nobody knows
+            # outside the page: there may be unknown names between the page and this name
             return NOTHING, False
         before, behind = slice(max(0, place - reach), place), slice(after, after + reach)
         is_whole = (place >= reach or self.is_first) and (after + reach <= count or self.is_last)
@@ -67,10 +72,10 @@ class Page:
 
 
 class Listings:
-    """As `predict.neighbours.Names` wants it; never waits.
+    """Gives the neighbours of an object as a `predict.neighbours.Names`; never waits.
 
-    :param most: names that are remembered
-    :param may_ask: whether the backend is well enough for it
+    :param most: upper bound on the names to remember
+    :param may_ask: tells whether the backend is well enough to be asked
     :param count: counts a metric: name, by, reason
     """
 
@@ -81,7 +86,7 @@ class Listings:
         self._count = count
         self._logger = logger
         self._clock = clock
-        # a page of each container, those used longest ago go first
+        # one page for each container; the pages used longest ago go first
         self._pages: LRUCache[tuple[str, str], Page] = LRUCache(most, _weight)
         self._reads: LRUCache[tuple[str, str], int] = LRUCache(CONTAINERS)
         self._credit: LRUCache[str, int] = LRUCache(CONTAINERS)
@@ -92,7 +97,7 @@ class Listings:
         return sum(len(page.names) for page in self._pages.values())
 
     def __call__(self, account: str, key: ObjectKey, reach: int) -> Sides:
-        """(name, bytes) before and after the object, the nearest first; what is known."""
+        """Give the known (name, bytes) before and after an object, the nearest first."""
         container, name = key
         place = account, container
         self._credit[account] = min(self._credit.get(account, READS_FOR_A_PAGE) + 1, READS_FOR_A_PAGE)
@@ -104,7 +109,7 @@ class Listings:
         return sides
 
     def _ask(self, name):
-        """Have the page around it fetched, if that is not too much."""
+        """Have the page around a name fetched, if the bounds on requests allow it."""
         now = self._clock()
         if (self._is_asking or now - self._asked_at < PAUSE or not self._may_ask()
                 or self._reads[name.account, name.container] < FEW_READS
@@ -114,7 +119,7 @@ class Listings:
         spawn_n(self._fetch, name)
 
     def _fetch(self, name):
-        """Runs in a green thread of its own, and raises nothing."""
+        """Fetch the page around a name, in a green thread of its own; raise nothing."""
         page, outcome = Page([], array('Q'), True, True, self._clock() + FAILED_SECONDS), 'failed'
         try:
             page, outcome = self._around(name), 'read'
@@ -125,7 +130,7 @@ class Listings:
         finally:
             self._is_asking = False
         self._count('listings', reason=outcome)
-        # it may be larger than all that there may be
+        # the page alone may be larger than the bound on all names
         with suppress(ValueError):
             self._pages[name.account, name.container] = page
 
@@ -133,7 +138,7 @@ class Listings:
         if self._fetcher.container(name.account, name.container).opted_out:
             raise NotFetched('the container has opted out')
         before = self._fetcher.page(name, BEFORE, reverse=True)
-        # with the name itself, unless it is gone
+        # from the nearest name before, so that the page holds the name itself, unless that is gone
         marker = before[0][0] if before else ''
         after = self._fetcher.page(ObjectName(name.account, name.container, marker), AFTER)
         items = before[::-1] + after

@@ -1,12 +1,12 @@
 """Fetching ahead along the manifests of static large objects.
 
-Who reads a manifest through slo reads its segments in its order, each as an object of its own. So the list is
-fetched once, in memory alone, and the reads that follow tell where in it each client is (`predict.along`). A
-segment that is a manifest itself is an object to be fetched like others; what it lists is looked at when it is
-read in turn.
+A client that reads a manifest through slo reads its segments in its order, each as an object of its own. So the
+manifest is fetched once, in memory alone, and the following reads tell where in it each client is
+(`predict.manifest_order`). A segment that is a manifest itself is fetched like any other object; its own segments
+are looked at when it is read in turn.
 
-What a manifest says is its owner's to say: it names objects of its own account alone, and is read with care.
-Who writes: the prefetcher's loop; nothing is kept on disk, so that after a crash readers open their lists anew.
+A manifest's text comes from its owner, so it is read with care, and names objects of its own account alone.
+The prefetcher's loop writes the tables. Nothing is kept on disk: after a crash clients open their manifests anew.
 """
 import json
 import time
@@ -21,28 +21,28 @@ from ...predict import ManifestOrder, Prediction, Read
 from ...predict.prediction import ObjectKey
 from .backend_client import BackendFailed, NotFetched
 
-# slo's own limit for what it writes, and ten times its number of segments
+# slo's own limit for the manifests that it writes, and ten times its number of segments
 MANIFEST_BYTES = 8 * 2**20
 MANIFEST_SEGMENTS = 10_000
-# what is longer is no name of Swift's; operators may raise theirs, and hardly do
+# a longer name is none of Swift's; operators may raise that bound, and hardly do
 NAME_BYTES = 4096
-# after which a manifest is fetched again when it is read
+# seconds after which a manifest is fetched again when it is read
 KNOWN_SECONDS = 60.0
 KNOWN = 10_000
-# manifests that are fetched at the same time; where more are read, those wait for their next reader
+# manifests that are fetched at the same time; where more are read, the others wait for their next reader
 AT_A_TIME = 4
 # reads that are kept until their manifest is there
 WAITING_READS = 64
 
 
 class BadManifest(ValueError):
-    """What lies there is no manifest that slo has written."""
+    """An object is no manifest that slo has written."""
 
 
 def segments_of(manifest: bytes) -> Iterator[ObjectKey]:
-    """(container, object) of the segments, in their order; those that have no usable name are left out.
+    """Give (container, object) of the segments, in their order; leave out segments without a usable name.
 
-    :raises BadManifest: where it is no list, before the first one
+    :raises BadManifest: where the manifest is no list; raised before the first segment is given
     """
     try:
         found = json.loads(manifest)
@@ -55,7 +55,7 @@ def segments_of(manifest: bytes) -> Iterator[ObjectKey]:
 
 
 def _key_of(item) -> ObjectKey | None:
-    # data that lies in the manifest itself has no name
+    # a segment whose data lies in the manifest itself has no name
     name = item.get('name') if isinstance(item, dict) else None
     if not isinstance(name, str) or not name.startswith('/') or '\0' in name:
         return None
@@ -69,17 +69,18 @@ def _key_of(item) -> ObjectKey | None:
 
 @dataclass(frozen=True)
 class Reading:
-    """One read, and how it bears on manifests."""
+    """One read: whether it read a manifest, and whether it went to the object's end."""
     read: Read
     is_manifest: bool = False
     to_end: bool = True
 
 
 class Manifests:
-    """
+    """Follows each client through the manifests that it reads, and predicts the next segments.
+
     :param fetch: (name, most bytes) -> the manifest; raises NotFetched
-    :param expect: is told what is to be fetched, and when
-    :param lead: seconds before something is expected at which its fetch begins
+    :param expect: takes the predictions of the objects to fetch, and their times
+    :param lead: gives the seconds by which a fetch begins before its object is expected
     :param count: counts a metric: name, by, reason
     """
 
@@ -97,7 +98,7 @@ class Manifests:
         self._pool = GreenPool(AT_A_TIME)
 
     def observe(self, reading: Reading) -> None:
-        """Something was read: have fetched what follows it in a manifest."""
+        """Note a read, and have the segments fetched that follow it in a manifest."""
         read = reading.read
         for name, waiting in self._coming.items():
             if name.account == read.account and len(waiting) < WAITING_READS:
@@ -113,7 +114,7 @@ class Manifests:
         return predictions
 
     def _open(self, reading):
-        """Fetch the manifest, where it is not known, or not for sure any more."""
+        """Fetch the manifest, where it is not known, or was fetched too long ago."""
         name = ObjectName(reading.read.account, *reading.read.key)
         if name not in self._known and name not in self._coming and self._pool.free() > 0:
             self._known[name] = True
@@ -129,7 +130,7 @@ class Manifests:
             self._count('manifests_failed')
             del self._coming[name]
             if isinstance(error, BackendFailed):
-                # its next reader may have more luck
+                # so that its next reader has it fetched again
                 self._known.pop(name, None)
             return
         self._count('manifests')
@@ -138,11 +139,11 @@ class Manifests:
             self._catch_up(waiting)
 
     def _catch_up(self, waiting):
-        """Who read it went on meanwhile: where each of them is now is what counts."""
+        """Predict from the last read of each client, since clients read on while the manifest came."""
         last = {reading.read.client: self._follow(reading) for reading in waiting}
         for predictions in last.values():
             self._expect(predictions)
 
     def wait(self) -> None:
-        """Until none is under way."""
+        """Wait until no manifest is being fetched."""
         self._pool.waitall()

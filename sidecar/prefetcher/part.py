@@ -1,4 +1,4 @@
-"""The prefetcher's process: its loop, what it has open, and its upkeep."""
+"""The prefetcher's process: its loop, its open resources, and its upkeep."""
 import os
 import time
 from collections.abc import Callable
@@ -27,17 +27,17 @@ from .fetch_scheduler import Context
 from .listings import Listings
 
 UPKEEP_SECONDS = 5.0
-# between two looks at the queue where no wake-up came
+# between two leases from the queue where no wake-up came
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-# of the learner's snapshot
+# the learner's snapshot: its file names, and the seconds between two writes
 FILE = 'learned'
 ASIDE = 'learned.damaged'
 SNAPSHOT_SECONDS = 600.0
 
 
 class PrefetcherPart:
-    """:param logger: one of Swift's"""
+    """Runs the prefetcher as a part of the sidecar. :param logger: one of Swift's"""
 
     def __init__(self, settings: SidecarSettings, logger):
         self._settings = settings
@@ -52,7 +52,7 @@ class PrefetcherPart:
             self._worker.close()
 
     def _make(self, is_over):
-        """A worker as soon as there can be one; None when stopped before."""
+        """Make a worker as soon as there is a cache folder; give None when stopped before."""
         said = ''
         while not is_over():
             try:
@@ -78,7 +78,7 @@ class PrefetcherPart:
 
 
 class Worker:
-    """What the process has open, and one turn of its loop."""
+    """Holds the open resources of the process, and does one turn of its loop."""
 
     def __init__(self, settings, logger, poll_seconds: float = POLL_SECONDS):
         own, prefetcher = settings.sidecar, settings.prefetcher
@@ -110,21 +110,21 @@ class Worker:
         self.prefetcher = Consumer(context, prefetcher.concurrency, logger)
         if self._learned:
             self._learned.read()
-        # the filter, which may use the folder from now on, need not guess
+        # now, since the filter may use the folder from here on, and needs the report
         self._write_report()
         # records are handled from the first moment on
         self.rebuilding = spawn(self.manager.rebuild)
         self._listener = WakeListener(queue.path, PREFETCH, logger)
 
     def finish_index(self) -> None:
-        """Know all that is in the folder before anything else is done. :raises OSError: where it cannot be read"""
+        """Make the inventory whole before any other work. :raises OSError: where the folder cannot be read"""
         self.rebuilding.kill()
         self.manager.load()
 
     def turn(self) -> bool:
-        """Wait for a wake-up or for what is due, then do it.
+        """Wait for a wake-up or a due fetch, then do one turn.
 
-        False where the cache folder is another by now: the daemon then starts a worker anew.
+        :returns: False where the cache folder is gone or another by now; the daemon then starts a worker anew
         """
         wait = self.prefetcher.seconds_to_next(self._poll_seconds)
         self._listener.wait(wait)
@@ -148,7 +148,7 @@ class Worker:
         return True
 
     def upkeep(self) -> None:
-        """What need not be done for every record."""
+        """Do the work that need not be done for every record; log disk errors."""
         try:
             self.manager.upkeep()
             tpool.execute(self._spool.look)
@@ -166,7 +166,7 @@ class Worker:
         try:
             write(self.manager.store.layout.report, self.report())
         except OSError as error:
-            # a full disk is what eviction is for
+            # only logged, since eviction deals with a full disk
             self._logger.error('cache folder: %s', error)
 
     def close(self) -> None:
@@ -183,12 +183,12 @@ class Worker:
 
 
 class SnapshotFile:
-    """What the learner knows, on disk: read at the start, written from time to time and at a stop.
+    """The learner's snapshot on disk: read at the start, written from time to time and at a stop.
 
-    Who writes: the prefetcher's process alone, under another name, and renames it: a crash leaves the file before.
+    The prefetcher's process alone writes it, under another name, and renames it: a crash leaves the old file.
     A damaged file is set aside, and learning begins with the part of it that could be read.
 
-    :param folder: of the cache
+    :param folder: the folder of the cache
     """
 
     def __init__(self, folder: Path, learner: Learner, logger,
@@ -219,15 +219,15 @@ class SnapshotFile:
             self._logger.error('%s cannot be renamed: %s', self._path, error)
 
     def write_if_due(self) -> None:
-        """As `write`, not more often than each ten minutes."""
+        """Do as `write`, at most once in ten minutes."""
         if self._clock() - self._written_at >= SNAPSHOT_SECONDS:
             self.write()
 
     def write(self) -> bool:
-        """Other green threads run between two parts. Tells whether it was written."""
+        """Write the snapshot, and tell whether it was written. Other green threads run between two parts of it."""
         self._written_at = self._clock()
         try:
-            # one process writes it, and what a crash leaves may be large
+            # under one fixed name, since one process writes it, and a crash may leave a large file
             write_whole(self._path, self._parts(), '.tmp', durable=True)
         except OSError as error:
             self._logger.error('%s cannot be written: %s', self._path, error)

@@ -1,4 +1,4 @@
-"""Warming: fetching a container's objects because somebody asked for it."""
+"""Warming: fetch a container's objects because somebody asked for it."""
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -17,14 +17,15 @@ WARM_TRIES = 5
 
 
 def path_of(record: Warm) -> str:
-    """The container's, for the log."""
+    """Give the path of the container and prefix to warm, for the log."""
     return ObjectName(record.account, record.container, record.prefix).quoted
 
 
 class Warmer:
-    """
-    :param fetch: fetches an object into the cache; False where that was not to be
-    :param concurrency: fetches at the same time, for each container that is warmed
+    """Fetches the objects of a Warm record.
+
+    :param fetch: fetches an object into the cache; False where it was not admitted
+    :param concurrency: upper bound on the fetches at the same time, for each container that is warmed
     """
 
     def __init__(self, fetcher: BackendClient, manager: CacheManager, fetch: Callable[[ObjectName], bool],
@@ -35,13 +36,14 @@ class Warmer:
         self._concurrency = concurrency
 
     def run(self, record: Warm) -> int:
-        """Fetch what the record names, in name order, until its limit or the room is used up: warming
-        evicts nothing. Tells how many objects were fetched.
+        """Fetch the objects that a record names, in name order, and tell how many were fetched.
+
+        It ends where the record's limit or the room is used up, since warming evicts nothing.
 
         :raises NotFetched: where the container cannot be listed
         """
         pool, fetched, planned = GreenPool(self._concurrency), [], 0
-        # bytes that are being fetched are in nobody's accounts yet
+        # bytes under way, which the inventory does not count yet
         coming = 0
         for name, length in self._fetcher.listing(record.account, record.container, record.prefix):
             if record.limit and planned >= record.limit:
@@ -84,12 +86,12 @@ class Warming:
         self._postponed: list[int] = []
 
     def __iter__(self) -> Iterator[int]:
-        """The ids of what is under way."""
+        """Give the ids of the records under way."""
         return iter(list(self._under_way))
 
     def begin(self, leased: Leased) -> None:
-        """Begin with a record, or have it postponed."""
-        # a long warming outlives its lease: it comes again, and is under way already
+        """Begin a record, or have it postponed."""
+        # a record comes again where its warming outlives the lease, and is under way already
         if leased.id not in self._under_way:
             if len(self._under_way) < WARM_AT_A_TIME:
                 self._under_way[leased.id] = leased
@@ -98,7 +100,7 @@ class Warming:
                 self._postponed.append(leased.id)
 
     def postponed(self) -> list[int]:
-        """The ids of what has to wait, each told once."""
+        """Give the ids of the records that have to wait, each one once."""
         postponed, self._postponed = self._postponed, []
         return postponed
 
@@ -126,5 +128,5 @@ class Warming:
                 self._logger.error('record %s stays in the queue: %s', leased.id, late)
 
     def wait(self) -> None:
-        """Until none is under way."""
+        """Wait until no record is under way."""
         self._pool.waitall()
