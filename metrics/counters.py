@@ -1,15 +1,15 @@
-"""Counting, without the request waiting for it.
+"""Count without keeping a request waiting.
 
-Who writes: each process that counts has one small file of its own in ``<queue>.counters/``. Who reads: the sidecar
-and the operator's command (`totals`). Counts are kept in a list in memory; at most once a second they are written
-to a new file, which then takes the name of the one before.
+Each process that counts writes one small file of its own in ``<queue>.counters/``. The sidecar and the operator's
+command read it (`totals`). Counts are kept in a list in memory. At most once a second they are written to a new
+file, which then takes the name of the one before.
 
 A mapped file would lose nothing at kill -9. It was rejected: a page that cannot be had (a full disk, a file cut
-short) is SIGBUS, which kills the worker and all its requests, where a write is an error that is tried again.
+short) is SIGBUS, which kills the worker and all its requests. A write that fails is an error, and is tried again.
 
-What holds after a crash: a killed process loses the counts of its last second. A file is whole under its name, or
-not there. Its process holds a flock on it before it gets the name and until the next one has it, so that the dead
-can be told from the living without pids.
+After a crash: a killed process loses the counts of its last second. A file is whole under its name, or not there.
+Its process holds a flock on it before it gets the name and until the next file has the name. So the files of dead
+processes can be told from the files of living ones without pids.
 """
 import contextlib
 import json
@@ -34,13 +34,13 @@ def counters_folder(queue_path: Path) -> Path:
 
 
 def encode(counts: dict[str, int]) -> bytes:
-    """The bytes of a process's file. Slots go by their names, so that generations with other slots add up."""
+    """Give the bytes of a process's file. Slots go by their names, so that generations with other slots add up."""
     text = json.dumps(counts).encode()
     return b'%08x %b' % (crc32(text), text)
 
 
 def decode(data: bytes) -> dict[str, int]:
-    """The slots and counts of a process's file; none where it is damaged, or no such file."""
+    """Read the slots and counts of a process's file; none where it is damaged, or no such file."""
     checksum, _, text = data.partition(b' ')
     return json.loads(text) if text and checksum == b'%08x' % crc32(text) else {}
 
@@ -48,7 +48,7 @@ def decode(data: bytes) -> dict[str, int]:
 class Counters:
     """This process's counts, its file, and statsd. Nothing is opened or made before the first flush.
 
-    A fork begins at zero, with a file of its own. Counting is for one thread at a time (the event loop's).
+    A forked child begins at zero, with a file of its own. Counting is for one thread at a time (the event loop's).
     """
 
     def __init__(self, folder: Path, logger=None, execute: Callable = lambda call: call(),
@@ -78,7 +78,7 @@ class Counters:
         self._turn = [None]
 
     def slot(self, name: str, reason: str | None = None) -> int:
-        """The place of a count; there is one for whatever the table lacks, too."""
+        """Give the place of a count. A name or a reason that the table lacks has a place, too."""
         index = self._index
         found = index.get((name, reason))
         if found is None:
@@ -86,7 +86,7 @@ class Counters:
         return found
 
     def count(self, name: str, by: int = 1, reason: str | None = None) -> None:
-        """Add in memory. Never waits, never raises.
+        """Add to a count in memory. Never waits, never raises.
 
         :param reason: one of the metric's values, where it has any
         """
@@ -103,7 +103,7 @@ class Counters:
             self.flush()
 
     def flush(self) -> bool:
-        """Tell statsd and write the counts. Never raises; tells whether all is written. The rest is kept."""
+        """Tell statsd, write the counts, and tell whether all is written. Never raises. The rest is kept."""
         try:
             self._tell()
             return self._execute(self._write)
@@ -112,14 +112,14 @@ class Counters:
             return False
 
     def _tell(self):
-        """Tell the sums since the last time: Swift's logger makes a socket for every number."""
+        """Tell statsd the sums since the last time: Swift's logger makes a socket for every number."""
         before, self._told = self._told, list(self.values)
         for slot, value, old in zip(self.slots, self._told, before, strict=True):
             if value != old and self._logger is not None:
                 self._logger.update_stats(f'prefetch.{slot}', value - old)
 
     def _write(self) -> bool:
-        """Write what is new, unless another thread is about to."""
+        """Write the counts if they have changed, unless another thread is about to."""
         try:
             turn = self._turn.pop()
         except IndexError:
@@ -152,13 +152,13 @@ class Counters:
             os.close(file)
 
     def close(self) -> None:
-        """Write the rest, and leave the file to the sidecar. Later counts go to another."""
+        """Write the rest, and leave the file to the sidecar. Later counts go to another file."""
         self.flush()
         self._let_go()
         self._begin()
 
     def after_fork(self) -> None:
-        """Begin anew in the child: the counts and the file are the parent's. Closing the file leaves its lock."""
+        """Begin anew in the child: counts and file are the parent's. Closing the file here leaves its lock."""
         with contextlib.suppress(OSError):
             self._let_go()
         self._begin()
@@ -169,7 +169,7 @@ os.register_at_fork(after_in_child=lambda: [counters.after_fork() for counters i
 
 
 def _new_file(folder, name, data):
-    """Write a locked file, then give it its name. :raises OSError: the one before has the name still"""
+    """Write a locked file, then give it its name. :raises OSError: the file before still has the name"""
     new = f'{name}-{secrets.token_hex(4)}{NEW_SUFFIX}'
     file = os.open(new, NEW_FILE, 0o600, dir_fd=folder)
     try:

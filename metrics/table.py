@@ -21,7 +21,7 @@ STALE = ('policy', 'expired', 'written', 'changed', 'unvalidated')
 UNCACHEABLE = ('no-length', 'too-large', 'no-version', 'stored-age', 'stored-cache-control', 'validated-each-time',
                'older')
 DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'unrecorded', 'limited', 'fault')
-# upstream's names of what its daemon meets, as statsd and Prometheus want them
+# outcomes by the names of upstream's daemon, spelled as statsd and Prometheus want them
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
          'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
          'refused', 'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
@@ -46,7 +46,7 @@ class Metric:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """Its series, as statsd and the counters' files name them."""
+        """The metric's series, as statsd and the counters' files name them."""
         return tuple(f'{self.name}.{value}' for value in self.values) or (self.name,)
 
 

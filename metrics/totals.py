@@ -1,12 +1,12 @@
-"""Adding up the counts of all processes, the living and the dead.
+"""Add up the counts of all processes, living and dead.
 
-Who writes ``total.json``: the sidecar, one process at a time. It adds the files of dead processes, so that no
-counter goes back when a worker or the sidecar starts anew: Prometheus would take that for a leap. Who reads: the
-status app and the operator's command.
+The sidecar writes ``total.json``, one process at a time. It adds the files of dead processes, so that no counter
+goes back when a worker or the sidecar starts anew: Prometheus would take that for a leap. The status app and the
+operator's command read the totals.
 
-What holds after a crash: the new total.json names the files whose counts it has, and is in place before they are
-unlinked. So each count is in the sum once, wherever folding ended. A damaged total.json is set aside, and the sum
-begins with the counts of the living.
+After a crash: the new total.json names the files whose counts it has, and is in place before they are unlinked. So
+each count is in the sum once, wherever folding ended. A damaged total.json is set aside, and the sum begins with
+the counts of the living processes.
 """
 import contextlib
 import errno
@@ -27,21 +27,24 @@ TOTAL, LOCK = 'total.json', 'lock'
 # a file has its name a moment after it was begun
 NEW_SECONDS = 60
 TRIES = 20
-# far above what any version writes
+# far above the size of a file of any version
 MOST_BYTES = 2**20
 NOT_OURS = (errno.ENOENT, errno.EACCES, errno.ELOOP, errno.ENXIO)
 
 
 class Total(NamedTuple):
-    """:param folded: names of the files whose counts are in it"""
+    """Sum of the files of dead processes.
+
+    :param folded: names of the files whose counts are in it
+    """
     counts: dict[str, int]
     folded: set[str]
 
 
 def read_all(folder: Path) -> dict[str, int]:
-    """Every slot of the table, and its count by all processes since the folder was made.
+    """Give every slot of the table, and its count by all processes since the folder was made.
 
-    :raises OSError: where it cannot be read; a folder that is not there is all zeros
+    :raises OSError: where the folder cannot be read; a folder that is not there is all zeros
     """
     for _ in range(TRIES):
         total = _read_total(folder)
@@ -60,7 +63,7 @@ def read_all(folder: Path) -> dict[str, int]:
 
 
 def fold(folder: Path, clock: Callable[[], float] = time.time) -> int:
-    """Add the files of the dead to the totals; tells how many. Does nothing while another process does it.
+    """Add the files of dead processes to the totals; tell how many. Do nothing while another process does it.
 
     :raises OSError:
     """
@@ -85,7 +88,7 @@ def _fold(folder, now):
     for name in left | fresh.keys():
         (folder / name).unlink(missing_ok=True)
     for path in folder.glob(f'*{NEW_SUFFIX}'):
-        # never finished, by a process that was killed
+        # a process that was killed never finished it
         with contextlib.suppress(OSError):
             if now - path.lstat().st_mtime > NEW_SECONDS:
                 path.unlink()
@@ -93,9 +96,9 @@ def _fold(folder, now):
 
 
 def _left_by_the_dead(path) -> dict[str, int] | None:
-    """The counts of a file whose process is dead; None where that lives, or the file cannot be read now."""
+    """Read the counts of a dead process's file; None where the process lives, or the file cannot be read now."""
     with contextlib.suppress(OSError), _opened(path) as file:
-        # a living process may have put another in its place before this one could be locked
+        # a living process may have put another file in its place before this one could be locked
         if try_lock(file) and os.path.samestat(os.fstat(file), os.lstat(path)):
             return decode(os.pread(file, MOST_BYTES, 0))
     return None
@@ -109,7 +112,7 @@ def _files(folder) -> set[str]:
 
 @contextlib.contextmanager
 def _opened(path) -> Iterator[int]:
-    """:raises OSError: also where it is no regular file"""
+    """Open a file to read it. :raises OSError: also where it is no regular file"""
     # a FIFO is not waited for, and a link not followed
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

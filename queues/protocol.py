@@ -99,7 +99,7 @@ class Queue(Protocol):
         ...
 
     def dead_letters(self, n: int, after: int = 0) -> list[StoredRecord]:
-        """List up to `n`, oldest first, from the one after id `after` on."""
+        """List up to `n` dead letters, oldest first, from the one after id `after` on."""
         ...
 
     def waiting(self, kind: str, n: int, after: int = 0) -> list[StoredRecord]:

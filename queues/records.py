@@ -1,7 +1,7 @@
 """The records. Added fields have defaults, so that a record of an older version still decodes.
 
 The filter makes all kinds, the mover Forget, the operator's command Misplaced; the sidecar reads them. The queue
-decides what a crash leaves. Names are native strings, unquoted; times are seconds since the epoch.
+decides which records outlive a crash. Names are native strings, unquoted; times are seconds since the epoch.
 """
 import json
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ class Access:
 
     :param client: opaque; equal for requests of one user from one address
     :param bytes: length of the object
-    :param outcome: 'hit', 'prefetched' (a hit on what the sidecar had fetched) or 'miss'
+    :param outcome: 'hit', 'prefetched' (a hit on an entry that the sidecar had fetched) or 'miss'
     :param manifest: the object is a static large object's manifest
     :param cut: the read ended before the object's end
     :param fetch: fetch the whole object: a part of it was read and missed
@@ -48,9 +48,9 @@ class Warm:
 
 @dataclass(frozen=True)
 class Forget:
-    """Drop one object's entry, or a container's entries (those with `prefix`).
+    """Purge one object's entry, or a container's entries with `prefix`.
 
-    :param identity: the only file to drop, so that no newer one is; empty: any
+    :param identity: the only file to purge, so that no newer one is; empty: any
     """
     account: str
     container: str
@@ -97,13 +97,16 @@ PREFETCH_KINDS = ('Access', 'Warm', 'Forget', 'Admit')
 
 
 def encode(record: Record) -> tuple[str, str]:
-    """Give (kind, JSON)."""
+    """Give (kind, JSON) of a record."""
     # all fields are plain values, which dataclasses.asdict would copy at twice the cost
     return type(record).__name__, json.dumps(vars(record), separators=(',', ':'))
 
 
 def decode(kind: str, text: str) -> Record:
-    """:raises ValueError: for a text that no version known here has written"""
+    """Read a record from its kind and JSON.
+
+    :raises ValueError: for a text that no version known here has written
+    """
     with _refusing(kind):
         return _made(RECORD_TYPES[kind], json.loads(text))
 
@@ -118,7 +121,11 @@ def encode_row(records: Sequence[Record]) -> tuple[str, str]:
 
 
 def decode_row(kind: str, text: str, holds: int) -> list[Record]:
-    """:param holds: records in the row; :raises ValueError: as `decode` does, for all of them"""
+    """Read the records of a row.
+
+    :param holds: records in the row
+    :raises ValueError: as `decode` does, for all of them
+    """
     if holds == 1:
         return [decode(kind, text)]
     with _refusing(kind):

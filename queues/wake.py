@@ -1,8 +1,8 @@
 """Wake the consumers by a datagram that says only "look". A lost one costs one poll.
 
-Consumers of prefetch records and of Misplaced records have a socket each. Each process that has put records sends.
-The consumer that bound the socket last receives; others poll. A crash leaves a socket that the next consumer
-replaces.
+Consumers of prefetch records and of Misplaced records have a socket each. Each process that has put records sends
+datagrams. The consumer that bound the socket last receives them; others poll. A crash leaves a socket that the
+next consumer replaces.
 """
 import contextlib
 import logging
@@ -30,7 +30,7 @@ class Waker:
         self._socket: socket.socket | None = None
 
     def wake(self, kinds: Iterable[str] = PREFETCH_KINDS) -> None:
-        """:param kinds: of the records that were put"""
+        """Wake the consumers of these kinds. :param kinds: of the records that were put"""
         for socket_kind in {PREFETCH if kind in PREFETCH_KINDS else MISPLACED for kind in kinds}:
             self._wake(socket_kind)
 

@@ -1,4 +1,4 @@
-"""The daemon beside the proxy: fetches ahead, admits what was captured, evicts."""
+"""The daemon beside the proxy: it fetches ahead, admits captures and fetches, and evicts entries."""
 from .main import main
 
 __all__ = ['main']

@@ -8,7 +8,7 @@ from ..queues.records import PREFETCH_KINDS
 
 
 class AsyncQueue:
-    """A queue must not be in two threads at once, and the event loop must not wait for the disk.
+    """A queue that green threads share. It must not be in two threads at once, and must not block the event loop.
 
     The calls are those of `Queue`, with its errors.
     """

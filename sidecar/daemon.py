@@ -1,4 +1,4 @@
-"""The daemon: a worker process for each part, and how they stop."""
+"""The daemon: a process for each part, and how they stop."""
 import json
 import os
 import signal
@@ -18,7 +18,7 @@ IDLE_SECONDS = 1.0
 
 
 class Sidecar(Daemon):
-    """One worker process per part: the prefetcher, which fills, keeps and evicts; the mover; the status app."""
+    """One process per part: the prefetcher, which fills, keeps and evicts; the mover; the status app."""
 
     WORKERS_HEALTHCHECK_INTERVAL = 1.0
 
@@ -40,7 +40,7 @@ class Sidecar(Daemon):
         # Swift's own handler exits at once, with records leased and fetches half done
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGHUP, self._stop)
-        # names of what is read are nobody else's business, whatever the umask was
+        # names of objects that are read are nobody else's business, whatever the umask was
         os.umask(0o077)
         try:
             super().run(once=once, **kwargs)
@@ -63,11 +63,11 @@ class Sidecar(Daemon):
                 self.logger.info('pass of the %s: %s', part, json.dumps(report))
 
     def run_forever(self, part='', **_):
-        """One part's whole life; without a part, the wait of a daemon that has none."""
+        """Run one part until it is over; without a part, wait as a daemon that has none."""
         parent = os.getppid()
 
         def is_over():
-            # a worker whose parent was killed has nobody who would stop it, or start another after it
+            # nobody would stop a process whose parent was killed, or start another after it
             return self._stopping or os.getppid() != parent
 
         if part:

@@ -1,7 +1,7 @@
 """The program ``swiftahead-sidecar``.
 
-What it needs of Swift takes most of a second to load, in which the interrupt key must end it as at any other time:
-so nothing of that is loaded before `main` is called.
+Its modules of Swift take most of a second to load. The interrupt key must end the program then, as at any other
+time: so none of them is loaded before `main` is called.
 """
 import argparse
 
@@ -9,11 +9,14 @@ from ..conf.process import ending_at_once, keep_numbers, stand_in
 
 
 def main(argv: list[str] | None = None) -> int:
-    """:returns: the exit code; 0: stopped, or the pass was made; 1: could not be started, or the pass not made"""
+    """Run the daemon, or make one pass.
+
+    :returns: the exit code; 0: stopped, or the pass was made; 1: could not be started, or the pass not made
+    """
     try:
         with ending_at_once():
             keep_numbers()
-            # Swift's daemons ask them for their numbers
+            # Swift's daemons ask the streams for their numbers
             stand_in('stdin', 'stdout', 'stderr')
             args = _parser().parse_args(argv)
             from .program import prepared

@@ -1,7 +1,7 @@
 """The memcached servers that the sidecar shares with the proxy of its node.
 
-Where the sidecar's conf names none, they are those of the proxy's cache filter, whose options are read as the
-proxy reads them. They hold the freshness tokens, and what the InternalClient knows of containers.
+Where the sidecar's conf names none, the servers of the proxy's cache filter are taken. The filter's options are
+read as the proxy reads them. The servers hold the tokens, and the InternalClient's facts of containers.
 """
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ MEND = f'name the proxies\' {NAMED} in [filter:cache]'
 class Proxy:
     """
     :param path: of its conf
-    :param options: of `SHARED`, those that its cache filter has; the servers in any case
+    :param options: the options of `SHARED` that its cache filter has; the servers in any case
     :param is_ours: whether it has the filter that puts into our queue
     """
     path: str
@@ -37,12 +37,12 @@ class Proxy:
 
 
 def servers(options: dict[str, str]) -> list[str]:
-    """The servers that Swift makes of a cache filter's options, `memcache.conf` and all."""
+    """List the servers that Swift makes of a cache filter's options, `memcache.conf` and all."""
     return sorted(load_memcache({**options, 'tls_enabled': 'false'}, None).memcache_servers)
 
 
 def with_proxys_servers(settings: SidecarSettings, logger) -> SidecarSettings:
-    """Settings of a sidecar that uses the proxy's servers, unless its own conf names some."""
+    """Give the settings of a sidecar that uses the proxy's servers, unless its own conf names some."""
     own = pipelines.cache_options(pipelines.pipeline(settings.client)) or {}
     proxy = find_proxy(settings, logger.debug if own.get(NAMED) else logger.warning)
     if own.get(NAMED):
@@ -60,7 +60,7 @@ def with_proxys_servers(settings: SidecarSettings, logger) -> SidecarSettings:
 
 
 def find_proxy(settings: SidecarSettings, tell: Callable) -> Proxy | None:
-    """The proxy of this node whose filter puts into our queue; where none does, any that has a cache filter.
+    """Find the proxy of this node whose filter puts into our queue; where none does, any that has a cache filter.
 
     :param tell: is told of confs that cannot be loaded, as a method of a logger is
     """
@@ -88,7 +88,7 @@ def _proxy(path, queue):
 
 
 def token_ring(settings: SidecarSettings, logger) -> TokenRing:
-    """The tokens, where the cache filter of the own pipeline has its servers. To be made after the fork."""
+    """Make the ring of tokens on the servers of the own pipeline's cache filter. To be made after the fork."""
     context = pipelines.pipeline(settings.client, settings.proxys)
     options = pipelines.cache_options(context) or {'swift_dir': settings.sidecar.swift_dir, **settings.proxys}
     return TokenRing(load_memcache(options, logger))

@@ -14,7 +14,7 @@ class Part(Protocol):
     def __init__(self, settings: SidecarSettings, logger): ...
 
     def run(self, is_over: Callable[[], bool]) -> None:
-        """Work until it is over, or until the process has to begin anew; finish what is under way then."""
+        """Work until it is over, or until the process has to begin anew. Finish the work under way then."""
         ...
 
     def once(self) -> None:
@@ -25,10 +25,10 @@ class Part(Protocol):
         ...
 
     def report(self) -> dict:
-        """What the part tells of itself at this moment; empty where that is nothing."""
+        """Give the part's state at this moment for its report; empty where it has none."""
         ...
 
 
 # by the names of their sections; to add a part, write its sub-package, and add a line here. The order is that of a
-# pass: the mover drops objects from the cache, and the prefetcher handles that in the same pass
+# pass: the mover has entries purged, and the prefetcher purges them in the same pass
 PARTS: dict[str, type[Part]] = {'mover': MoverPart, 'prefetcher': PrefetcherPart, 'status': StatusPart}

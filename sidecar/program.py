@@ -1,4 +1,4 @@
-"""What ``swiftahead-sidecar`` does: read the conf, look whether all is right, and become the daemon."""
+"""Run ``swiftahead-sidecar``: read the conf, look whether all is right, and become the daemon."""
 import os
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from .settings import SECTION, SidecarSettings, check_client, read_settings
 
 
 def prepared(path: str, once: bool, verbose: bool) -> Callable[[], int] | None:
-    """What is to be called to be the daemon, which returns its exit code; None where it cannot be started.
+    """Give the call that becomes the daemon and returns its exit code; None where the daemon cannot be started.
 
     :param path: of the conf
     :param once: whether to make one whole pass, and no more
@@ -46,7 +46,7 @@ def prepared(path: str, once: bool, verbose: bool) -> Callable[[], int] | None:
 
 
 def _read(path) -> tuple[SidecarSettings, dict]:
-    """The settings, and what Swift's daemon reads of the section; with the policies of its Swift loaded.
+    """Give the settings, and the section as Swift's daemon reads it. Load the policies of its Swift.
 
     :raises ConfError:
     :raises OSError: where the conf cannot be read
@@ -72,7 +72,7 @@ def _stay(daemon, path, options):
 
 
 def _pass(daemon, path, options):
-    """The daemon closes standard error; what ends its pass is told there even so."""
+    """Make one pass. The daemon closes standard error; an error that ends the pass is told there even so."""
     with open(os.dup(sys.stderr.fileno()), 'w', errors='backslashreplace') as stderr:
         try:
             run_daemon(daemon, path, **options)

@@ -1,4 +1,4 @@
-"""Reading the sidecar's conf: option tables, the user, and the pipeline of its InternalClient."""
+"""Read the sidecar's conf: option tables, the user, and the pipeline of its InternalClient."""
 import configparser
 import ipaddress
 import os
@@ -11,21 +11,21 @@ from ..conf.process import told
 
 SECTION = 'sidecar'
 PIPELINE = 'catch_errors proxy-logging cache proxy-server'
-# what a conf that names the pipeline alone need not say
+# sections that a conf need not have when it names the pipeline alone
 FILTERS = {
     'app:proxy-server': {'use': 'egg:swift#proxy', 'account_autocreate': 'true'},
     'filter:catch_errors': {'use': 'egg:swift#catch_errors'},
     'filter:proxy-logging': {'use': 'egg:swift#proxy_logging'},
     'filter:cache': {'use': 'egg:swift#memcache'},
 }
-# of Swift's own filters those that leave objects as they are
+# Swift's own filters that leave objects as they are
 HARMLESS = ('catch_errors', 'proxy_logging', 'memcache', 'healthcheck')
 
 
 @dataclass(frozen=True)
 class SidecarSettings:
     """
-    :param client: Swift's loader of this conf, completed by what the pipeline of the InternalClient needs
+    :param client: Swift's loader of this conf, completed for the pipeline of the InternalClient
     :param proxys: options of its cache filter that are the proxy's, since this conf names none
     """
     sidecar: SidecarSection
@@ -38,7 +38,8 @@ class SidecarSettings:
 
 
 def read_settings(path: str) -> SidecarSettings:
-    """
+    """Read and check a conf.
+
     :param path: a conf file, or a folder of ``*.conf``
     :raises ConfError: naming section, key, value and rule
     :raises OSError: where it cannot be read
@@ -48,7 +49,7 @@ def read_settings(path: str) -> SidecarSettings:
     except UnicodeDecodeError as error:
         raise ConfError(f'must be UTF-8, which byte {error.start} is not') from None
     except configparser.Error as error:
-        # some tell of it in several lines
+        # some of these errors have several lines
         raise ConfError(told(error)) from None
 
 
@@ -85,8 +86,8 @@ def _known_user(user):
 
 
 def proxy_user(swift_dir: str) -> str:
-    """The user whom the proxy-server of this node runs as: the filter must be able to read the cache."""
-    # 'swift' is what proxy-server itself falls back to
+    """Find the user that the proxy-server of this node runs as: the filter must be able to read the cache."""
+    # proxy-server itself falls back to 'swift'
     user = next(_proxy_users(swift_dir), 'swift')
     try:
         pwd.getpwnam(user)
@@ -100,12 +101,12 @@ def _proxy_users(swift_dir):
         try:
             yield pipelines.proxy_options(path).get('user', 'swift')
         except (OSError, LookupError, ImportError, ValueError, configparser.Error):
-            # whoever starts a proxy with it is told, and better
+            # a proxy-server that is started with this conf tells of it, and better
             continue
 
 
 def _complete(loader, swift_dir):
-    """Add what [pipeline:main] needs and the conf does not say."""
+    """Add the sections and options that [pipeline:main] needs and the conf lacks."""
     parser = loader.parser
     if not parser.has_section('pipeline:main'):
         parser.add_section('pipeline:main')
@@ -126,9 +127,9 @@ def _complete(loader, swift_dir):
 
 
 def _refuse_acting(parser, name):
-    """Filters that would have something else cached and moved than the objects that are stored.
+    """Refuse a filter that would have something else cached and moved than the objects that are stored.
 
-    What a section does not say as plainly as Swift's samples do `check_client` finds out.
+    A section that names its filter less plainly than Swift's samples do is left to `check_client`.
     """
     section = f'filter:{name}'
     absent = FILTERS.get(section, {}).get('use', f'egg:swift#{name}')
@@ -144,7 +145,7 @@ def _acting(name, use):
 
 
 def check_client(settings: SidecarSettings) -> None:
-    """Load the pipeline as the parts will, and see where each filter comes from, whatever way its section goes.
+    """Load the pipeline as the parts will, and see where each filter comes from, however its section names it.
 
     :raises ConfError: where it cannot be loaded, or has filters that act on objects
     """

@@ -1,8 +1,9 @@
-"""What has to be right before the daemon starts.
+"""Look for troubles before the daemon starts.
 
-Looked at as the user that it will run as, in a process of its own, so that nothing of it stays open; told on
-standard error, which Swift's daemons close afterwards. What somebody has to change refuses the start. What may be
-over by itself, such as a full disk or a port in use, is told, and waited for by the part that needs it.
+A process of its own looks, as the daemon's user, so that nothing of it stays open. It tells each trouble on
+standard error, which Swift's daemons close afterwards. A trouble that somebody has to mend refuses the start. A
+trouble that may be over by itself, such as a full disk or a port in use, is told; the part that needs the disk or
+the port waits for it.
 """
 import errno
 import os
@@ -27,10 +28,10 @@ from .settings import SidecarSettings
 from .status.snapshot import queue_path
 from .swift_client import make_client
 
-# a sidecar that was told to stop a moment ago puts back what it has leased first
+# a sidecar that was told to stop a moment ago puts back its leased records first
 LOCK_SECONDS = 5.0
 QUEUE_SECONDS = 1.0
-# in which all must have been looked at
+# within which the process that looks must have ended
 LOOK_SECONDS = 60.0
 # files: the daemon's own, and for each fetch the backends' sockets and the spool file
 OWN_FILES, FETCH_FILES = 64, 4
@@ -53,9 +54,9 @@ class Trouble:
 
 
 def prepare(settings: SidecarSettings) -> None:
-    """Do what the user of the daemon may not do: make the folder, and raise the limit of open files.
+    """Make the cache folder, and raise the limit of open files, which the user of the daemon may not do.
 
-    :raises ConfError: where that cannot be done
+    :raises ConfError: where one of them cannot be done, or this process cannot become the daemon's user
     """
     own = os.geteuid()
     if own not in (0, pwd.getpwnam(settings.user).pw_uid):
@@ -66,7 +67,7 @@ def prepare(settings: SidecarSettings) -> None:
         try:
             _make_folder(settings.sidecar.cache_dir, settings.user)
         except OSError as error:
-            # what passes, such as a full disk, is met again by those who look, and told by them
+            # the process that looks meets a passing error, such as a full disk, again, and tells it
             if error.errno not in PASSING:
                 raise ConfError(f'[sidecar] cache_dir = {settings.sidecar.cache_dir}: cannot be made: '
                                 f'{_told(error, settings.user)}') from None
@@ -77,7 +78,7 @@ def _uses_queue(settings):
 
 
 def _is_beside(settings):
-    """Whether the queue lies in the cache folder, as it does as a rule."""
+    """Tell whether the queue lies in the cache folder, as it does as a rule."""
     return os.path.normpath(settings.sidecar.cache_dir) == os.path.normpath(queue_path(settings).parent)
 
 
@@ -96,15 +97,15 @@ def _raise_limit(settings):
 
 
 def _make_folder(cache_dir, user):
-    """As whoever starts the daemon, since the folder above may be root's; the rest is made by `user`."""
+    """Make the folder as the user that starts the daemon: the one above may be root's. `user` makes the rest."""
     try:
         os.makedirs(cache_dir, mode=0o700)
     except FileExistsError:
-        # who looks as `user` tells whether it can be used
+        # the process that looks as `user` tells whether it can be used
         return
     entry = pwd.getpwnam(user)
     if os.geteuid() == 0:
-        # whoever may write to the folder above could have put something else there meanwhile
+        # another user that may write to the folder above could have put something else there meanwhile
         folder = os.open(cache_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.fchown(folder, entry.pw_uid, entry.pw_gid)
@@ -113,9 +114,9 @@ def _make_folder(cache_dir, user):
 
 
 def is_ready(settings: SidecarSettings, conf: dict, once: bool, tell: Callable[[str], None]) -> bool:
-    """Whether the daemon can be started. Looks in a process of its own, as the user of the daemon.
+    """Tell whether the daemon can be started. Look in a process of its own, as the user of the daemon.
 
-    :param conf: what Swift reads of [sidecar]
+    :param conf: [sidecar] as Swift reads it
     :param once: whether nothing is waited for
     :param tell: is told each trouble
     """
@@ -128,12 +129,12 @@ def is_ready(settings: SidecarSettings, conf: dict, once: bool, tell: Callable[[
     except (Exception, SystemExit) as error:  # noqa: BLE001 - nobody else would tell of it
         tell(f'whether all is right cannot be found out: {error!r}')
     finally:
-        # what the parent is to do at its end is not this process's
+        # the parent's work at its end is not this process's
         os._exit(1 if refused else 0)
 
 
 def _is_well(pid, tell):
-    """Whether the process that looks has found all right."""
+    """Tell whether the process that looks has found all right."""
     until = time.monotonic() + LOOK_SECONDS
     while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
         if time.monotonic() > until:
@@ -165,14 +166,14 @@ def _is_refused(settings, conf, once, tell):
 
 
 def troubles(settings: SidecarSettings, conf: dict, logger) -> Iterator[Trouble]:
-    """Whatever this process's user would meet as the daemon."""
+    """Give each trouble that this process's user would meet as the daemon."""
     try:
         config_fallocate_value(conf.get('fallocate_reserve', '1%'))
     except ValueError as error:
         yield Trouble(f'[sidecar] {error}')
     of_cache = list(_of_cache(settings)) if settings.prefetcher.enabled else []
     yield from of_cache
-    # what is wrong with the folder of both is told once
+    # a trouble with the folder of both is told once
     if _uses_queue(settings) and not (of_cache and _is_beside(settings)):
         yield from _of_queue(settings)
     if _uses_queue(settings):
@@ -211,7 +212,7 @@ def _of_queue(settings):
 
 
 def _wrong_place(path, user):
-    """Why there can be no queue of ours, in words; '' where there can."""
+    """Tell in words why there can be no queue of ours; '' where there can."""
     folder = path.parent
     try:
         if not stat.S_ISDIR(os.stat(folder).st_mode):
@@ -248,7 +249,7 @@ def _of_client(settings, logger):
 def _of_status(status):
     family = socket.AF_INET6 if ':' in status.bind_ip else socket.AF_INET
     with socket.socket(family) as probe:
-        # as the server itself, which takes over what is closing
+        # as the server itself, which takes over a port whose connections are closing
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((status.bind_ip, status.bind_port))

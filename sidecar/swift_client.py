@@ -13,9 +13,9 @@ AGENT = 'swiftahead-sidecar'
 
 
 class UnrememberedContainers:
-    """Takes out of memcached again what Swift remembers of a container at each GET and HEAD of it.
+    """An app that takes out of memcached again the facts that Swift keeps of a container at each GET and HEAD.
 
-    A proxy clears that at a POST, before the container servers have the change. A read meanwhile brings the old
+    A proxy clears them at a POST, before the container servers have the change. A read meanwhile brings the old
     metadata back, and the old rights, for a minute. The sidecar lists a container unasked, just when it is in use.
     """
 
@@ -37,7 +37,7 @@ class UnrememberedContainers:
 
 
 def client_app(settings: SidecarSettings, log_name: str) -> UnrememberedContainers:
-    """The app of an InternalClient.
+    """Make the app of an InternalClient.
 
     :param log_name: tells its lines in the log from the proxy's own, as upstream's daemons do it
     """
@@ -46,5 +46,5 @@ def client_app(settings: SidecarSettings, log_name: str) -> UnrememberedContaine
 
 
 def make_client(settings: SidecarSettings, agent: str = AGENT, tries: int = 1, **more) -> InternalClient:
-    """:param more: of `InternalClient`"""
+    """Make an InternalClient. :param more: options of `InternalClient`"""
     return InternalClient(None, agent, tries, app=client_app(settings, f'{agent}-ic'), **more)

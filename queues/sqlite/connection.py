@@ -34,9 +34,9 @@ class QueueFile:
     @contextlib.contextmanager
     def transaction(self, synchronous: str = 'NORMAL', mend: bool = True,
                     begin: str = 'BEGIN IMMEDIATE') -> Iterator[sqlite3.Connection]:
-        """BEGIN ... COMMIT.
+        """Begin a transaction, and commit it, or roll it back where the block fails.
 
-        :param mend: set a file aside that cannot be used
+        :param mend: set aside a file that cannot be used
         :raises QueueError:
         """
         until = time.monotonic() + self._wait
@@ -80,7 +80,7 @@ class QueueFile:
             db.close()
 
     def _connection(self, until, mend):
-        """This process's connection, to the file that is there now."""
+        """Give this process's connection to the file that is there now."""
         if self._db is not None and self._pid != os.getpid():
             # the parent's connection must be neither used nor closed in this process
             _INHERITED.append(self._db)

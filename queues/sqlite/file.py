@@ -134,7 +134,7 @@ def turn(path: Path, until: float) -> Iterator[None]:
     :param until: by the monotonic clock
     :raises OSError: TimeoutError where another had it for too long
     """
-    # read-only, so that it works on a file system that is
+    # read-only, so that it works on a file system that is mounted so
     lock = os.open(f'{path}.lock', os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         _own(f'{path}.lock')
@@ -152,7 +152,7 @@ def open_file(path: Path, until: float) -> sqlite3.Connection:
 
     :raises Unusable:
     :raises OSError:
-    :raises sqlite3.Error: for what may pass
+    :raises sqlite3.Error: for a fault that may pass
     """
     if is_missing(path):
         # the -wal and -shm of a file that was moved away are not for the next
@@ -174,7 +174,7 @@ def open_file(path: Path, until: float) -> sqlite3.Connection:
 
 
 def _refuse_link(path):
-    """Refuse a link, which SQLite would follow, and make the file that it names. :raises OSError:"""
+    """Refuse a link: SQLite would follow it, and make the file that it names. :raises OSError:"""
     if os.path.islink(path):
         raise OSError(errno.ELOOP, 'must be a file of its own, not a link', str(path))
 
@@ -200,7 +200,7 @@ def _own(path):
 
 
 def set_aside(path: Path, word: str, now: float) -> Path:
-    """Rename the file with its -wal and -shm. Returns the new name. To be called in one's turn.
+    """Rename the file with its -wal and -shm, and give its new name. To be called in one's turn.
 
     :raises QueueError: where one was set aside moments ago
     :raises OSError:
@@ -212,7 +212,7 @@ def set_aside(path: Path, word: str, now: float) -> Path:
     for suffix in BESIDE:
         with contextlib.suppress(FileNotFoundError):
             os.link(f'{path}{suffix}', f'{aside}{suffix}')
-    # this is the moment; the old names of -wal and -shm go when a file is begun
+    # from here on the file is set aside; the old names of -wal and -shm go when a file is begun
     os.rename(path, aside)
     for _, old in earlier[:-KEPT + 1]:
         _unlink_beside(old)
@@ -226,7 +226,7 @@ def _unlink_beside(path):
 
 
 def _free_name(path, word):
-    """A name that no file has, nor a -wal that a killed process linked."""
+    """Find a name that no file has, nor a -wal that a killed process linked."""
     name, number = Path(f'{path}.{word}'), 1
     while any(os.path.lexists(f'{name}{suffix}') for suffix in ('', *BESIDE)):
         number += 1
@@ -235,7 +235,7 @@ def _free_name(path, word):
 
 
 def _set_aside_before(path):
-    """Time and path of each file that was set aside, oldest first."""
+    """List time and path of each file that was set aside, oldest first."""
     pattern = re.compile(re.escape(path.name) + r'\.(?:damaged|version-\d+)-(\d+)(?:-\d+)?')
     matches = filter(None, map(pattern.fullmatch, os.listdir(path.parent)))
     return sorted((int(match[1]), path.with_name(match[0])) for match in matches)
@@ -276,7 +276,7 @@ def _tables(db):
 
 @functools.lru_cache(maxsize=1)
 def _expected():
-    """The tables of a file that was just made; more in a file is no harm."""
+    """Give the tables of a file that was just made. More tables in a file do no harm."""
     with contextlib.closing(sqlite3.connect(':memory:', isolation_level=None)) as db:
         for statement in SCHEMA:
             db.execute(statement)

@@ -39,7 +39,7 @@ class SqliteQueue(Queue):
     :param path: the file, which is made at first use; its folder is not
     :param limit: prefetch records that are kept
     :param logger: is told when a file is set aside
-    :param wait: seconds that a call waits for other processes, in all; what the disk takes comes on top
+    :param wait: seconds that a call waits for other processes, in all; the disk's time comes on top
     """
 
     def __init__(self, path: Path, limit: int = PREFETCH_LIMIT, clock: Callable[[], float] = time.time,
@@ -148,7 +148,7 @@ class SqliteQueue(Queue):
 
 
 def _rows(records: Sequence[Record], most: int) -> Iterator[tuple]:
-    """Kind, body, number of records and account of each row: Access records go together, before the others.
+    """Give kind, body, number of records and account of each row. Access records go together, before the others.
 
     :raises TypeError: for a record that cannot be encoded
     """
@@ -166,7 +166,10 @@ def _account(record):
 
 
 def _select(db, kind, which, n, now=0.0, newest=False) -> Iterator[RecordRow]:
-    """The first rows of a kind, or the last, until they have `n` records. :param which: condition and order"""
+    """Read the first rows of a kind, or the last, until they have `n` records.
+
+    :param which: condition and order
+    """
     (condition, order), direction = which, 'DESC' if newest else 'ASC'
     # the words in the text are this module's own; values go in as parameters
     return _first(map(RecordRow._make, db.execute(
@@ -175,7 +178,7 @@ def _select(db, kind, which, n, now=0.0, newest=False) -> Iterator[RecordRow]:
 
 
 def _first(rows: Iterable[RecordRow], n: int) -> Iterator[RecordRow]:
-    """Rows until they have `n` records."""
+    """Give rows until they have `n` records."""
     for row in rows:
         if n <= 0:
             break
@@ -184,7 +187,7 @@ def _first(rows: Iterable[RecordRow], n: int) -> Iterator[RecordRow]:
 
 
 def _alone(db, leased):
-    """The id of the record's row; where others share the row, of a copy that has the record alone."""
+    """Give the id of the record's row; where others share the row, the id of a copy with this record alone."""
     copied = db.execute('INSERT INTO records (kind, body, put_at, tries)'
                         ' SELECT kind, ?, put_at, tries FROM records WHERE id = ? AND holds > 1',
                         (encode_row([leased.record])[1], leased.id))
@@ -200,7 +203,7 @@ def _counts(db):
 
 
 def _oldest(db, kind):
-    """When the oldest record of a kind was put; None where there is none."""
+    """Tell when the oldest record of a kind was put; None where there is none."""
     found = db.execute(
         'SELECT put_at FROM records WHERE id = (SELECT min(id) FROM ('
         '  SELECT * FROM (SELECT id FROM records WHERE kind = :kind AND due = 0 ORDER BY id LIMIT 1)'

@@ -1,7 +1,7 @@
-"""Handle the local queue's Misplaced records: lease each, move beside others, end it when its object is at home.
+"""Handle the local queue's Misplaced records, many at a time: lease each, move its object home, then end it.
 
-Who writes them: the filter and the operator's command. Who leases them: movers, however many; a lease is renewed
-while a move is under way. What holds after a crash: leases run out, another mover takes the records, and a move
+The filter and the operator's command write the records. Movers lease them, however many there are. A lease is
+renewed while a move is under way. After a crash the leases run out, and another mover takes the records; a move
 that is made twice does no harm.
 """
 import random
@@ -26,7 +26,7 @@ class Backoff:
         self._first = first
 
     def __call__(self, tries: int) -> float:
-        """Seconds, somewhat apart for tasks that failed together. :param tries: how often it had failed before"""
+        """Give seconds, somewhat apart for tasks that failed together. :param tries: earlier failures"""
         wait = min(self._first * 2 ** min(tries, 20), LONGEST_WAIT)
         # nobody gains by foreseeing it
         return wait * random.uniform(0.8, 1.2)  # nosec B311
@@ -56,7 +56,7 @@ class LocalRecords:
 
     def take(self) -> int:
         """Lease as many records as there is place for, the newest first, and begin with them: an object that was
-        seen just now is likely to be read again. Wait until there is place for one; tell how many there were.
+        seen just now is likely to be read again. Wait until there is place for one. Tell how many were leased.
 
         :raises QueueError:
         """
@@ -84,7 +84,7 @@ class LocalRecords:
         self._queue.close()
 
     def forget(self, task: Task) -> None:
-        """Have this node's entry of the object dropped."""
+        """Have this node's entry of the object purged."""
         name = task.name
         record = Forget(name.account, name.container, object=name.object, at=time.time())
         try:

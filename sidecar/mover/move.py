@@ -53,11 +53,14 @@ class Task:
 
     @classmethod
     def of(cls, record: Misplaced) -> 'Task':
-        """:raises ValueError: for a record that names no object, or no time"""
+        """Make the task of a record.
+
+        :raises ValueError: for a record that names no object, or no time
+        """
         if record.op not in ('PUT', 'DELETE'):
             raise ValueError(f'invalid operation type {record.op!r}')
         name = record.name
-        # without an object's name it would be the container that is read and deleted
+        # without an object's name the container would be read and deleted
         if not all(part and isinstance(part, str) for part in name.parts):
             raise ValueError(f'not the name of an object: {name.parts!r}')
         try:
@@ -83,7 +86,7 @@ class Outcome:
 class Terms:
     """
     :param reclaim_age: seconds after which a copy that cannot be found is given up
-    :param dry_run: change nothing, say only what would be changed
+    :param dry_run: change nothing, only log the changes that would be made
     :param paced: lets bytes of a body through as fast as they may go
     """
     reclaim_age: float = 7 * 86400
@@ -100,7 +103,7 @@ class Newer(Failed):
 
 
 def servers_of(swift: InternalClient, swift_dir: str) -> StorageServers:
-    """Ask as upstream's daemon does: by the network of replication, and as long."""
+    """Make the StorageServers to ask as upstream's daemon does: by the network of replication, and as long."""
     return StorageServers(swift.container_ring, partial(POLICIES.get_object_ring, swift_dir=swift_dir),
                    {USE_REPLICATION_NETWORK_HEADER: 'true'}, connect_seconds=5.0, answer_seconds=15.0)
 
@@ -127,7 +130,7 @@ class Mover:
         self._turns: WeakValueDictionary[tuple[str, str], Semaphore] = WeakValueDictionary()
 
     def move(self, task: Task) -> Outcome:
-        """Raises nothing (R25)."""
+        """Do the task. Raise nothing (R25)."""
         try:
             what = self._move_all(task)
         except Failed as failed:

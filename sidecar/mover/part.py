@@ -1,7 +1,7 @@
 """The mover's process: work off both queues, with many moves under way at once, and report.
 
-Who writes: this process alone writes its report, `<queue>.mover.json`, whole or not at all. Who reads: the status
-app and the operator's command.
+This process alone writes its report, `<queue>.mover.json`, whole or not at all. The status app and the operator's
+command read it.
 """
 import json
 import os
@@ -66,7 +66,7 @@ class MoverPart:
         self._stats_at = time.monotonic() + STATS_SECONDS
 
     def run(self, is_over) -> None:
-        """Work until it is over, and finish the moves under way then."""
+        """Work until it is over. Finish the moves under way then."""
         self._bring_up_to_date()
         listener = WakeListener(self._path, MISPLACED, self._logger)
         loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._takes_rows else [])
@@ -178,7 +178,7 @@ class MoverPart:
             yield chunk
 
     def _moved(self, task: Task):
-        """Have proxies that hold the object ask again, and drop this node's entry, which has another policy."""
+        """Have proxies that hold the object validate it. Have this node's entry purged: it has another policy."""
         try:
             self._tokens.set(task.name, Token.new())
         except TokensUnreachable:

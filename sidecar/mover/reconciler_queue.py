@@ -1,9 +1,9 @@
 """Read and pop Swift's own queue, the account `.misplaced_objects`, as upstream's daemon does it (R1-R6, R23).
 
-Who writes: container replicators and sharders, `swift-reconciler-enqueue`. Who reads and pops: movers, and
-upstream's daemon beside them (R27). A row is nobody's: two daemons that handle it do the same, twice. Memory alone
-holds when a row is tried again: after a restart all are tried at once. Rows are popped many at a time: a row
-that was handled in the last second before a crash is met again, and found done.
+Container replicators, sharders and `swift-reconciler-enqueue` write its rows. Movers read and pop them, and so
+does upstream's daemon beside them (R27). A row is nobody's: two daemons that handle it do the same, twice. The
+time at which a row is tried again is in memory alone: after a restart all rows are tried at once. Rows are popped
+many at a time: a row that was handled in the last second before a crash is met again, and found done.
 """
 import io
 import itertools
@@ -56,7 +56,7 @@ class QueueRow:
 @dataclass
 class PassSeen:
     """
-    :param rows: that are this process's
+    :param rows: number of rows that are this process's
     :param age: seconds since the oldest of them was put; 0 where there is none
     """
     rows: int = 0
@@ -65,7 +65,7 @@ class PassSeen:
 
 @dataclass(frozen=True)
 class ProcessShare:
-    """Which rows are this process's: `number` of `count`; all where count is 0 (R24)."""
+    """This process's share of the rows: `number` of `count`; all rows where count is 0 (R24)."""
     number: int = 0
     count: int = 0
 
@@ -93,7 +93,7 @@ class ReconcilerQueue:
         self.seen: PassSeen | None = None
         # by the queue's container: the rows that `flush` takes away, each with its time
         self._popped: dict[str, dict[str, str]] = {}
-        # of rows that failed: how often they were tried, and when they are due
+        # of each row that failed: its tries, and the time at which it is due
         self._waits: LRUCache[tuple[str, str], tuple[int, float]] = LRUCache(REMEMBERED)
 
     def rows(self) -> Iterator[QueueRow]:
@@ -173,7 +173,7 @@ class ReconcilerQueue:
         self._popped.setdefault(row.queue_container, {})[row.name] = at
 
     def flush(self) -> list[tuple[str, str]]:
-        """Take the popped rows away; tell their keys. A row that no majority of servers heard of comes back, as it
+        """Take the popped rows away. Give their keys. A row that no majority of servers heard of comes back, as it
         does where a single server did not."""
         popped, self._popped = self._popped, {}
         for container, rows in popped.items():
@@ -183,7 +183,7 @@ class ReconcilerQueue:
         return [(container, name) for container, rows in popped.items() for name in rows]
 
     def _take_away(self, container, gone):
-        """One request for all: as single DELETEs they were a sixth of all requests of a move."""
+        """Take rows away by one request for all: single DELETEs were a sixth of all requests of a move."""
         try:
             self._swift.make_request(
                 'UPDATE', self._swift.make_path(MISPLACED_OBJECTS_ACCOUNT, container),

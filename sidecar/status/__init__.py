@@ -1,1 +1,1 @@
-"""The part that tells: the status page, the metrics and the report."""
+"""The part that shows the figures of this node: the status page, the metrics and the report."""

@@ -45,7 +45,7 @@ def _table(metrics, told):
 
 
 def _rows(metric, told):
-    """Yield the rows of a metric; of a family only slots that were ever counted, so that the page stays short."""
+    """Give the rows of a metric; of a family only slots that were ever counted, so that the page stays short."""
     for slot in metric.slots:
         value = told.get(slot)
         if value is None or metric.values and not value:
@@ -73,7 +73,7 @@ def as_text(value: float, unit: str) -> str:
 
 
 class FiguresCollector(Collector):
-    """Tells one moment's figures; an unknown figure is left out, so that nobody takes it for a zero."""
+    """One moment's figures for Prometheus; an unknown figure is left out, so that nobody takes it for a zero."""
 
     def __init__(self, figures: Figures):
         self._told = {**figures.gauges, **figures.counters}

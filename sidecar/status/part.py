@@ -1,7 +1,7 @@
 """The status app: a page, JSON, Prometheus' metrics and a health check, on loopback, in a process of its own.
 
-Who writes: nobody; it folds the counters of the dead, see `metrics.totals`. A port that is taken, a disk that
-hangs or a queue that cannot be read keeps it from telling all, and touches no other part.
+It writes nothing of its own; it folds the counters of dead processes, see `metrics.totals`. A port that is taken,
+a disk that hangs or a queue that cannot be read keeps it from telling all, and touches no other part.
 """
 import json
 import time
@@ -18,7 +18,7 @@ from ..settings import SidecarSettings
 from .formats import exposition, page
 from .snapshot import Figures, gather, queue_path
 
-# who asks more often is told the same again
+# a request that comes sooner gets the same figures again
 FRESH_SECONDS = 1.0
 GATHER_SECONDS = 5.0
 FOLD_SECONDS = 5.0
@@ -30,7 +30,7 @@ HEADERS = {'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff',
 
 
 class Latest:
-    """The figures of this moment, gathered by one thread at a time, whoever and how many ask.
+    """The figures of this moment, gathered by one thread at a time, however many requests there are.
 
     :param call: gathers them; blocks
     """
@@ -66,7 +66,7 @@ class Latest:
 
 class StatusApp:
     """
-    :param figures: gives those of the moment
+    :param figures: gives the figures of the moment
     """
 
     def __init__(self, figures: Callable[[], Figures]):
@@ -132,12 +132,12 @@ class StatusPart:
             listening.close()
 
     def _listen(self, is_over):
-        """A socket as soon as there can be one; None when stopped before."""
+        """Make a listening socket as soon as there can be one; give None when stopped before."""
         address, said = (self._status.bind_ip, self._status.bind_port), ''
         family = socket.AF_INET6 if ':' in address[0] else socket.AF_INET
         while not is_over():
             try:
-                # without reuse_port, with which another program's port could be had, and its requests
+                # reuse_port could take over another program's port, and its requests
                 return listen(address, family, reuse_port=False)
             except OSError as error:
                 if str(error) != said:
@@ -148,7 +148,7 @@ class StatusPart:
         return None
 
     def once(self) -> None:
-        """Nobody can ask within a pass."""
+        """Do nothing: nobody can ask within a pass."""
 
     def report(self) -> dict:
         return {}

@@ -1,8 +1,8 @@
-"""What the sidecar's parts tell of themselves: one small file each, written whole or not at all.
+"""Reports of the sidecar's parts: one small file each, written whole or not at all.
 
-Who writes: the part, every few seconds; the prefetcher in the cache folder, the mover beside the queue. Who reads:
-the status app and the operator's command; and the filter, which goes by the options that it is told in the
-prefetcher's. Counts are not in it, but in the files of `metrics`.
+Each part writes its report every few seconds: the prefetcher in the cache folder, the mover beside the queue. The
+status app and the operator's command read the reports. The filter reads the prefetcher's, and goes by the options
+in it. Counts are not in a report, but in the files of `metrics`.
 """
 import json
 import os
@@ -21,18 +21,18 @@ SPOOL_LEAST = 2**30
 
 
 def spool_size(cache_size: int) -> int:
-    """Bytes that captured and fetched files may take before they are admitted."""
+    """Give the bytes that captured and fetched files may take before they are admitted."""
     return max(cache_size * SPOOL_PERCENT // 100, SPOOL_LEAST)
 
 
 def for_filter(settings: SidecarSettings) -> dict:
-    """The values that the sidecar's conf has for the filter too."""
+    """Give the values that the sidecar's conf has for the filter too."""
     return {'spool_size': spool_size(settings.sidecar.cache_size),
             **{option.name: getattr(getattr(settings, section), option.name) for section, option in SHARED}}
 
 
 def tell_filter(settings: SidecarSettings) -> None:
-    """Bring up to date what an earlier prefetcher told, where none runs now.
+    """Bring the options in an earlier prefetcher's report up to date, where no prefetcher runs now.
 
     :raises OSError: where the disk fails
     """
@@ -42,7 +42,7 @@ def tell_filter(settings: SidecarSettings) -> None:
 
 
 def cache_report(manager: CacheManager, **more) -> dict:
-    """:param more: what else is to be told"""
+    """Make the report on the cache. :param more: further values for the report"""
     inventory = manager.inventory
     return {
         'pid': os.getpid(),
@@ -63,5 +63,5 @@ def mover_report(queue_path: Path) -> Path:
 
 
 def write(path: Path, report: dict) -> None:
-    """:raises OSError: where the disk fails"""
+    """Write a report. :raises OSError: where the disk fails"""
     write_whole(path, [json.dumps(report).encode()])

@@ -1,7 +1,7 @@
-"""All numbers of this node at one moment: what was counted, what there is, and whether all is well.
+"""All numbers of this node at one moment: counters, gauges, and whether all is well.
 
-Who writes: nobody. Who reads: the status app and the operator's command. Calls block for as long as the disk
-does. Not a name of an account, a container or an object is in it.
+The numbers are written nowhere. The status app and the operator's command read them. Calls block for as long as
+the disk does. No name of an account, a container or an object is among the numbers.
 """
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ from .report import mover_report
 
 # a part writes its report every few seconds
 REPORT_SECONDS = 30
-# that other processes may hold the queue before it counts as one that cannot be read
+# other processes may hold the queue so long before it counts as one that cannot be read
 QUEUE_SECONDS = 2.0
-# keys of the prefetcher's report, and what they are called in the table of metrics
+# keys of the prefetcher's report, and their names in the table of metrics
 REPORTED = {'entries': 'entries', 'bytes': 'cache_bytes', 'cache_size': 'cache_size', 'spool_size': 'spool_size',
             'stuck_entries': 'stuck_entries', 'rebuilding': 'rebuilding', 'backing_off': 'backing_off'}
 
@@ -31,8 +31,8 @@ MOVER_REPORTED = {'under_way': 'moves_under_way', 'rows': 'swift_queue_rows', 'r
 class Figures:
     """
     :param counters: by slot, as in `metrics.table`
-    :param gauges: by slot; what is not known is not there
-    :param problems: what is wrong, in words; empty where all is well
+    :param gauges: by slot; an unknown one is left out
+    :param problems: each trouble in words; empty where all is well
     """
     at: float
     counters: dict[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def queue_path(settings: SidecarSettings) -> Path:
 
 
 def gather(settings: SidecarSettings, clock: Callable[[], float] = time.time) -> Figures:
-    """Each part that fails is a problem that is told, and keeps none of the others from being told."""
+    """Gather the figures. A source that fails is told as a problem, and keeps no other from being told."""
     figures = Figures(clock())
     if settings.prefetcher.enabled:
         with _told(figures, 'cache folder'):
