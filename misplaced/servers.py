@@ -97,7 +97,7 @@ class StorageServers:
 
     def ask_one(self, ask: Callable, node: dict, part: int, parts: Sequence[str],
                 headers: Mapping[str, str] | None = None) -> tuple:
-        """Ask one node; give (status, its answer), 200 for any success, 0 for no answer."""
+        """Ask one server; give (status, its answer), 200 for any success, 0 for no answer."""
         try:
             return 200, ask(node, part, *parts, headers={**self.headers, **(headers or {})},
                             conn_timeout=self.connect_seconds, response_timeout=self.answer_seconds)
@@ -107,7 +107,7 @@ class StorageServers:
             return 0, {}
 
     def _ask_all(self, ask, part, nodes, parts, headers=None) -> list[tuple]:
-        """Ask nodes at the same time; the answers are in the nodes' order."""
+        """Ask servers at the same time; give the answers in the order of `nodes`."""
         pile = GreenPile(len(nodes) or 1)
         for node in nodes:
             pile.spawn(self.ask_one, ask, node, part, parts, headers)

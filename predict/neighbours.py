@@ -112,7 +112,8 @@ class Neighbours:
         return is_new
 
     def _settle(self, read):
-        """Note a neighbour that is read. Hits and failures are counted at the same age, so that neither leads."""
+        """Note a neighbour that is read. Guesses that came true or failed are counted at the same age, so that
+        neither leads."""
         self._number += 1
         guess = self._waiting.get(read.key)
         if guess is not None and not guess.came_true:
