@@ -11,11 +11,11 @@ n * 4096                body
 n * 4096 + length       block table: one xxh3 checksum per 64 KiB of body
 ======================  =======================================================================
 
-Who writes: the process that fetches the object writes all of it once, the fixed part last, under a
-name in the spool. The sidecar renames it to its entry name. From then on only the stamp slot is
-ever written, by any process that has just validated the entry, with one write of 64 bytes.
-Who reads: the proxy workers, while it is being written (the body alone) and once it is linked.
-After a crash: a file without its fixed part, with lost pages or with half a stamp fails a checksum,
+The process that captures or fetches the object writes all of the file once, the fixed part last,
+under a name in the spool. The sidecar renames it to its entry name. From then on only the stamp slot
+is ever written, by any process that has just validated the entry, with one write of 64 bytes.
+The proxy workers read the file, while it is being written (the body alone) and once it is linked.
+After a crash a file without its fixed part, with lost pages or with half a stamp fails a checksum,
 and is a miss, or its bad block is not sent. No fsync is needed for that, so none is done.
 """
 import json
@@ -43,7 +43,7 @@ class InUse(Unavailable):
 
 
 class Damaged(CacheError):
-    """A file, or one of its blocks, is not what was written."""
+    """A file, or one of its blocks, is not as it was written."""
 
 
 class NoRoom(CacheError):
@@ -64,7 +64,7 @@ ENCODER = json.JSONEncoder(separators=(',', ':'))
 
 
 def uptime() -> float:
-    """Seconds since the machine was started: the same in all its processes, and nobody sets it."""
+    """Give the seconds since the machine was started: the same in all its processes, and nobody sets it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -81,7 +81,8 @@ class Stamp:
     up: float = field(default_factory=lambda: uptime(), compare=False)
 
     def age(self, now: float) -> float:
-        """Seconds, by the clock that says more; below 0 where the clock was set back, or the machine restarted."""
+        """Count the seconds since then, by the clock that says more; below 0 where the clock was set back, or the
+        machine restarted."""
         by_clock, by_uptime = now - self.at, uptime() - self.up
         # a comparison fails where one of them is no number
         return max(by_clock, by_uptime) if by_clock >= 0 and by_uptime >= 0 else -1.0
@@ -118,12 +119,12 @@ class EntryMeta:
     fetched_at: float
 
     def header(self, key: str) -> str | None:
-        """The value of a header; `key` in lower case."""
+        """Find the value of a header; `key` in lower case."""
         return find(self.headers, key)
 
     @cached_property
     def lifetime(self) -> Lifetime:
-        """How long the object's owner lets an answer be used."""
+        """The time for which the object's owner lets an answer be used."""
         return lifetime(self.headers)
 
 
@@ -154,12 +155,12 @@ def block_count(body_length: int) -> int:
 
 
 def rounded(taken: int) -> int:
-    """Bytes on disk: whole pages."""
+    """Round bytes up to whole pages, as the disk does."""
     return -(-taken // PAGE) * PAGE
 
 
 def expected_disk_bytes(body_length: int) -> int:
-    """Bytes on disk of an entry whose headers fit one page."""
+    """Count the bytes on disk of an entry whose headers fit one page."""
     return rounded(PAGE + body_length + 8 * block_count(body_length))
 
 
@@ -170,7 +171,7 @@ def encode_meta(meta: EntryMeta) -> bytes:
 
 
 def header_length(encoded: bytes) -> int:
-    """Bytes before the body, a multiple of the page size.
+    """Count the bytes before the body, a multiple of the page size.
 
     :raises NoRoom: where the headers are too large to be cached
     """
@@ -181,7 +182,7 @@ def header_length(encoded: bytes) -> int:
 
 
 def pack_header(encoded: bytes, body_length: int, table: bytes, stamp: Stamp | None) -> bytes:
-    """The whole header, to be written when body and table are."""
+    """Pack the whole header, which is written after body and table."""
     length = header_length(encoded)
     fixed = FIXED.pack(MAGIC, length, len(encoded), body_length, checksum(table))
     own_sum = checksum(fixed + encoded)
@@ -196,7 +197,7 @@ def pack_header(encoded: bytes, body_length: int, table: bytes, stamp: Stamp | N
 
 
 def parse_frame(data: bytes, file_length: int) -> Frame:
-    """The fixed part, believed only as far as it can be: lengths that fit each other and the file.
+    """Parse the fixed part. It is believed only where its lengths fit each other and the file.
 
     :raises Damaged: where it cannot be an entry
     """
@@ -210,14 +211,14 @@ def parse_frame(data: bytes, file_length: int) -> Frame:
 
 
 def parse_meta(header: bytes, frame: Frame) -> EntryMeta:
-    """:raises Damaged: where the checksum is wrong"""
+    """Parse the JSON of a header. :raises Damaged: where the checksum is wrong"""
     encoded = header[JSON_OFFSET:JSON_OFFSET + frame.json_length]
     if checksum(header[:FIXED.size] + encoded) != frame.sum:
         raise Damaged('checksum of the header')
     return (_decode_meta if len(encoded) <= PAGE else _decode_meta.__wrapped__)(encoded, frame.body_length)
 
 
-# a header that is read often is decoded once; the bytes are the key, so that nothing can pass for another
+# a header that is read often is decoded once; the bytes are the key, so that no header can pass for another
 @lru_cache(maxsize=1000)
 def _decode_meta(encoded, body_length):
     try:

@@ -1,4 +1,4 @@
-"""The cache folder: where things lie in it, and that it is nobody else's.
+"""The cache folder: its layout, and the checks that it is nobody else's.
 
 Anybody who may write to the folder can do as the cache does, so it is closed to all but one user. The checks keep
 mistakes, and files that another user planted before, from leading elsewhere or from making a worker wait. A folder
@@ -33,7 +33,7 @@ CLOCK_SLACK = 60
 
 @dataclass(frozen=True)
 class CacheLayout:
-    """Where things lie in a cache folder. The format version is in the path, so that two
+    """The paths in a cache folder. The format version is in the path, so that two
     generations of workers can use the folder at once."""
     cache_dir: Path
 
@@ -65,7 +65,7 @@ class CacheLayout:
         return Path(self.entry_path(entry_name))
 
     def entry_path(self, entry_name: str) -> str:
-        """The same as a text, which takes a tenth of the time: hits need one each."""
+        """Give the same path as a text, which takes a tenth of the time: each hit needs one."""
         # the object's digits spread evenly, the container's do not
         return f'{self._objects}/{entry_name[CONTAINER_DIGITS:CONTAINER_DIGITS + 2]}/{entry_name}'
 
@@ -92,7 +92,7 @@ def files_in(folder: Path) -> Generator[EntryFile, None, None]:
 
 
 def refuse_others(layout: CacheLayout) -> None:
-    """To be called before anything in the folder is touched.
+    """Refuse a folder that is not ours alone. Call it before anything in the folder is touched.
 
     :raises Unavailable: where others may look into it, or a link or a file is where a folder of ours should be
     :raises OSError: where it is not there; a folder in it that is not there is made anew
@@ -111,7 +111,7 @@ def refuse_others(layout: CacheLayout) -> None:
 
 
 def _user(uid):
-    """The user's name, for a message."""
+    """Give the user's name, for a message."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -119,7 +119,7 @@ def _user(uid):
 
 
 def make_key(path: Path) -> None:
-    """The key, written whole or not at all, and never over another."""
+    """Write the key, whole or not at all, and never over another."""
     if path.exists():
         return
     # a file that a crash left may be the key under a second name: no file that is there is opened again
@@ -145,7 +145,7 @@ def identity(path: os.PathLike) -> tuple[int, int]:
 def close_to_others(layout: CacheLayout, beside: str = '') -> None:
     """Set the mode of a folder of ours to 0700. Links are not followed: `refuse_others` looks where they lead.
 
-    :param beside: with it begin the names of other files of ours in it
+    :param beside: beginning of the names of other files of ours in it
     :raises Unavailable: where something in it may be somebody else's; the mode is as before then
     :raises OSError:
     """
@@ -194,14 +194,14 @@ def _foreign(layout, folder, beside) -> Iterator[str]:
 
 
 def _folders(layout) -> Iterator[Path]:
-    """The folders that files lie in."""
+    """Yield the folders in which files lie."""
     yield from layout.folders
     with suppress(FileNotFoundError, NotADirectoryError):
         yield from sorted(layout.objects.iterdir())
 
 
 def _is_ours(status):
-    """Whether nobody else can have made it, or put anything into it."""
+    """Tell whether nobody else can have made the file or folder, or put anything into it."""
     is_single = status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
     return (status.st_uid == os.geteuid() and not status.st_mode & WRITABLE and is_single
             and not stat.S_ISLNK(status.st_mode))

@@ -1,4 +1,4 @@
-"""Decide by headers what of a backend's answer may be kept, and for how long.
+"""Decide by headers whether a backend's answer may be kept, which of its headers, and for how long.
 
 Headers are pairs of names and values, as WSGI has them. The object's owner stores Cache-Control and Expires, which
 are read as RFC 9111 wants it of a shared cache. They can only shorten trust, so a value that cannot be read counts
@@ -89,7 +89,7 @@ def lifetime_of(cache_control: str | None, expires: str | None) -> Lifetime:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a request's Cache-Control asks of caches.
+    """The wishes that a request's Cache-Control has of caches.
 
     :param is_past: whether the answer must come from past all caches
     :param age: the age in seconds that the client accepts at most
@@ -112,7 +112,7 @@ def wishes_of(header: str | None) -> Wishes:
                   seconds_of(found['max-age']) if 'max-age' in found else inf)
 
 
-# -- what may be kept --------------------------------------------------------------------------------------
+# -- keeping answers ---------------------------------------------------------------------------------------
 
 def find(headers: Headers, key: str) -> str | None:
     """Find the value of a header; `key` in lower case."""
@@ -158,7 +158,7 @@ def lifetime(headers: Headers) -> Lifetime:
 
 
 def uncacheable_reason(headers: Headers, max_object_size: int, at: float, whole: int | None = None) -> str | None:
-    """Tell why a complete 200 to a plain GET is not kept; None where it may be.
+    """Tell why a complete 200 to a plain GET is not kept; None where it may be kept.
 
     :param max_object_size: bytes
     :param at: when the answer was asked for, in seconds since the epoch

@@ -19,7 +19,7 @@ TOUCH_SECONDS = 60
 
 
 def disk_bytes(status: os.stat_result) -> int:
-    """What a file takes on disk, at least its length: some file systems tell the blocks only later."""
+    """Count a file's bytes on disk, its length at least: some file systems tell the blocks only later."""
     return max(status.st_blocks * 512, status.st_size)
 
 
@@ -38,7 +38,7 @@ class Entry:
 
     @classmethod
     def open(cls, path: str | os.PathLike, name: ObjectName | None = None) -> 'Entry | None':
-        """The entry at `path`, or None where there is none.
+        """Open the entry at `path`; None where there is none.
 
         :param name: the object it must be of; None: any
         :raises Damaged: for a file that is not that object's entry
@@ -75,7 +75,7 @@ class Entry:
 
     @property
     def identity(self) -> str:
-        """Tells this file from any other that had or will have its name."""
+        """A text that tells this file from any other that had or will have its name."""
         return f'{self._status.st_ino}-{self._frame.sum:016x}'
 
     @property
@@ -83,7 +83,7 @@ class Entry:
         return disk_bytes(self._status)
 
     def whole(self) -> bytes | None:
-        """The body, checked, where it came with the header; None where it is too large for that.
+        """Give the body, checked, where it came with the header; None where it is too large for that.
 
         :raises Damaged: where it is not as it was written
         """
@@ -97,7 +97,7 @@ class Entry:
         return body
 
     def blocks(self, start: int, stop: int) -> Iterator[bytes]:
-        """The body's bytes from `start` up to, not including, `stop`, each checked before it is given.
+        """Yield the body's bytes from `start` up to, not including, `stop`, each checked before it is given.
 
         :raises Damaged: at the first block that is not as it was written; the blocks before it are good
         """
@@ -115,7 +115,7 @@ class Entry:
                 raise Damaged(f'checksum of block {number + good // BLOCK}')
 
     def _good_bytes(self, number, data):
-        """How many of the bytes, from block `number` on, are as they were written."""
+        """Count the bytes, from block `number` on and up to the first bad block, that are as they were written."""
         view = memoryview(data)
         for offset in range(0, len(data), BLOCK):
             place = 8 * (number + offset // BLOCK)
@@ -141,7 +141,7 @@ class Entry:
         self.stamp = stamp
 
     def touch(self, now: float) -> None:
-        """Note a hit in the file's time, at most once a minute: the order that a restart begins with."""
+        """Note a hit in the file's time, at most once a minute: a restart begins with the order of these times."""
         # a time to come was set by a clock that went wrong, and would make the entry the last to go
         if abs(now - self._status.st_mtime) > TOUCH_SECONDS:
             os.utime(self._fd, (now, now))
@@ -164,7 +164,7 @@ class Entry:
 
 
 def _open_unusual(path, error):
-    """Read-only where the disk has become so; a link or a folder under an entry's name is damage."""
+    """Open it read-only where the disk has become so; a link or a folder under an entry's name is damage."""
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return os.open(path, os.O_RDONLY | FLAGS)
     if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):

@@ -1,6 +1,6 @@
 """The spool: entries in the making, and whole ones that wait for the sidecar to admit them.
 
-Who writes: proxy workers and the sidecar's fetches add files; the sidecar alone links them, and sweeps old ones.
+Proxy workers and the sidecar's fetches add files; the sidecar alone links them, and sweeps old ones.
 After a crash a file lies in the spool or is linked, since a rename is one step.
 """
 import os
@@ -104,7 +104,7 @@ class Spool:
     def sweep_spool(self, before: float, now: float | None = None) -> int:
         """Remove files last written before that time; return how many.
 
-        One from the future, left by a clock that was set back since, begins to age now.
+        A file from the future, left by a clock that was set back since, begins to age now.
         """
         now = time.time() if now is None else now
         count = 0
@@ -120,7 +120,7 @@ class Candidate:
     """A spool file, checked whole and open. One that is closed without having been linked is removed."""
 
     def __init__(self, path: Path, layout: CacheLayout, naming: Naming):
-        """:raises Damaged: where it is not exactly the object's bytes; the file is removed"""
+        """Check it whole. :raises Damaged: where it is not exactly the object's bytes; the file is removed"""
         self._path = path
         self._entry = _verified(path)
         self.entry_name = naming.entry(self._entry.meta.name)
@@ -131,7 +131,7 @@ class Candidate:
         self.is_closed = False
 
     def refuse_newer(self) -> None:
-        """:raises CacheError: where the entry that linking would take the place of is newer"""
+        """Look at the entry that linking would replace. :raises CacheError: where that one is newer"""
         try:
             existing = Entry.open(self._target)
         except Damaged:
@@ -142,7 +142,7 @@ class Candidate:
                     raise CacheError(f'{self.entry_name}: a newer version is cached already')
 
     def link(self) -> None:
-        """:raises CacheError: where a newer version is cached already"""
+        """Link the file under its entry's name. :raises CacheError: where a newer version is cached already"""
         self.refuse_newer()
         if self._target.is_dir():
             # it would stand in the way of the rename
@@ -150,7 +150,7 @@ class Candidate:
         os.rename(self._path, self._target)
 
     def close(self, keep: bool = False) -> None:
-        """:param keep: leave the file in the spool, for another time"""
+        """Close the file, and remove it from the spool. :param keep: leave it in the spool, for another time"""
         self.is_closed = True
         self._entry.close()
         # a file that cannot be removed is swept when it is old
@@ -175,7 +175,7 @@ def _verified(path):
 
 
 def verify(entry: Entry) -> None:
-    """Read it whole. :raises Damaged: where its bytes are not the object's"""
+    """Read an entry whole. :raises Damaged: where its bytes are not the object's"""
     found = md5(usedforsecurity=False)
     for block in entry.blocks(0, entry.meta.body_length):
         found.update(block)

@@ -1,7 +1,7 @@
-"""The cache folder: who may make it, what lies in it, how entries come and go.
+"""The cache folder: its making, its files, and how entries come and go.
 
-Who writes: the sidecar makes the folder, links entries (`admit`) and unlinks them (`drop`), and is the only one to
-do so; proxy workers add spool files. Who reads: everybody. After a crash an entry is linked or not, since a rename
+The sidecar makes the folder, links entries (`admit`) and unlinks them (`drop`), and is the only one to
+do so; proxy workers add spool files. All processes read. After a crash an entry is linked or not, since a rename
 is one step. No index is kept on disk: the folder is the index.
 
 The sidecar marks each object that it is fetching, so that a reader may wait for it: an empty file under the
@@ -36,7 +36,7 @@ class Store(Spool):
 
     @classmethod
     def open(cls, cache_dir: str | os.PathLike) -> 'Store':
-        """:raises Unavailable: where the folder is not there or not one of ours"""
+        """Open the folder. :raises Unavailable: where it is not there or not one of ours"""
         layout = CacheLayout(Path(cache_dir))
         try:
             refuse_others(layout)

@@ -74,7 +74,7 @@ class EntryWriter:
         self._in_block = 0
 
     def read(self, start: int, stop: int) -> bytes:
-        """Bytes of the body that were written already; at most up to `stop`."""
+        """Read the bytes of the body that were written already, from `start` on; at most up to `stop`."""
         return os.pread(self._fd, min(stop, self.written) - start, self.body_offset + start)
 
     def finish(self, stamp: Stamp | None = None) -> None:
@@ -114,7 +114,7 @@ class EntryWriter:
 
 
 def write_small(spool: Path, meta: EntryMeta, body: bytes, stamp: Stamp | None) -> str:
-    """A whole entry of one block at most, in one go; the spool file's name.
+    """Write a whole entry of one block at most, in one go; return the spool file's name.
 
     :raises NoRoom: where the headers are too large
     :raises OSError: where the disk fails; the file is removed

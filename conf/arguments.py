@@ -1,4 +1,4 @@
-"""Types of command-line arguments: casts for argparse, whose message is the rule."""
+"""Types of command-line arguments: casts for argparse. The message of an error is the rule."""
 import argparse
 from collections.abc import Callable
 from typing import Any
@@ -51,14 +51,14 @@ def account_name(value: str) -> str:
 
 
 def object_name(value: str) -> str:
-    """Take an object's name, or the begin of one."""
+    """Take an object's name, or the beginning of one."""
     if not constraints.check_utf8(value):
         raise ValueError('must be UTF-8, neither empty nor with a zero byte')
     return value
 
 
 def _name(value, what, most):
-    """Take what Swift's proxy takes for such a name: that may be . or .."""
+    """Take each name that Swift's proxy takes: . and .. are such names."""
     if not constraints.check_utf8(value):
         raise ValueError(f'the name of {what} must be UTF-8, neither empty nor with a zero byte')
     if '/' in value:

@@ -1,4 +1,4 @@
-"""Casts: a text from a conf file to a value, or a ValueError whose message is the rule."""
+"""Casts: each turns a text of a conf file into a value, or raises a ValueError whose message is the rule."""
 import ipaddress
 import re
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Files that several processes share: locked, read as nobody else's, and written whole or not at all."""
+"""Share files between processes: lock them, read them if nobody else can write them, write them whole or not
+at all."""
 import errno
 import fcntl
 import os
@@ -38,11 +39,11 @@ def read_own(path: str | os.PathLike, most: int) -> bytes:
 
 def write_whole(path: Path, parts: Iterable[bytes], suffix: str = '', durable: bool = False,
                 mode: int = 0o600) -> None:
-    """Write a file of ours: its readers find the old one or the new one, and after a crash so do we.
+    """Write a file of ours: other processes find the old one or the new one, and after a crash so do we.
 
     :param parts: written one after the other, as they come
     :param suffix: ends the temporary name; by default the process's id, as several may write
-    :param durable: also after a power cut
+    :param durable: whether that holds after a power cut too
     :param mode: less the umask
     :raises OSError: the old file is as it was
     """

@@ -12,7 +12,7 @@ KEY_BYTES = 32
 CONTAINER_DIGITS = 16
 # names of each kind that a process remembers
 REMEMBERED = 256
-# why an entry is there: it was predicted, it is the next of a list, or a part of it was read
+# origins of fetches: the object was predicted, it is the next of a list, or a part of it was read
 PREFETCH, SEGMENT, WHOLE = 'prefetch', 'segment', 'whole'
 # number of folders of entries: one for each pair of digits of a name
 FOLDERS = 256
@@ -58,17 +58,17 @@ class Naming:
         self.client = lru_cache(REMEMBERED)(self._client)
 
     def _container(self, account: str, container: str) -> str:
-        """16 hex digits that all entries of one container begin with."""
+        """Give the 16 hex digits with which the names of all entries of one container begin."""
         # account names hold no slash, so that the pair cannot be read in two ways
         return self._digest(b'container', to_bytes(f'{account}/{container}'), CONTAINER_DIGITS // 2)
 
     def _entry(self, name: ObjectName) -> str:
-        """48 hex digits: the container's, then the object's."""
+        """Give an entry's name, 48 hex digits: the container's, then the object's."""
         container = self.container(name.account, name.container)
         return container + self._digest(container.encode(), to_bytes(name.object), 16)
 
     def _client(self, user: str, address: str) -> str:
-        """An opaque name for a client: authenticated user (or '') and remote address."""
+        """Give an opaque name for a client: authenticated user (or '') and remote address."""
         return self._digest(b'client', to_bytes(f'{user}\n{address}'), 8)
 
     def _digest(self, person: bytes, data: bytes, size: int) -> str:

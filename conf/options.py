@@ -7,7 +7,7 @@ from .reading import REQUIRED, Option, Table, option
 # keys that PasteDeploy adds, and that Swift's get_logger and statsd client read from any section
 LOGGING = ('log_*', 'set log_*', 'statsd_*', '__*', 'here', 'use')
 
-# numbers among them; the errors of get_logger do not name the key
+# keys among them with numbers: the errors of get_logger do not name the key
 LOGGED = (
     *(Option(name, number(int, 1, 65535), None, 'a port of the log') for name in (
         'log_udp_port', 'log_statsd_port', 'statsd_port')),
@@ -121,14 +121,14 @@ SIDECAR = Table('sidecar', SidecarSection, foreign=(
 PREFETCHER = Table('prefetcher', PrefetcherSection, foreign=LOGGING)
 MOVER = Table('mover', MoverSection, foreign=LOGGING)
 STATUS = Table('status', StatusSection, foreign=LOGGING)
-# options that the sidecar's conf has, in these sections, and that the sidecar's report tells the filter
+# options of the sidecar's conf, with their sections, that the sidecar's report tells the filter
 SHARED = tuple((table.section, table.option(name)) for table, name in (
     (SIDECAR, 'free_space'), (PREFETCHER, 'max_object_size'), (MOVER, 'reclaim_age')))
 
 
 @dataclass(frozen=True)
 class FilterSettings(Places):
-    """Options of [filter:prefetch], and what the sidecar's report tells the filter."""
+    """Options of [filter:prefetch], and the values that the sidecar's report tells the filter."""
     freshness: str = option(choice('coherent', 'validate', 'max-age'), 'coherent',
         'how a hit is known to be current: tokens in memcached, a HEAD before each hit, or age alone')
     max_age: float = option(seconds(0), '600', 'seconds for which a validated entry is trusted')
@@ -166,18 +166,19 @@ FILTER = Table('filter:prefetch', FilterSettings, foreign=(
     'io_timeout', 'tries', 'error_suppression_*', 'tls_*', 'max_connections', 'item_size_warning_threshold'),
     checked=(*LOGGED, *MEMCACHED),
     elsewhere={option.name: f"[{section}] of the sidecar's conf" for section, option in SHARED})
-# where neither the filter's conf nor the sidecar says more
+# size of the spool where neither the filter's conf nor the sidecar's report tells one
 SPOOL_BYTES = 2**30
 
 
 def told_settings(report: dict, spool_size: int | None) -> dict:
-    """Values of the filter's settings that the sidecar's report tells; defaults where it tells none.
+    """Give the filter's settings that the sidecar's report tells; defaults where it tells none.
 
     :param spool_size: of the filter's own conf
     """
     found = {option.name: option.understood(report.get(option.name), option.read(section, None))
              for section, option in SHARED}
-    # where nobody tells, no copy is young enough to be moved without a row: a deleted object must not come back
+    # where the report does not tell it, no copy is young enough to be moved without a row: a deleted object must
+    # not come back
     found['reclaim_age'] = MOVER.option('reclaim_age').understood(report.get('reclaim_age'), 0.0)
     told = FILTER.option('spool_size').understood(report.get('spool_size'), SPOOL_BYTES)
     return {**found, 'spool_bytes': told if spool_size is None else spool_size}

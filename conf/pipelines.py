@@ -1,4 +1,4 @@
-"""Pipelines of conf files, read by the loaders that Swift's programs read them with.
+"""Read the pipelines of conf files by the loaders that Swift's programs use.
 
 Interpolation, folders of confs, `use`, `set` and `get` lines and includes have Swift's own meaning, since Swift
 and PasteDeploy read them. Loading a pipeline imports its filters, and makes none of them.
@@ -17,21 +17,21 @@ Context = Any
 
 
 def load(path: str) -> Loader:
-    """A loader of a conf file, or of a folder of ``*.conf``; its `parser` has the sections.
+    """Make a loader of a conf file, or of a folder of ``*.conf``; its `parser` has the sections.
 
     :raises OSError: where it cannot be read
     :raises configparser.Error, UnicodeDecodeError: where it is no conf
     """
-    # included confs lie beside it, though a daemon has changed its working folder meanwhile
+    # included confs are looked for beside it, even where a daemon has changed its working folder meanwhile
     path = os.path.abspath(path)
     loader = ConfigDirLoader(path) if os.path.isdir(path) else loadwsgi.ConfigLoader(path)
-    # a loader does so at its first pipeline, and options are read before that
+    # a loader sets this itself, but at its first pipeline, and options are read before that
     loader.parser._interpolation = NicerInterpolation()
     return loader
 
 
 def pipeline(source: str | Loader, given: dict | None = None) -> Context:
-    """The context of a conf's main app.
+    """Load the context of a conf's main app.
 
     :param source: a path, or a loader that `load` gave
     :param given: options that stand above those of the sections, but for ``set`` lines
@@ -51,21 +51,21 @@ def filters(context: Context) -> Iterator[Context]:
 
 
 def options(context: Context) -> dict[str, str]:
-    """Options that the factory of a filter or an app gets."""
+    """Give the options that the factory of a filter or an app gets."""
     return {**context.global_conf, **context.local_conf}
 
 
 def cache_options(context: Context) -> dict[str, str] | None:
-    """The options of Swift's cache filter in a pipeline, of the last one of several; None where there is none."""
+    """Give the options of Swift's cache filter in a pipeline, of the last one of several; None: there is none."""
     found = [one for one in filters(context) if one.object is memcache_factory]
     return options(found[-1]) if found else None
 
 
 def proxy_confs(swift_dir: str) -> list[str]:
-    """Files and folders that swift-init would start proxy-servers with."""
+    """List the files and folders with which swift-init would start proxy-servers."""
     return search_tree(swift_dir, 'proxy-server*', '.conf', dir_ext='.conf.d')
 
 
 def proxy_options(path: str) -> dict[str, str]:
-    """The options by which a proxy-server with this conf starts: its port, its user and so on."""
+    """Read the options by which a proxy-server with this conf starts: its port, its user and so on."""
     return dict(appconfig(path, name='proxy-server'))

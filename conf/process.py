@@ -1,5 +1,5 @@
-"""Standard streams that were closed before a program began, the interrupt key while it loads, and errors in one
-line.
+"""Open standard streams that were closed before a program began, let the interrupt key end it while it loads, and
+tell errors in one line.
 
 This module loads nothing of Swift: it is needed before Swift is loaded.
 """
@@ -15,8 +15,9 @@ STREAMS = {'stdin': (0, 'r'), 'stdout': (1, 'w'), 'stderr': (2, 'w')}
 def keep_numbers() -> None:
     """Open /dev/null in place of each descriptor from 0 to 2 that is closed.
 
-    Else a file of ours could get such a number, and each message would be written into it. To be called before any
-    file is opened."""
+    Else a file of ours could get such a number, and each message would be written into it. Call it before any file
+    is opened.
+    """
     for number, _ in STREAMS.values():
         try:
             os.fstat(number)
@@ -52,7 +53,7 @@ def ending_at_once() -> Iterator[None]:
 
 
 def told(error: BaseException) -> str:
-    """In one line, without an errno's number."""
+    """Tell an error in one line, without an errno's number."""
     if isinstance(error, OSError) and error.strerror:
         return f'{error.filename}: {error.strerror}' if error.filename is not None else error.strerror
     return ' '.join(str(error).split()) or type(error).__name__

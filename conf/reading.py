@@ -34,7 +34,7 @@ class Option:
             raise ConfError(f'[{section}] {self.name} = {given}: {error}') from None
 
     def understood(self, value: Any, otherwise: Any) -> Any:
-        """The value that another program wrote into a file; `otherwise` where the option cannot have it."""
+        """Read a value that another program wrote into a file; `otherwise` where the option cannot have it."""
         try:
             return self.cast(str(value))
         except ValueError:
@@ -53,7 +53,7 @@ class Table(Generic[Section]):
     :param kind: class of the section's values; `option` declares those fields of it that are options
     :param foreign: keys that other code reads from the same section
     :param checked: foreign keys whose wrong values would be reported later, without the key, or never
-    :param elsewhere: where an option stands that a user may look for in this section
+    :param elsewhere: option that a user may look for in this section -> place where it stands
     """
     section: str
     kind: type[Section]

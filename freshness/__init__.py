@@ -1,5 +1,5 @@
-"""Freshness tokens, and the memcached servers that hold them: how a write through one proxy ends the life of what
-others have cached."""
+"""Freshness tokens, and the memcached servers that hold them: a write through one proxy ends the life of the
+versions that others have cached."""
 from .process_tokens import ProcessTokens
 from .tokens import UNKNOWN, PendingToken, Token, TokenReading, TokenRing, TokensUnreachable
 

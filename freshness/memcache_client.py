@@ -34,7 +34,7 @@ class MemcacheAnswer:
         self._asked = asked
 
     def take(self):
-        """The value, or None where there is none, or none that is JSON. :raises MemcacheError:"""
+        """Give the value; None where there is none, or none that is JSON. :raises MemcacheError:"""
         try:
             if self._asked is not None:
                 return _decoded(self._asked.result())
@@ -107,7 +107,7 @@ class MemcacheClient:
         return _decoded(found), found[2] if found is not None else b''
 
     def set(self, key: str, value, seconds: int) -> None:
-        """:raises MemcacheError:"""
+        """Set a value, and wait for the answer. :raises MemcacheError:"""
         hashed = md5hash(key)
         # a write always waits: a token that nobody tried to set would leave other nodes with the old one
         self.call(hashed, _set(hashed, value, seconds), stored, patient=True)
@@ -127,9 +127,9 @@ class MemcacheClient:
         return Announced(value, *asked)
 
     def replace(self, key: str, value, seconds: int, place: bytes) -> bool:
-        """Set a value in the place of one certain other; tells whether that was still there.
+        """Set a value in the place of one certain other; tell whether that was still there.
 
-        :param place: what `Announced.confirm` or `get` gave
+        :param place: mark that `Announced.confirm` or `get` gave
         :raises MemcacheError:
         """
         hashed = md5hash(key)
@@ -138,7 +138,10 @@ class MemcacheClient:
         return self.call(hashed, question, stored, patient=True)
 
     def call(self, key: bytes, question: bytes, parse: Parse, patient: bool = False) -> Any:
-        """:raises MemcacheError:"""
+        """Ask the server of a key, once more where the connection had ended; give the answer.
+
+        :raises MemcacheError:
+        """
         connection = self._connection(key)
         try:
             return connection.ask((question, parse), patient=patient)[0].result()

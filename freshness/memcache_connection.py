@@ -89,7 +89,10 @@ class MemcacheConnection:
         return asked
 
     def _open(self):
-        """:raises MemcacheError: as soon as one green thread that waited for the connection has failed"""
+        """Make the connection, or wait until another green thread has made it.
+
+        :raises MemcacheError: as soon as one green thread that waited for the connection has failed
+        """
         failures = self._failures
         with self.turn:
             if self._socket is not None:
@@ -177,7 +180,7 @@ class MemcacheConnection:
 
 
 def _plain(connection):
-    """The system's own socket, which does not block; one with TLS has none that could be used."""
+    """Give the system's own socket, which does not block; a socket with TLS has none that could be used."""
     plain = getattr(connection, 'fd', None)
     if plain is None:
         connection.settimeout(0)
@@ -207,7 +210,7 @@ def value_of(key: bytes) -> Parse:
 
 
 def stored(data: bytes) -> tuple[Any, int] | None:
-    """Parse the answer to ``set`` or ``cas``: tells whether the value was stored."""
+    """Parse the answer to ``set`` or ``cas``; tell whether the value was stored."""
     end = data.find(b'\r\n')
     if end < 0:
         return INCOMPLETE

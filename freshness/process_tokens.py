@@ -25,7 +25,7 @@ NONE = (f'{CONSEQUENCE}: the request came without the ring of Swift\'s cache fil
 class Servers:
     """
     :param ring: knows the servers that learn of writes; None where none are known
-    :param doubt: tells why no hit may rely on them, and how to mend that; '' where all is well
+    :param doubt: reason why no hit may rely on them, and its remedy; '' where all is well
     """
     ring: MemcacheRing | None
     doubt: str = ''
@@ -39,12 +39,12 @@ def has_servers(swifts) -> bool:
 def find_servers(named: str | None, conf: dict, swifts, logger) -> Servers:
     """Find the servers, once a request has come.
 
-    Where the operator names others than Swift has, nobody knows which of them the other proxies ask. Swift's then
-    learn of writes, since they are right as soon as the conf is, and hits rely on neither.
+    Where the operator names others than Swift has, nobody knows which of them the other proxies ask. Then Swift's
+    servers learn of writes, since they are right as soon as the conf is, and hits rely on neither.
 
     :param named: `memcache_servers` of the filter's own section
     :param conf: that section merged over [DEFAULT], for `load_memcache`
-    :param swifts: what the request has as Swift's cache
+    :param swifts: object that the request has as Swift's cache
     """
     if has_servers(swifts):
         # the number keeps `load_memcache` from looking into memcache.conf, which has no say in what is named
@@ -98,10 +98,10 @@ class ProcessTokens:
             return None
 
     def settle(self, name: ObjectName, announced: Announced | None, token: Token) -> bool:
-        """Set the token that follows the announced one; tells whether one is set.
+        """Set the token that follows the announced one; tell whether a token is set.
 
         Where another write came between, nobody knows which of them came last. The token then knows of no write's
-        time, and entries filled under it are validated before they are trusted.
+        time, and entries stamped with it are validated before they are trusted.
         """
         told = self.told
         if told is None:
@@ -114,11 +114,11 @@ class ProcessTokens:
         return self.set(name, Token.new())
 
     def set(self, name: ObjectName, token: Token) -> bool:
-        """Set the token; tells whether it is set, True where tokens are not used."""
+        """Set the token; tell whether it is set, True where tokens are not used."""
         return self.told is None or self._try(self.told.set, name, token)
 
     def end(self, name: ObjectName) -> bool:
-        """Have all nodes validate the object's entries before they trust them again; tells whether they will."""
+        """Have all nodes validate the object's entries before they trust them again; tell whether they will."""
         return self.told is not None and self._try(self.told.end, name)
 
     def _try(self, change: Callable[..., None], *args) -> bool:

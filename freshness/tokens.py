@@ -1,9 +1,9 @@
-"""Freshness tokens: how a write through one proxy ends the life of a cached version on all others.
+"""Freshness tokens, by which a write through one proxy ends the life of a cached version on all others.
 
 memcached holds one token per object, under the object's path, so that all nodes agree on it. Each proxy worker
-writes it around a write, and where it validates an entry that has none. Fills and answers read it. After a crash
-of a writer in mid-write the token stays pending, and each hit is validated with a HEAD until the token runs out.
-Where memcached lost its tokens, each entry is validated once before it is trusted again.
+writes it around a write, and where it validates an entry that has none. Captures, fetches and hits read it.
+After a crash of a writer in mid-write the token stays pending, and each hit is validated with a HEAD until the
+token runs out. Where memcached lost its tokens, each entry is validated once before it is trusted again.
 """
 import secrets
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Token:
 
 @dataclass(frozen=True)
 class TokenReading:
-    """What memcached knew of an object.
+    """The answer of memcached to the question for an object's token.
 
     :param reachable: False where memcached did not answer, or is not asked in this mode
     """
@@ -61,7 +61,7 @@ class PendingToken:
         self._answer = answer
 
     def take(self) -> Token | None:
-        """The token, or None where there is none. :raises TokensUnreachable:"""
+        """Give the token; None where there is none. :raises TokensUnreachable:"""
         try:
             return _token(self._answer.take())
         except MemcacheError as error:
@@ -85,11 +85,11 @@ class TokenRing:
         return PendingToken(token), value
 
     def get(self, name: ObjectName) -> Token | None:
-        """:raises TokensUnreachable:"""
+        """Ask for the token and wait for it; None where there is none. :raises TokensUnreachable:"""
         return self.ask(name).take()
 
     def announce(self, name: ObjectName, token: Token) -> Announced:
-        """Set a token without waiting: readers that ask after this find it, or a later one.
+        """Set a token without waiting: a process that asks after this finds it, or a later one.
 
         :raises TokensUnreachable: where it could not even be sent
         """
@@ -110,16 +110,16 @@ class TokenRing:
             raise TokensUnreachable(str(error)) from None
 
     def set(self, name: ObjectName, token: Token) -> None:
-        """:raises TokensUnreachable:"""
+        """Set the token, and wait for the answer. :raises TokensUnreachable:"""
         try:
             self.client.set(_key(name), _value(token), TOKEN_SECONDS)
         except MemcacheError as error:
             raise TokensUnreachable(str(error)) from None
 
     def ensure(self, name: ObjectName) -> Token:
-        """The object's token; a new one where there was none.
+        """Give the object's token; set a new one where there was none.
 
-        Setting it over one that another process set meanwhile is harmless: a reader that validated
+        Setting it over one that another process set meanwhile is harmless: a process that validated
         against the lost one finds that it differs, and validates again.
 
         :raises TokensUnreachable:

@@ -22,7 +22,7 @@ PAGE = 1000
 @dataclass(frozen=True)
 class Finding:
     """
-    :param outcome: 'found', or why nothing may be brought home: as the counter `detections` has it
+    :param outcome: 'found', or the reason why nothing may be brought home, as the counter `detections` has it
     :param copies: copies that may be brought home, newest first
     :param servable: policy whose copy may be shown to a reader; None: no copy may be
     :param silent: policies that gave no answer

@@ -30,7 +30,7 @@ UNKNOWN_POLICY = 0
 
 
 class Unknown(Exception):
-    """Tell in `args[0]` which servers were too few."""
+    """Too few servers answered; `args[0]` tells which."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class StorageServers:
 
     @classmethod
     def of_proxy(cls, app) -> 'StorageServers':
-        """:param app: proxy-server, which has the rings"""
+        """Take the rings of proxy-server. :param app: proxy-server"""
         return cls(app.container_ring, app.get_object_ring)
 
     def container_facts(self, account: str, container: str) -> ContainerFacts:
@@ -97,7 +97,7 @@ class StorageServers:
 
     def ask_one(self, ask: Callable, node: dict, part: int, parts: Sequence[str],
                 headers: Mapping[str, str] | None = None) -> tuple:
-        """Ask one node: (status, its answer), 200 for any success, 0 for no answer."""
+        """Ask one server; give (status, its answer), 200 for any success, 0 for no answer."""
         try:
             return 200, ask(node, part, *parts, headers={**self.headers, **(headers or {})},
                             conn_timeout=self.connect_seconds, response_timeout=self.answer_seconds)
@@ -107,14 +107,14 @@ class StorageServers:
             return 0, {}
 
     def _ask_all(self, ask, part, nodes, parts, headers=None) -> list[tuple]:
-        """Ask nodes at the same time; the answers are in the nodes' order."""
+        """Ask servers at the same time; give the answers in the order of `nodes`."""
         pile = GreenPile(len(nodes) or 1)
         for node in nodes:
             pile.spawn(self.ask_one, ask, node, part, parts, headers)
         return list(pile)
 
     def _ask_container(self, account, container, ask, headers=None) -> tuple[list[tuple], int]:
-        """Ask the primaries: their answers, and the number of primaries."""
+        """Ask the primaries; give their answers, and the number of primaries."""
         part, nodes = self.container_ring.get_nodes(account, container)
         return self._ask_all(ask, part, nodes, (account, container), headers), len(nodes)
 
@@ -131,7 +131,7 @@ class Judge:
 
     def refusal(self, name: ObjectName, copy: Copy, container: ContainerFacts,
                 told: dict[int, Replicas] | None = None, seen_at: Timestamp | None = None) -> str | None:
-        """Tell why not: 'settled', 'deleted', 'unknown' or 'old'; None where the copy may be moved.
+        """Tell why the copy may not be moved: 'settled', 'deleted', 'unknown' or 'old'; None where it may.
 
         :param told: the answers of all policies. Without them a copy that was seen alive, and that its age vouches
             for, may be moved: a tombstone since then lies at the destination, where the mover looks
@@ -161,7 +161,7 @@ def is_movable(policy_index: int, swift_dir: str, ring_check_interval: float) ->
 
 
 def copy_of(policy_index: int, headers: Mapping[str, str]) -> Copy:
-    """:raises ValueError: for an answer that is not an object server's"""
+    """Read a copy from an answer's headers. :raises ValueError: for an answer that is not an object server's"""
     timestamp = headers.get('X-Backend-Timestamp') or headers.get('X-Timestamp') or ''
     return Copy(policy_index, Timestamp(timestamp),
                 Timestamp(headers.get('X-Backend-Data-Timestamp') or timestamp))

@@ -1,7 +1,7 @@
 """Turn lines of Swift's access log, as proxy-logging writes it, into the reads that the filter would have seen.
 
-GETs of objects answered with 200 or 206 count, also those by SLO, DLO or symlink on behalf of a client: the filter
-stands right of them. Their lines carry no client; it is that of the transaction's first request. GETs that the
+GETs of objects answered with 200 or 206 count, also GETs by SLO, DLO or symlink on behalf of a client: the filter
+stands right of them. Their lines carry no client; the transaction's first request tells it. GETs that the
 filter passes by do not count, as far as a line tells that.
 
 proxy-logging quotes each field, and puts one blank between two. So the line ends on both sides at the first letter
@@ -153,7 +153,7 @@ def parse(text: str) -> Line | None:
         raise ValueError(text)
     path = _object_path(fields.path, fields.policy is not None and fields.policy != ABSENT)
     client, source = _client(fields), _value(fields.source)
-    # without either it is a daemon's, through a pipeline of its own
+    # a line without either is a daemon's, through a pipeline of its own
     if path is None or not (client or source):
         return None
     # a million lines have far fewer names
@@ -186,7 +186,7 @@ def _object_path(field, has_policy) -> tuple[str, str, str] | None:
         version, rest = split_path(unquote(path), 2, 2, True)
         if valid_api_version(version):
             account, container, name = split_path(f'/{rest}', 3, 3, True)
-            # Swift's own are never cached
+            # Swift's own accounts are never cached
             return None if account.startswith('.') else (account, container, name)
     except ValueError:
         return None

@@ -43,13 +43,14 @@ def of_last_pass(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def recommended_size(cells: Sequence[Cell]) -> int | None:
-    """:param cells: of one trace and pass; :returns: a cache_size; None: none is useful"""
+    """Choose a cache_size; None: none is useful. :param cells: of one trace and pass"""
     useful = [cell for cell in best_of_each_size(cells) if cell.object_hit_ratio >= USEFUL]
     return useful[knee(useful)].cache_bytes if useful else None
 
 
 def advise(cells: Sequence[Cell], chosen: Cell | None, size: int | None) -> Advice:
-    """
+    """Recommend a setting, and give the reasons.
+
     :param cells: all settings of one trace and pass
     :param chosen: one of them, or its like in a smaller cache; None: none is useful
     :param size: the cache_size of the settings to compare with

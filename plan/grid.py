@@ -24,14 +24,14 @@ BACKEND_BYTES_PER_SECOND = 100e6
 
 @dataclass(frozen=True)
 class Cell:
-    """What one setting reached.
+    """The results of one setting.
 
     :param cache_bytes: its `cache_size`
     :param number: of the pass, from 1
-    :param bound: what no setting without prefetching can pass
-    :param off: by how much it may be off, where it comes from a sample
+    :param bound: ratios that no setting without prefetching can pass
+    :param off: error of the results, where they come from a sample
     :param admit: which misses are kept
-    :param neighbours: whether names were fetched ahead that nobody had read
+    :param neighbours: whether objects that nobody had read were fetched ahead
     """
     trace: str
     cache_bytes: int
@@ -69,7 +69,7 @@ class Cell:
 
     @property
     def late_hit_ratio(self) -> float:
-        """Of the second half of the reads."""
+        """Hits / reads, of the second half of the reads."""
         late = self.counts.requests - self.counts.requests // 2
         # estimates of the two may not fit each other
         return min(1.0, max(0, self.counts.hits - self.counts.early_hits) / late)
@@ -84,10 +84,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class GridSpec:
-    """What is to be tried.
+    """The settings to be tried.
 
     :param cache_bytes: sizes, as in the conf file
-    :param most: reads that are learned from at most
+    :param most: upper bound on the reads that are learned from
     :param listing: names that exist, read or not; None: nothing is known of them
     :param max_object_size: bytes of an object that is kept, at most
     :param fetch_whole: bytes of an object that is fetched whole when a part of it was read
@@ -108,7 +108,7 @@ def cells(trace: Trace, spec: GridSpec, tell: Callable[[str], object]) -> Iterat
     for number, size in enumerate(spec.cache_bytes, start=1):
         place = f'{trace.name}: cache {number} of {len(spec.cache_bytes)}: '
         tell(f'{place}the bound')
-        # from the second pass on they are all the same
+        # from the second pass on all bounds are the same
         bounds = [upper_bound(trace.reads, high_bytes(size), again, spec.max_object_size, disk_bytes)
                   for again in (False, True)[:spec.passes]]
         for eviction in spec.evictions:
@@ -122,8 +122,8 @@ def cells(trace: Trace, spec: GridSpec, tell: Callable[[str], object]) -> Iterat
 
 
 def otherwise(trace: Trace, spec: GridSpec, cell: Cell, tell: Callable[[str], object], **changes) -> Cell:
-    """The last pass of a cell, with other values of its fields `eviction`, `prefetch`, `admit`, `cache_bytes` or
-    `neighbours`."""
+    """Replay a cell with other values of its fields `eviction`, `prefetch`, `admit`, `cache_bytes` or
+    `neighbours`; give the last pass."""
     cell = replace(cell, **changes)
     spec = replace(spec, admit=cell.admit, listing=spec.listing if cell.neighbours else None)
     run = Run(trace.reads, spec, cell.cache_bytes, cell.eviction,
@@ -136,12 +136,12 @@ def otherwise(trace: Trace, spec: GridSpec, cell: Cell, tell: Callable[[str], ob
 
 
 def _parts(trace, spec):
-    """Of the reads that are learned from; none where all are."""
+    """Choose parts of the reads to learn from; none where all are learned from."""
     return parts_of(trace.reads, spec.most) if len(trace.reads) > spec.most else []
 
 
 def learned_from(trace: Trace, spec: GridSpec) -> int:
-    """Reads."""
+    """Count the reads that are learned from."""
     parts = _parts(trace, spec)
     return sum(parts[0].flags) if parts else len(trace.reads)
 
@@ -151,7 +151,7 @@ def _tell(tell, *words):
 
 
 class Run:
-    """Replays a trace, in as many passes as are asked for."""
+    """Replay a trace, in as many passes as are asked for."""
 
     def __init__(self, reads, spec: GridSpec, size: int, eviction: str, tell: Callable[..., object]):
         self._reads = reads
@@ -162,7 +162,7 @@ class Run:
         self._tell = tell
 
     def __call__(self, learner: Callable[..., Predictor] | None, what: str = ', prefetching') -> list[Counts]:
-        """The counts of each pass."""
+        """Replay all passes; give the counts of each."""
         spec = self._question
         settings = ReplaySettings(self._size, self._policy, learner, fetch_seconds, admission=self._admission,
                             max_object_size=spec.max_object_size, fetch_whole=spec.fetch_whole,
@@ -171,14 +171,14 @@ class Run:
         return [replay.run(self._watched(replay, number, what)) for number in range(spec.passes)]
 
     def learned(self, plain: list[Counts], parts: list[TracePart]) -> list[tuple[Counts, Off]]:
-        """Of each pass with prefetching, from parts of the reads where there are any."""
+        """Give counts and error of each pass with prefetching, from parts of the reads where there are any."""
         if not parts:
             return [(counts, EXACT) for counts in self(SequenceLearner)]
         found = [self(partial(_learner_of, part)) for part in parts]
         return [estimate(counts, of_parts, parts) for counts, *of_parts in zip(plain, *found, strict=True)]
 
     def _watched(self, replay, number, what):
-        """The requests of a pass: tells how far it is, and notes how many of the first half were hits."""
+        """Yield the requests of a pass. Tell how far it is, and note how many of the first half were hits."""
         count = len(self._reads)
         for index, request in enumerate(requests(self._reads, number)):
             if index % STEP == 0:
@@ -193,7 +193,7 @@ def _learner_of(part, **more):
 
 
 def requests(reads: Sequence[LogRead], number: int) -> Iterator[LogRead]:
-    """Of one pass, from 0: it begins one usual pause after the one before has ended."""
+    """Yield the requests of one pass, from 0: it begins one usual pause after the one before has ended."""
     begin, length = reads[0].at, reads[-1].at - reads[0].at
     offset = number * (length + length / max(1, len(reads) - 1)) - begin
     for read in reads:
@@ -201,5 +201,5 @@ def requests(reads: Sequence[LogRead], number: int) -> Iterator[LogRead]:
 
 
 def fetch_seconds(size: int) -> float:
-    """How long the backend takes for an object of that many bytes."""
+    """Estimate the seconds that the backend takes for an object of that many bytes."""
     return BACKEND_SECONDS + size / BACKEND_BYTES_PER_SECOND

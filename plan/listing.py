@@ -90,7 +90,10 @@ def _trace_key(name) -> Key:
 
 
 def _log_key(containers: set[tuple[str, str]]) -> Callable[[str], Key | None]:
-    """:param containers: (account, container) that are read; of S3's buckets the log has no account"""
+    """Make the parser of a log's names; it gives None for a name in no container that is read.
+
+    :param containers: (account, container) that are read; of S3's buckets the log has no account
+    """
     accounts = {account for account, _ in containers}
 
     def key(name):

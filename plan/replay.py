@@ -1,4 +1,4 @@
-"""Replaying reads on a simulated clock: learner, schedule, eviction and watch of production, without the bytes."""
+"""Replay reads on a simulated clock, by learner, schedule, eviction and watch of production, without the bytes."""
 import heapq
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -15,15 +15,15 @@ from .room import ANY, Room, RoomLimits
 @dataclass(frozen=True)
 class ReplaySettings:
     """
-    :param cache_bytes: that all entries may take on disk
+    :param cache_bytes: bytes that all entries may take on disk
     :param policy: makes an eviction policy of the bytes that all entries may take
     :param learner: makes a learner, of `names` where there is a listing; None: nothing is prefetched
-    :param fetch_seconds: bytes -> how long the backend takes
+    :param fetch_seconds: bytes -> seconds that the backend takes
     :param concurrency: fetches at the same time
-    :param admission: makes what tells, asked at each read, whether a miss is kept; None: each is
+    :param admission: makes the rule that tells, asked at each read, whether a miss is kept; None: each is
     :param max_object_size: bytes of an object that is kept or prefetched, at most
     :param fetch_whole: bytes of an object that is fetched whole when a part of it is read and it is not there
-    :param disk_bytes: an object's bytes -> what its entry takes on disk
+    :param disk_bytes: an object's bytes -> bytes of its entry on disk
     :param high, low: percent of `cache_bytes` at which eviction begins and ends
     """
     cache_bytes: int
@@ -45,11 +45,11 @@ class ReplaySettings:
 
 @dataclass
 class Counts:
-    """Of one run.
+    """The counts of one run.
 
     :param used: prefetched, and read in this run when it was there
     :param late: prefetched, and read while it was on its way: neither a hit nor another GET
-    :param early_hits: among the first half of the reads; whoever makes the requests counts them
+    :param early_hits: hits among the first half of the reads; the maker of the requests counts them
     """
     requests: int = 0
     hits: int = 0
@@ -94,7 +94,7 @@ class Listed:
 
 class Replay:
     """
-    :param listing: (account, container, object) -> bytes, of what exists, read or not
+    :param listing: (account, container, object) -> bytes, of all objects that exist, read or not
     """
 
     def __init__(self, settings: ReplaySettings, listing: dict[tuple[str, str, str], int] | None = None):
@@ -108,18 +108,18 @@ class Replay:
         self._sizes: dict[tuple, int] = dict(listing or {})
         self._now = float('-inf')
         self._coming: dict[tuple, Counts] = {}
-        # with the seconds for which what goes for it must not have been read
+        # end of a fetch, its object, and the seconds for which an entry that goes for it must not have been read
         self._ends: list[tuple[float, tuple, float]] = []
         self._admits = settings.admission() if settings.admission else None
         # prefetched and not read yet -> where it was counted
         self._unused: dict[tuple, Counts] = {}
-        # fetched whole and not read since -> what it takes on disk
+        # fetched whole and not read since -> bytes on disk
         self._unused_wholes: dict[tuple, int] = {}
 
     def run(self, requests: Iterable[LogRead]) -> Counts:
-        """Requests in the order of time; the clock goes on from run to run."""
+        """Replay requests in the order of time; the clock goes on from run to run."""
         counts = self.counts = Counts()
-        # of what an earlier run prefetched, only that run would have had the use
+        # objects that an earlier run prefetched would have been of use to that run alone
         self._unused.clear()
         for request in requests:
             if self._learner is not None:
@@ -143,7 +143,7 @@ class Replay:
         if there is not None:
             self._usefulness.read(key[0], key[1:], True)
             counts.hits += 1
-            # of what is read in part the size is a guess, and may be another each time
+            # the size of an object read in part is a guess, and may be another each time
             counts.hit_bytes += there
             self._use(key, there)
         elif key in self._coming:
@@ -206,7 +206,7 @@ class Replay:
             end_at = self._ends[0][0] if self._ends else None
             start_at = self._schedule.next_start() if len(self._ends) < self._settings.concurrency else None
             if start_at is not None:
-                # what is expected soon is begun at once, but not before it was foreseen
+                # the fetch of an object expected soon begins at once, but not before it was predicted
                 start_at = max(start_at, self._now)
             if end_at is not None and end_at <= now and (start_at is None or end_at <= start_at):
                 self._now = max(self._now, end_at)

@@ -21,7 +21,7 @@ HIGH, LOW = (float(option.default) for name in ('high_water', 'low_water')
 
 
 def high_bytes(cache_bytes: int) -> float:
-    """What all entries of a cache take at most: eviction begins there."""
+    """Give the upper bound on the bytes of all entries of a cache: eviction begins there."""
     return cache_bytes * HIGH / 100
 
 
@@ -39,10 +39,10 @@ class RoomLimits:
 
 
 class Room:
-    """Which objects are cached, each with its bytes, and when it was used last.
+    """The cached objects, each with its bytes, and the time of its last use.
 
     :param policy: makes an eviction policy of the bytes that all entries may take
-    :param disk_bytes: an object's bytes -> what its entry takes on disk
+    :param disk_bytes: an object's bytes -> bytes of its entry on disk
     """
 
     def __init__(self, policy: Callable[[float], EvictionPolicy], limits: RoomLimits,
@@ -58,7 +58,7 @@ class Room:
         return key in self._index
 
     def read(self, key: tuple, at: float) -> int | None:
-        """Note a read. Tells the object's bytes; None where it is not here."""
+        """Note a read; give the object's bytes, None where it is not cached."""
         self._used_at[key] = at
         return self._sizes[key] if self._index.read(key) else None
 
@@ -74,12 +74,12 @@ class Room:
         del self._sizes[key]
 
     def may_keep(self, size: int) -> bool:
-        """Whether an object of that many bytes is ever kept."""
+        """Tell whether an object of that many bytes is ever kept."""
         return size <= self._max_object_size and self._disk_bytes(size) <= self._high
 
     def add(self, key: tuple, size: int) -> None:
-        """Keep an object that was read, if it is ever kept: where that would pass the high mark, what is above the
-        low one goes for it."""
+        """Keep an object that was read, if it is ever kept. Where that would pass the high mark, evict down to the
+        low one."""
         if not self.may_keep(size):
             return
         needed = self._disk_bytes(size)
@@ -96,13 +96,13 @@ class Room:
         return taken
 
     def _above(self, needed):
-        """Bytes to evict before so many are added."""
+        """Count the bytes to evict before so many are added."""
         total = self._index.bytes
         return min(total + needed - self._low, total) if total + needed > self._high else 0
 
     def makes(self, size: int, before: float) -> bool:
-        """Whether there is room for an object that was fetched ahead, now that objects went for it that nobody
-        read after that time."""
+        """Evict objects that nobody read after that time, for an object that was fetched; tell whether it has room
+        now."""
         index, kept, needed = self._index, [], self._disk_bytes(size)
         wanted = self._above(needed)
         while wanted > 0 and len(kept) < LOOKED_AT and (item := index.take()):
@@ -114,7 +114,7 @@ class Room:
         return index.bytes + needed <= self._high
 
     def is_any_idle(self, before: float) -> bool:
-        """Whether there is room, or nobody read one of the objects that leave next after that time."""
+        """Tell whether there is room, or one of the objects that leave next was not read after that time."""
         looked_at = []
         found = self._above(1) <= 0
         while not found and len(looked_at) < LOOKED_AT and (item := self._index.take()):

@@ -33,7 +33,7 @@ EXACT, UNKNOWN = Off(), Off(1.0, 1.0, 1.0)
 
 
 class TracePart:
-    """Flags for each read of a pass: it belongs to the part."""
+    """A part of a trace: for each read of a pass a flag that it belongs to the part."""
 
     def __init__(self, flags: bytearray):
         self.flags = flags

@@ -183,7 +183,7 @@ class _File:
 
 
 def shown(text):
-    """Show the begin of a broken line, safe for a terminal."""
+    """Show the beginning of a broken line, safe for a terminal."""
     return ascii(text[:SHOWN]) + ('...' if len(text) > SHOWN else '')
 
 

@@ -36,7 +36,8 @@ class UpperBound:
 
 def upper_bound(reads: Sequence[LogRead], room: float, again: bool = False, most: int | None = None,
           disk_bytes: Callable[[int], int] = int) -> UpperBound:
-    """
+    """Bound the hit ratios of any policy without prefetching.
+
     :param room: bytes that the cache has
     :param again: a pass of the same reads came before, and its objects may still be there
     :param most: upper bound on the bytes of an object that is kept

@@ -1,4 +1,4 @@
-"""Keep what was learned of each account, apart from all others, and write it as a snapshot.
+"""Keep the learned state of each account, apart from all others, and write it as a snapshot.
 
 All accounts share one bound on their contexts, the objects whose followers are remembered.
 
@@ -34,10 +34,10 @@ AT_A_TIME = 500
 
 
 class Account:
-    """:param neighbours: None where no names are known"""
+    """The learned state of one account. :param neighbours: None where no names are known"""
 
     def __init__(self, neighbours: Neighbours | None):
-        # The key read longest ago comes first. Each read looks up many keys, which is no use of them.
+        # The key read longest ago comes first. Each read looks up many keys; that does not count as use.
         self.followers: OrderedDict[ObjectKey, Followers] = OrderedDict()
         self.calibration = Calibration(first_shares())
         self.neighbours = neighbours
@@ -106,7 +106,7 @@ class DamagedSnapshot(ValueError):
 # -- writing -----------------------------------------------------------------------------------------------
 
 def written(accounts: Accounts) -> Iterator[bytes]:
-    """Yield the parts, each as of the moment it is asked for."""
+    """Yield the parts of a snapshot, each as of the moment it is asked for."""
     yield MAGIC
     for name, account in accounts:
         # oldest first, so that `restore` brings back the order
@@ -135,7 +135,7 @@ def _part(name, account: Account, batch: list[Followers]):
 # -- reading -----------------------------------------------------------------------------------------------
 
 def restore(accounts: Accounts, data: bytes) -> int:
-    """Load the parts; return the number of contexts.
+    """Load the parts of a snapshot; return the number of contexts.
 
     :raises DamagedSnapshot: the parts before the damage are loaded
     """

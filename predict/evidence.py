@@ -37,7 +37,7 @@ def path_kind(step: int, chance: float) -> int:
 
 
 def soon_kind(count: int, reads: int, sure: int) -> int:
-    """:param sure: level from `sureness`"""
+    """Number the evidence of an object that came soon. :param sure: level from `sureness`"""
     share = count * BINS // reads
     if share >= BINS:
         share = BINS - 1
@@ -96,7 +96,7 @@ class Calibration:
         return zip(self._true, self._all, strict=True)
 
     def restore(self, numbers) -> None:
-        """:raises ValueError: for numbers that no counting gives"""
+        """Load the numbers of a snapshot. :raises ValueError: for numbers that no counting gives"""
         for kind, (came_true, seen) in enumerate(numbers):
             if not 0 <= came_true <= seen <= LIMIT or not seen:
                 raise ValueError('no shares')

@@ -7,7 +7,8 @@ from .sequence import SequenceLearner
 
 
 class Learner(Predictor, Protocol):
-    """Takes threshold, window, look_ahead and max_contexts of the conf, and names of neighbours or None."""
+    """A learner, made of threshold, window, look_ahead and max_contexts of the conf, and of neighbours' names or
+    None."""
 
     def snapshot(self) -> Iterator[bytes]:
         """Yield the learned state in parts, each as of the moment it is asked for."""

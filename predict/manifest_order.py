@@ -1,8 +1,8 @@
-"""Follow readers along lists, such as a manifest's segments: the order is known, only the time is not.
+"""Follow clients along lists, such as a manifest's segments: the order is known, only the time is not.
 
-A reader is followed once it opens a list. Its next keys are expected at its own pace; until the pace is known,
+A client is followed once it opens a list. Its next keys are expected at its own pace; until the pace is known,
 one key is expected at once. Only as many are expected as must be fetched now to be there in time, so that a
-reader who stops in the middle of a long list leaves few fetches in vain.
+client that stops in the middle of a long list leaves few fetches in vain.
 """
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from .prediction import DISORDER, ObjectKey, Prediction, Read
 PACE_WEIGHT = 0.3
 # steps at a time that still count as one pace: a record of a read may be lost
 SKIPPED = 2
-# lists that one reader has open at the same time
+# lists that one client has open at the same time
 OPEN_LISTS = 4
 
 
 @dataclass(frozen=True)
 class Place:
-    """A reader's place in a list.
+    """A client's place in a list.
 
     :param index: -1 before the first key
-    :param at: time since when the reader is there
+    :param at: time since when the client is there
     :param pace: seconds for each key; None: unknown
     """
     index: int
@@ -73,7 +73,7 @@ class ManifestOrder:
     """
     :param look_ahead: keys of a list that are expected at a time, at most
     :param max_keys: keys that are remembered, of all lists together
-    :param max_readers: readers that are remembered
+    :param max_readers: clients that are remembered
     """
 
     def __init__(self, look_ahead: int = 8, max_keys: int = 100_000, max_readers: int = 10_000):
@@ -93,7 +93,7 @@ class ManifestOrder:
         """Note that a list itself was read."""
         places = self._readers.setdefault((read.account, read.client), LRUCache(OPEN_LISTS))
         place = places.get(read.key)
-        # a reader may open the list anew for each part that it reads
+        # a client may open the list anew for each part that it reads
         places[read.key] = place or Place(-1, read.at)
 
     def observe(self, read: Read, to_end: bool, lead: float) -> list[Prediction]:

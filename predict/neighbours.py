@@ -16,7 +16,7 @@ AROUND = 4
 # reads of the account within which a neighbour must be read
 HORIZON = 500
 FIRST_SHARE = 0.2
-# first average of the seconds until then, and the weight of a new one
+# first average of the seconds until a neighbour is read, and the weight of a new one
 WAIT, WAIT_WEIGHT = 60.0, 0.05
 # A neighbour waits long in the cache, or in vain, so larger ones than most are left out. The bound is found in
 # steps; objects of one size are within a step or two of it.
@@ -87,7 +87,7 @@ class Neighbours:
         return self._wait if self._number > HORIZON else self._wait * FIRST_SHARE
 
     def _fresh(self, read, known):
-        """Give (object, place, bytes) of small unread neighbours, and the class of the count of those read."""
+        """Give (object, place, bytes) of small unread neighbours, and the class of the count of read ones."""
         container, usual, fresh, around = read.key[0], self._usual, [], 0
         for first, side in zip((0, REACH), self._names(read.account, read.key, REACH), strict=True):
             for place, (name, size) in enumerate(side, first):
@@ -112,7 +112,8 @@ class Neighbours:
         return is_new
 
     def _settle(self, read):
-        """Note a neighbour that is read. Hits and failures are counted at the same age, so that neither leads."""
+        """Note a neighbour that is read. Guesses that came true or failed are counted at the same age, so that
+        neither leads."""
         self._number += 1
         guess = self._waiting.get(read.key)
         if guess is not None and not guess.came_true:

@@ -1,4 +1,4 @@
-"""Reads, what learners predict from them, and the schedule by which it is fetched.
+"""Reads, the predictions that learners make from them, and the schedule of fetches.
 
 Just in time: a fetch begins so that it ends shortly before the object is expected.
 """
@@ -15,7 +15,7 @@ TIME_WEIGHT = 0.2
 # a late fetch gains nothing, an early one costs a little room: err on the early side
 SAFETY = 3.0
 LEAD = 0.5
-# Readers keep no time, so only a share of the wait is waited. The share shrinks with each object read before its
+# Clients keep no time, so only a share of the wait is waited. The share shrinks with each object read before its
 # fetch ended, and grows with each fetch begun in time.
 LATE_SHRINKS, DUE_GROWS = 0.8, 0.004
 
@@ -88,7 +88,7 @@ class FetchSeconds:
             self._of[size.bit_length()] = usual + TIME_WEIGHT * (seconds - usual)
 
     def of(self, size: int) -> float:
-        """:param size: bytes; 0: not known"""
+        """Give the average for a size. :param size: bytes; 0: not known"""
         return self._of.get(size.bit_length(), self.average)
 
 
@@ -113,7 +113,7 @@ class Schedule:
         self._heap: list[Due] = []
         self._start_of: dict[tuple, float] = {}
         self._number = 0
-        # of the wait, that is waited
+        # share of the wait that is waited
         self.share = 1.0
 
     def __len__(self):

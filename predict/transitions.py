@@ -200,7 +200,7 @@ class Followers:
                 bytes(self._tallies + self._near_tallies))
 
     def restore(self, keys: list[ObjectKey | None], lengths: Sequence[int], tallies: bytes) -> None:
-        """:raises ValueError: where lengths and keys do not fit"""
+        """Load a state. :raises ValueError: where lengths and keys do not fit"""
         rows, near, self.reads, self.size_code = lengths
         if (rows > ROWS or near > NEAR or not self.reads
                 or len(keys) != 3 * rows + near or len(tallies) != 2 * (rows + near)):

@@ -1,6 +1,6 @@
-"""Watch whether fetching pays, account by account: how much of the fetched is read from the cache afterwards.
+"""Watch whether fetching pays, account by account, by the share of the fetches that is read from the cache later.
 
-Where it is too little, only one fetch in `PROBE` is begun, which shows when fetching pays again. Each origin of
+Where that is too small, only one fetch in `PROBE` is begun, which shows when fetching pays again. Each origin of
 fetches has a watch of its own: fetches of whole large files must neither stop good predictions nor hide
 behind them.
 
@@ -29,12 +29,12 @@ WINDOW_BYTES = 2**30
 
 
 class Pay(Protocol):
-    """How fetching pays for one account. :ivar refused: fetches refused"""
+    """The pay of fetching for one account. :ivar refused: fetches refused"""
     refused: int
 
     @property
     def precision(self) -> float:
-        """Share of the fetched that is read."""
+        """Share of the fetched objects or bytes that is read."""
         ...
 
 
