@@ -1,8 +1,8 @@
-"""The client of a request, and whether it may do what it asks: exactly as proxy-server finds out.
+"""Identify the client of a request, and tell whether it may do what it asks, exactly as proxy-server does.
 
 proxy-server asks `swift.authorize` before the handler, and where that denied and the handler delays the denial,
-again with the container's ACL. What is set for that is taken back, so that Swift alone authorises a request that
-is passed on, and words its denial."""
+again with the container's ACL. `is_allowed` takes back the ACL and the sync key that it sets for that. So Swift
+alone authorises a request that is passed on, and words its denial."""
 from dataclasses import dataclass
 
 from swift.common.swob import Request

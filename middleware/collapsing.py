@@ -1,7 +1,8 @@
-"""Reads under way of objects that are not cached: other readers of the same object may read along.
+"""Collapse reads: other readers may read along with a read under way of an object that is not cached.
 
-Each process has its own. A collapsed read begins before the app is asked. Readers that come meanwhile wait for its
-answer, for a bounded time. They can join a little longer than it lasts, until the sidecar has linked the capture.
+Each worker has collapsed reads of its own. A collapsed read begins before the app is asked. Readers that come
+meanwhile wait for its answer, for a bounded time. They can join a little longer than it lasts, until the sidecar
+has admitted the capture.
 """
 import time
 from collections import deque
@@ -17,17 +18,17 @@ from ..conf.names import ObjectName
 from ..freshness import TokenReading
 from .subrequests import Rest
 
-# how long a reader waits for another's answer, which was asked for earlier than its own would be
+# seconds that a reader waits for another's answer, which was asked for earlier than its own would be
 JOIN_SECONDS = 5.0
-# how often a capture is looked at for its admission, and how long it lingers until then
+# seconds from one look for a capture's admission to the next, and the most that it lingers until then
 LOOK_SECONDS = 1.0
 LINGER_SECONDS = 30.0
-# how long it lingers where no token tells whether the answer missed a write
+# seconds that it lingers where no token tells whether the answer missed a write
 BRIEF_SECONDS = 3.0
 # collapsed reads that linger at the same time, each with a file descriptor or the bytes of a small body
 LINGERING = 64
 # after an answer that could not be shared, readers of the object do not wait for each other for so long, or until
-# it is written; and so many objects are remembered
+# the object is written; ALONE is the most objects that are remembered
 ALONE_SECONDS = 60.0
 ALONE = 10_000
 
@@ -39,11 +40,14 @@ class SharedAnswer(Protocol):
     meta: EntryMeta
 
     def follow(self, rest: Rest) -> Iterable[bytes]:
-        """A client's body. :param rest: gives a range of bytes from the backend where this one cannot"""
+        """Give a client's body.
+
+        :param rest: gives a range of bytes from the backend where this answer cannot
+        """
         ...
 
     def hold(self) -> None:
-        """Keep it readable for later followers, until `release()`."""
+        """Keep the answer readable for later followers, until `release()`."""
 
     def release(self) -> None:
         ...
@@ -67,7 +71,7 @@ class SmallAnswer:
 
 
 class CollapsedRead:
-    """One request to the app for an object whole.
+    """One request to the app for a whole object.
 
     :param known: the object's token, read before the app was asked
     :param asked_at: seconds since the epoch
@@ -81,7 +85,7 @@ class CollapsedRead:
         self.asked_at = asked_at
         self.joinable = joinable
         self.shared: SharedAnswer | None = None
-        # the request to the app is over; nobody joins any more
+        # has_ended: the request to the app is over; is_over: nobody joins any more
         self.has_ended = self.is_over = False
         self._answered = Event()
 
@@ -177,6 +181,6 @@ class CollapsedReads:
             collapsed.shared.release()
 
     def close(self) -> None:
-        """Let go what lingers."""
+        """Let go of the collapsed reads that linger."""
         while self._lingering:
             self._remove(self._lingering.popleft().collapsed)

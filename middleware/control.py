@@ -1,8 +1,9 @@
-"""Control requests: POST /v1/A/C?prefetch=warm and ?prefetch=forget, from clients that may write to the container.
+"""Answer POST /v1/A/C?prefetch=warm and ?prefetch=forget, the control requests of clients that may write to the
+container.
 
 A request for the same with an object or another method is refused and never passed on: Swift would take a POST to
-an object for one that removes its metadata, and would obey a DELETE. Swift gets such requests with other values of
-the parameter, which it ignores.
+an object for one that removes its metadata, and would obey a DELETE. Such a request with another
+value of the parameter goes on to Swift, which ignores the parameter.
 """
 from urllib.parse import parse_qsl, quote
 
@@ -56,7 +57,7 @@ def _answer(req, kind, text):
 
 
 def _take(req, runtime: Runtime, account, container):
-    """Return kind and text of the answer."""
+    """Put the record into the queue; return kind and text of the answer."""
     if runtime.store() is None:
         return HTTPServiceUnavailable, f'{runtime.node} has no cache folder: is its sidecar running?'
     try:
@@ -89,7 +90,10 @@ def _tell_others(runtime: Runtime, record: Warm | Forget) -> str:
 
 
 def _check_headers(headers):
-    """:raises ValueError: for those that a POST to a container would store, and a control request would lose"""
+    """Refuse headers that a POST to a container would store, and a control request would lose.
+
+    :raises ValueError: for such a header
+    """
     for key in headers:
         name = key.lower()
         if (is_user_meta('container', name) or name.startswith(REMOVES_META)
@@ -98,9 +102,9 @@ def _check_headers(headers):
 
 
 def _params(query: str) -> dict[str, str]:
-    """The query's parameters, each there once and none empty.
+    """Read the query's parameters, each there once and none empty.
 
-    :raises ValueError: with what to send instead
+    :raises ValueError: naming the rule that the query breaks
     """
     pairs = [(wsgi_to_str(key), wsgi_to_str(value))
              for key, value in parse_qsl(query, keep_blank_values=True, encoding='latin-1')]
@@ -114,7 +118,10 @@ def _params(query: str) -> dict[str, str]:
 
 
 def _record(params, account, container, requested_by, now) -> Warm | Forget:
-    """:raises ValueError: with what to send instead"""
+    """Make the record that the parameters ask for.
+
+    :raises ValueError: naming the rule that they break
+    """
     action = params[PARAMETER]
     if action not in TAKES:
         raise ValueError(f'{PARAMETER}={_shown(action)}: must be warm or forget')
@@ -127,11 +134,14 @@ def _record(params, account, container, requested_by, now) -> Warm | Forget:
 
 
 def _limit(params) -> int:
-    """0: none"""
+    """Read the limit on the objects to warm; 0: none.
+
+    :raises ValueError: naming the rule that it breaks
+    """
     text = params.get('limit')
     if text is None:
         return 0
-    # as long as the largest at most: Python refuses to read very long numbers, and in words of its own
+    # no text longer than the largest limit is read: Python refuses very long numbers in words of its own
     digits = text if text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_LIMIT)) else '0'
     if not 1 <= int(digits) <= LARGEST_LIMIT:
         raise ValueError(f'limit={_shown(text)}: must be a whole number of objects, from 1 to {LARGEST_LIMIT}')

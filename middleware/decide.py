@@ -1,4 +1,4 @@
-"""Decisions, without I/O. Each has a reason, which is also the word in Cache-Status, log and metric."""
+"""Decide without I/O. Each decision has a reason, which is also the word in Cache-Status, log and metric."""
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from ..cache.headers import (
 from ..conf import FilterSettings
 from ..freshness import Token
 
-# headers by which middleware to the left asks the object server, and that the cache can answer
+# headers by which middleware to the left asks the object server; the cache can answer them
 KNOWN_BACKEND_HEADERS = frozenset((
     'HTTP_X_BACKEND_ETAG_IS_AT',
     'HTTP_X_BACKEND_IGNORE_RANGE_IF_METADATA_PRESENT',
@@ -50,7 +50,7 @@ def bypass_reason(env: dict, denied_hosts: Container[str] = (), wishes: Wishes =
     """Tell why a GET or HEAD of an object passes the cache by; None where it does not.
 
     :param denied_hosts: proxy-server's deny_host_headers
-    :param wishes: of the request's Cache-Control
+    :param wishes: the wishes in the request's Cache-Control
     """
     if 'swift.authorize' not in env:
         return 'no-authorize'
@@ -148,7 +148,7 @@ CONTENT_RANGE = re.compile(r'bytes [0-9]{1,19}-([0-9]{1,19})/([0-9]{1,19})$')
 @dataclass(frozen=True)
 class AnsweredPart:
     """
-    :param length: of the whole object in bytes; 0 where the answer does not tell
+    :param length: bytes of the whole object; 0 where the answer does not tell
     :param to_end: whether the part reaches the object's end
     """
     length: int

@@ -1,8 +1,9 @@
 """Detect objects that lie in another policy than their container's, when a read of them is answered 404.
 
-After the 404 a green thread asks the other policies; the client does not wait for it. A copy that may be brought
-home becomes a Misplaced record. Who writes: the detector, through the recorder. Who reads: the sidecar's mover. A
-sighting that is lost before its record is in the queue costs nothing: the next read sees the object again.
+After the 404 a green thread asks the other policies. The client waits for it only where `serve_misplaced` is on.
+A copy that may be brought home becomes a Misplaced record. The detector writes it through the recorder; the
+sidecar's mover reads it. A sighting that is lost before its record is in the queue costs nothing: the next read
+sees the object again.
 """
 import time
 from collections.abc import Callable, Iterable
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .runtime import Runtime
 
-# names whose outcome is remembered
+# the most names whose outcome is remembered
 REMEMBERED = 10_000
-# for how long
+# seconds for which it is remembered
 REMEMBERED_SECONDS = 300.0
 # searches at the same time in one process: where the backend is slow, others wait for the next read
 RUNNING = 4
-# how long a client waits, where it does, before it gets Swift's 404 all the same
+# seconds that a client waits for a search, where it does, before it gets Swift's 404 all the same
 SERVE_SECONDS = 5.0
 POLICY_KEY = 'HTTP_X_BACKEND_STORAGE_POLICY_INDEX'
-# the outcomes of `Finding`, and these
+# outcomes besides the outcomes of `Finding`, and the outcomes after which no copy may be shown
 ASKING = 'asking'
 RECORDED = 'recorded'
 IN_VAIN = ('nothing', 'old', 'deleted', 'settled')
@@ -101,8 +102,8 @@ class Detector:
         return bool(self._limiter.max_rate) and self._limiter.is_allowed(now=self._timer())
 
     def _search(self, find, name, records, found, thread_locals):
-        """Runs in a green thread of its own and raises nothing."""
-        # Swift's loggers share these: what proxy-server logs keeps its transaction id
+        """Search, and remember the outcome. Runs in a green thread of its own and raises nothing."""
+        # Swift's loggers share these: proxy-server's log lines keep the transaction id
         self._logger.thread_locals = thread_locals
         finding = Finding('fault')
         try:
@@ -148,7 +149,7 @@ class Detector:
 
 
 def _limiter(per_second: float) -> EventletRateLimiter:
-    """Limit to so many in a second, and as many at once after a pause; one at least."""
+    """Limit searches to so many in a second, and as many at once after a pause; one at least."""
     buffer = max(1 - 1 / per_second, 0) if per_second else 0
     return EventletRateLimiter(per_second, rate_buffer=buffer, burst_after_idle=True)
 
@@ -156,7 +157,7 @@ def _limiter(per_second: float) -> EventletRateLimiter:
 def serve(exchange: 'Exchange', detector: Detector, start_response: Callable) -> Iterable[bytes]:
     """Give the app's answer to the exchange's request. Where that is 404 and a copy elsewhere may be shown, give
     the app's answer from there; the app authorises anew."""
-    # the app changes its own
+    # a copy, since the app changes the one that it gets
     env = dict(exchange.env)
     begun: list = []
     body = exchange.app(exchange.env, partial(keep, begun))
@@ -183,7 +184,7 @@ def show(exchange: 'Exchange', env: dict, begun: list, body: Iterable[bytes]) ->
         return body
     close_if_possible(body)
     begun[:] = other
-    # where proxy-logging looks for it
+    # proxy-logging looks for the policy there
     exchange.env[POLICY_KEY] = env[POLICY_KEY]
     exchange.is_misplaced = True
     exchange.runtime.count('misplaced_served')

@@ -196,7 +196,7 @@ def end_outdated(exchange: Exchange, status_line: str, headers: Headers) -> None
 
 def _end(exchange: Exchange, entry: Entry):
     exchange.runtime.count('stale', reason='changed')
-    # the stamp ends the entry at once for all workers, before the sidecar drops it
+    # the stamp ends the entry at once for all workers, before the sidecar purges it
     try:
         entry.restamp(ENDED)
     except OSError as error:

@@ -1,6 +1,7 @@
-"""The filter: which requests are ours, and who handles them.
+"""Find the handler of each request: a read, a write or a control request; the app alone answers all others.
 
-It stands directly left of proxy-server. In a wrong place it would leak or answer wrongly, and passes all on."""
+The filter stands directly left of proxy-server. In a wrong place it would leak or answer wrongly, so that it
+passes all requests on there."""
 import os
 import time
 from collections.abc import Iterator
@@ -102,7 +103,7 @@ class PrefetchFilter:
         return handle(start_response)
 
     def _handler(self, env):
-        """Find the handler of this request: a callable of `start_response`; None: the app alone."""
+        """Find the handler of this request: a callable of `start_response`; None: the app answers alone."""
         method = env['REQUEST_METHOD']
         if method not in READS and method not in WRITES:
             return None
@@ -112,7 +113,7 @@ class PrefetchFilter:
                 part and wsgi_to_str(part) for part in req.split_path(3, 4, True))
         except ValueError:
             return None
-        # Swift refuses others, cached or not
+        # Swift refuses other versions, cached or not
         if not valid_api_version(version):
             return None
         runtime = self._ready(cache_from_env(env, True))
@@ -180,7 +181,7 @@ class PrefetchFilter:
 
 
 def filter_factory(global_conf, **local_conf):
-    """Paste's entry point, ``egg:swiftahead#prefetch``.
+    """Make the filter: Paste's entry point, ``egg:swiftahead#prefetch``.
 
     :raises ConfError: for options that are wrong, naming key, value and rule
     """

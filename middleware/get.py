@@ -1,4 +1,4 @@
-"""Reads: decide whether the cache may answer, find the entry, and find out whether it is current."""
+"""Answer reads: decide whether the cache may answer, find the entry, and find out whether it is current."""
 import errno
 import time
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from .hit import damaged, hit
 from .miss import may_capture, miss
 from .subrequests import VALIDATE_SECONDS, newest_version
 
-# from one look for the end of a fetch to the next
+# seconds from one look for the end of a fetch to the next
 LOOK_SECONDS = 0.005
 
 
@@ -56,7 +56,10 @@ def plan(exchange: Exchange) -> Answer:
 
 
 def find_entry(exchange: Exchange) -> Entry | None:
-    """:raises OSError: where the disk fails"""
+    """Open the object's entry; None where there is none, or it is damaged, which is reported.
+
+    :raises OSError: where the disk fails
+    """
     try:
         return exchange.store.entry(exchange.name)
     except Damaged as error:
@@ -84,7 +87,7 @@ def find_later(exchange: Exchange) -> Entry | None:
 
 
 def find_fetched(exchange: Exchange, patience: float) -> Entry | None:
-    """Find the entry that a fetch brings in within so many seconds."""
+    """Find the entry that a fetch brings in within `patience` seconds."""
     if not patience:
         exchange.runtime.count('awaited', reason='not')
         return None
@@ -179,7 +182,7 @@ def validate(exchange: Exchange, known: TokenReading, entry: Entry) -> Decision:
         if token is not None or exchange.settings.freshness == 'max-age':
             restamp(exchange, entry, Stamp(token.value if token else '', now))
         return Decision(Action.SERVE, 'validated')
-    # an error of the backend says nothing of the entry: it stays, and Swift words the answer
+    # an error of the backend says nothing of the entry: the entry stays, and Swift words the answer
     return Decision(Action.MISS, 'changed' if status == 200 or 400 <= status < 500 else 'unvalidated')
 
 

@@ -1,4 +1,4 @@
-"""Hits: the answer that an entry gives, and its body in the form that swob's range engine asks for."""
+"""Answer hits from an entry, and give its body in the form that swob's range engine asks for."""
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -14,7 +14,7 @@ from .decide import CONDITIONAL
 from .exchange import Answer, Exchange
 from .subrequests import Rest, rest_of_body
 
-# how long a quick client may keep the others of its worker waiting; a switch after each piece would cost a
+# seconds that a quick client may keep the others of its worker waiting; a switch after each piece would cost a
 # large hit a quarter of its time
 HOLD_SECONDS = 0.001
 
@@ -65,9 +65,9 @@ class EntryBody:
 
 
 class Pieces:
-    """The iterator that the server sends; closing it closes the entry, though nothing was read.
+    """The iterator that the server sends; closing it closes the entry, even where nothing was read.
 
-    Middleware on the left can take no ranges of it, as of no body that proxy-server gives.
+    Like a body of proxy-server, it gives middleware on the left no ranges.
     """
 
     def __init__(self, pieces: Iterable[bytes], entry: Entry):
@@ -86,7 +86,10 @@ PREFETCHED = ('prefetch', 'segment', 'warm')
 
 
 def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
-    """:raises Damaged: where that shows before the answer has begun"""
+    """Give the answer from an entry; a bypass where proxy-server words it anew.
+
+    :raises Damaged: where the damage shows before the answer has begun
+    """
     try:
         entry.touch(exchange.runtime.clock())
     except OSError as error:
@@ -101,7 +104,7 @@ def hit(exchange: Exchange, entry: Entry, reason: str) -> Answer:
     status_line, headers, _ = answer.args
     exchange.note('prefetched' if entry.meta.origin in PREFETCHED else 'hit', entry.meta.body_length,
                   status_line, headers)
-    # where proxy-server leaves it, and proxy-logging looks for it
+    # proxy-server leaves the policy there, and proxy-logging looks for it there
     exchange.env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] = str(exchange.policy_index)
     return answer
 
@@ -159,7 +162,8 @@ def damaged(exchange: Exchange, error: Exception) -> None:
 
 
 def age(exchange: Exchange, entry: Entry, reason: str) -> int:
-    """Seconds since the entry was known to be current; 0 where a token or a HEAD told so for this request.
+    """Give the seconds since the entry was known to be current; 0 where a token or a HEAD told so for this
+    request.
 
     With the entry's time on the disk added, caches and browsers in front would take the answer for stale on
     arrival. Swift itself tells no age.
@@ -171,7 +175,7 @@ def age(exchange: Exchange, entry: Entry, reason: str) -> int:
 
 
 def told(exchange: Exchange, entry: Entry, reason: str) -> list[tuple[str, str]]:
-    """Headers that tell the client where the answer comes from."""
+    """Make the headers that tell the client where the answer comes from."""
     if not exchange.settings.cache_status:
         return []
     headers = [('Age', str(age(exchange, entry, reason))),

@@ -1,4 +1,4 @@
-"""Misses: passed on, read along with one that is under way, or captured.
+"""Answer misses: pass them on, let them read along with one that is under way, or capture them.
 
 An answer that may be kept is written into the spool for the next reader."""
 import time
@@ -30,7 +30,7 @@ def miss(exchange: Exchange, status: str) -> Answer:
         return partial(capture, exchange, known, status)
     if may_join(exchange, collapsed, known):
         return partial(join, exchange, collapsed, status)
-    # one capture of an object at a time: whoever reads it over and over would fill the spool with it
+    # one capture of an object at a time: a client that reads it over and over would fill the spool with it
     return partial(exchange.passed, status)
 
 
@@ -68,7 +68,7 @@ def join(exchange: Exchange, collapsed: CollapsedRead, status: str) -> Iterable[
             or now - collapsed.asked_at >= shared.meta.lifetime.after(collapsed.asked_at)):
         return exchange.passed(status)
     exchange.runtime.count('collapsed')
-    # where proxy-server leaves it, and proxy-logging looks for it
+    # proxy-server leaves the policy there, and proxy-logging looks for it there
     exchange.env['HTTP_X_BACKEND_STORAGE_POLICY_INDEX'] = str(exchange.policy_index)
     headers = [*shared.headers, *aged(exchange, now - collapsed.asked_at)]
     exchange.begin('fwd=miss; collapsed', shared.status, headers)
@@ -87,7 +87,7 @@ def is_superseded(exchange: Exchange, shared) -> bool:
 
 
 def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[bytes]:
-    """Ask the app, keep what it answers if it may be kept, and let others read along."""
+    """Ask the app, capture its answer if that may be kept, and let other readers read along."""
     collapsed_reads = exchange.runtime.collapsed_reads
     collapsed = collapsed_reads.begin(exchange.name, known, exchange.policy_index, exchange.runtime.clock())
     tee = None
@@ -95,7 +95,7 @@ def capture(exchange: Exchange, known: TokenReading, status: str) -> Iterable[by
         body, tee = ask(exchange, collapsed, status)
         return body
     finally:
-        # a tee goes on by itself, and ends the collapsed read then
+        # a tee goes on by itself, and ends the collapsed read at its own end
         if tee is None:
             collapsed_reads.end(collapsed)
 
@@ -131,7 +131,7 @@ def ask(exchange: Exchange, collapsed: CollapsedRead, status: str) -> tuple[Iter
 
 
 def run(logger, tee: Tee, thread_locals) -> None:
-    # Swift's loggers share these: what proxy-server logs of this answer keeps its transaction id
+    # Swift's loggers share these: proxy-server's log lines of this answer keep the transaction id
     logger.thread_locals = thread_locals
     tee.run()
 
@@ -185,7 +185,7 @@ def capture_small(exchange: Exchange, known: TokenReading, meta: EntryMeta,
                   body) -> tuple[bytes | None, Iterable[bytes], str]:
     """Read and write a body of one block in one go, which costs a third of a tee.
 
-    :returns: the body, None where it is not as announced; the client's; the spool file's name, '' for none
+    :returns: the body, None where it is not as announced; the client's body; the spool file's name, '' for none
     """
     whole, rest = read_small(body, meta.body_length)
     if rest is not None:
@@ -201,7 +201,7 @@ def capture_small(exchange: Exchange, known: TokenReading, meta: EntryMeta,
 
 
 def read_small(body, length: int) -> tuple[bytes, Iterable[bytes] | None]:
-    """Read the whole body; where its length is not the announced one, give what the client gets instead."""
+    """Read the whole body; where its length is not the announced one, give the client's body in its place."""
     chunks, total = [], 0
     try:
         for chunk in body:

@@ -1,4 +1,4 @@
-"""Bring records from requests to the queue; no request waits for that."""
+"""Bring records from requests to the queue; no read waits for that."""
 import time
 from collections import deque
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from swift.common.concurrency import Event, Timeout, sleep, spawn_n, tpool
 
 from ..queues import Queue, QueueError, Record, Waker
 
-# bounds what a worker holds in memory while the queue takes nothing
+# bounds the records that a worker holds in memory while the queue takes none
 BUFFER_RECORDS = 10_000
-# for each record of a flush, the pause after it
+# seconds of pause after a flush, for each of its records
 GATHER_SECONDS = 0.01
 RETRY_SECONDS = 1.0
 PUT_SECONDS = 10.0
 # The more records a flush had, the longer the pause after it: a flush costs a millisecond, however many they
-# are. At a hundred reads a second and more this is what it comes to; a prediction can wait so long.
+# are. At a hundred reads a second and more the pause comes to this; a prediction can wait so long.
 LONGEST_PAUSE = 0.1
 
 
@@ -50,9 +50,9 @@ class Recorder:
         self._start()
 
     def put(self, record: Record) -> None:
-        """Return when the record is in the queue.
+        """Put a record into the queue; return when it is there.
 
-        :raises QueueError: where it is not, or nobody knows in time
+        :raises QueueError: where it is not there, or nobody knows in time
         """
         written = Event()
         self._waiting.append(written)
@@ -78,7 +78,7 @@ class Recorder:
     def _flush_all(self):
         try:
             while self._buffer:
-                # the first record after a pause goes at once, those of a busy time go together
+                # the first record after a pause goes at once, the records of a busy time go together
                 pause = self._next_flush_at - time.monotonic()
                 if pause > 0 and not self._waiting:
                     sleep(pause)

@@ -1,5 +1,7 @@
-"""All that one worker process has open, made at its first request: nothing opened before fork may be used after
-it, and the parent process is root's."""
+"""Keep everything that one worker has open.
+
+It is opened at the worker's first request: nothing opened before fork may be used after it, and the parent process
+is root's."""
 import socket
 import time
 from collections.abc import Callable
@@ -23,21 +25,21 @@ from .detector import Detector
 from .recorder import Recorder
 from .spool_budget import SpoolBudget
 
-# share of the usual time that a reader waits longer: a fetch has to be checked and linked, too
+# share of the usual time that a reader waits longer: a fetch has to be admitted, too
 GRACE = 0.5
 # weight of a new answer in the average
 WEIGHT = 0.1
 
 
 class FetchWait:
-    """How long a reader waits for the sidecar, which is fetching the reader's object.
+    """The time that readers wait for the sidecar, which is fetching their object.
 
     The reader waits no longer than Swift would take to answer, and half as long again for a fetch that ends later
     than expected. A reader that waits in vain has lost no more than that, however slow fetching has become.
     """
 
     def __init__(self, most: float):
-        """:param most: seconds"""
+        """:param most: the longest wait in seconds"""
         self._most = most
         self._usual: float | None = None
 
@@ -55,16 +57,16 @@ class FetchWait:
 
 
 LOOK_SECONDS = 1.0
-# captured objects that are remembered to wait in the spool
+# the most objects that are remembered as captured, and as waited for in vain
 CAPTURED = 10_000
-# for how long no reader waits again for a fetch that took too long
+# seconds for which no reader waits again for a fetch that took too long
 VAIN_SECONDS = 60.0
 
 
 def start_threads() -> None:
     """Start the threads of eventlet's pool. After one failed start, all later calls would wait for ever.
 
-    :raises OSError:
+    :raises OSError: where a thread cannot be started
     """
     try:
         tpool.setup()
@@ -83,7 +85,7 @@ def node_name(conf: dict) -> str:
 
 
 class Runtime:
-    """The cache folder, the freshness tokens, the recorder and the fills of one process."""
+    """The cache folder, the freshness tokens, the recorder and the collapsed reads of one worker."""
 
     def __init__(self, settings: FilterSettings, conf: dict, logger, clock: Callable[[], float] = time.time,
                  swifts_cache=None):
@@ -158,7 +160,7 @@ class Runtime:
         sleep(FLUSH_SECONDS)
         self._counts_wait = False
         if not self.metrics.flush():
-            # a disk that takes nothing: what is kept in memory goes with a later count
+            # where the disk takes nothing, the counts stay in memory and go with a later one
             self.logger.debug('counts are not written')
 
     def close(self) -> None:
@@ -169,14 +171,14 @@ class Runtime:
         self.tokens.close()
 
     def forget(self, name: ObjectName, identity: str = '') -> None:
-        """Have the sidecar drop the object's entry; with `identity` only if it is still that file."""
+        """Have the sidecar purge the object's entry; with `identity` only if it is still that file."""
         self.recorder.add(Forget(name.account, name.container, object=name.object, identity=identity,
                                  at=self.clock()))
 
     # the cache folder
 
     def store(self) -> Store | None:
-        """Return the cache folder; None until the sidecar has made it, with one ERROR."""
+        """Return the cache folder; None until the sidecar has made it, which one ERROR tells."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
@@ -204,7 +206,7 @@ class Runtime:
     def failed(self, what: str, text: str, error: Exception) -> None:
         """Count a failure that no client notices, and log it once a second at most.
 
-        :param what: 'entry', 'stamp' or 'capture', for the counter
+        :param what: 'entry', 'stamp', 'capture' or 'record', for the counter
         """
         self.count('errors', reason=what)
         now = time.monotonic()

@@ -34,8 +34,9 @@ class SpoolBudget:
     def reserve(self, store: Store, length: int) -> bool:
         """Take room for a miss of so many bytes; False where the spool has too little.
 
-        The spool is measured once a second, off the loop; what this process began since then is subtracted.
-        Other processes measure for themselves: the spool may exceed its size by what they begin within one second.
+        The spool is measured once a second, off the loop. The captures that this process began since then are
+        subtracted. Other processes measure for themselves: the spool may exceed its size by the captures that they
+        begin within one second.
 
         :raises OSError: where the spool cannot be measured the first time
         """

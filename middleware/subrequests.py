@@ -1,7 +1,7 @@
-"""What the filter asks of Swift for itself: requests to the proxy app on its right, and the container's info.
+"""Ask Swift on the filter's own behalf: send requests to the proxy app on its right, look up the container's info.
 
-Where the info has to be looked up in memcached, it is asked for in one go with the object's token, and the answer
-is left where Swift's own function would leave it. No reader may change it: Swift uses the same dicts for the rest
+Where the info has to be looked up in memcached, it is asked for in one go with the object's token. The answer
+is left where Swift's own function would leave it. No caller may change it: Swift uses the same dicts for the rest
 of the transaction."""
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote
@@ -50,7 +50,7 @@ def _completed(req, env):
 def head_in_policy(app, env: dict, name: ObjectName, policy_index: int) -> tuple[int, Mapping[str, str]]:
     """Ask for the newest copy that the policy has, on behalf of a request whose client was authorised.
 
-    :param env: of that request, read only
+    :param env: the environment of that request, read only
     """
     req: Request = _completed(make_pre_authed_request(
         env, 'HEAD', quote(f'/v1{name.path}'), agent='%(orig)s', swift_source=SOURCE,
@@ -85,7 +85,7 @@ def _newest_version(app, env):
 def rest_of_body(app, env: dict, meta: EntryMeta, start: int, stop: int) -> Iterator[bytes]:
     """Get bytes `start` to `stop` (exclusive) of the object's very version from the backend.
 
-    :raises BackendChanged: where it has another by now, or none
+    :raises BackendChanged: where the backend has another version by now, or none
     """
     etag = etag_of(meta.headers)
     req: Request = _subrequest(env, 'GET', {'Range': f'bytes={start}-{stop - 1}', 'If-Match': f'"{etag}"'})
@@ -112,7 +112,7 @@ def key_to_ask(env: dict, app, client: MemcacheClient | None, name: ObjectName) 
 def container_info(env: dict, app, name: ObjectName, answer: MemcacheAnswer | None = None) -> dict:
     """Return the info of `get_container_info`, in which numbers may still be texts.
 
-    :param answer: of memcached, to the question for `key_to_ask`
+    :param answer: memcached's answer to the key of `key_to_ask`
     """
     key = get_cache_key(name.account, name.container)
     info = env.get(INFOCACHE, {}).get(key)
@@ -120,7 +120,7 @@ def container_info(env: dict, app, name: ObjectName, answer: MemcacheAnswer | No
         info = _taken(answer)
         if info:
             env.setdefault(INFOCACHE, {})[key] = info
-    # Swift's ring has more patience, and other servers; and there is the container itself
+    # Swift's ring has more patience and other servers, and Swift can ask the container itself
     return info or get_container_info(env, app, swift_source=SOURCE)
 
 

@@ -1,4 +1,4 @@
-"""Captured misses: a tee reads the backend in a green thread of its own, clients read along.
+"""Capture misses: a tee reads the backend in a green thread of its own, clients read along.
 
 A client's slow socket does not slow the tee, and its hanging up harms no one. Where the disk
 fails, each client goes on from the backend by itself; where the backend fails, each client fails as
@@ -16,7 +16,7 @@ PIECE = 64 * 1024
 
 
 class BackendBroke(Exception):
-    """The backend's answer ended before its length; what its iterator raised is the cause."""
+    """The backend's answer ended before its length; the error that its iterator raised is the cause."""
 
 
 class Tee:
@@ -119,7 +119,7 @@ class Tee:
         return Follower(self, rest, first)
 
     def hold(self) -> None:
-        """Keep it readable until `release()`."""
+        """Keep the spool file readable until `release()`."""
         self._users += 1
 
     def release(self) -> None:
@@ -133,7 +133,7 @@ class _DiskFailed(OSError):
 
 
 class Follower:
-    """One client's reading along of a tee; an iterator of bytes that must be closed."""
+    """One client's body, read along from a tee; an iterator of bytes that must be closed."""
 
     def __init__(self, tee: Tee, rest: Rest, first: bool):
         self._tee = tee

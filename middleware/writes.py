@@ -1,4 +1,4 @@
-"""Writes: the token protocol that ends the life of cached versions."""
+"""Pass on writes, and end the life of cached versions by the token protocol."""
 from swift.common.swob import HTTPException, Request
 
 from ..conf.names import ObjectName
@@ -71,7 +71,7 @@ class Write:
         return self._status.startswith('2') or (req.method == 'DELETE' and self._status.startswith('404'))
 
     def _forget(self):
-        """Have the entry dropped: a deleted object should not lie on the SSD until eviction finds it, nor a
+        """Have the entry purged: a deleted object should not lie on the SSD until eviction finds it, nor a
         replaced one be read on this node where memcached did not learn of the write."""
         store = self._runtime.store()
         try:
