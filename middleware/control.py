@@ -2,8 +2,8 @@
 container.
 
 A request for the same with an object or another method is refused and never passed on: Swift would take a POST to
-an object for one that removes its metadata, and would obey a DELETE. Such a request with another
-value of the parameter goes on to Swift, which ignores the parameter.
+an object for one that removes its metadata, and would obey a DELETE. Such a request with another value of the
+parameter goes on to Swift, which ignores the parameter.
 """
 from urllib.parse import parse_qsl, quote
 

@@ -178,7 +178,7 @@ class Runtime:
     # the cache folder
 
     def store(self) -> Store | None:
-        """Return the cache folder; None until the sidecar has made it, which one ERROR tells."""
+        """Return the cache folder; None, and one ERROR in the log, until the sidecar has made it."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS

@@ -1,8 +1,8 @@
 """Capture misses: a tee reads the backend in a green thread of its own, clients read along.
 
-A client's slow socket does not slow the tee, and its hanging up harms no one. Where the disk
-fails, each client goes on from the backend by itself; where the backend fails, each client fails as
-it would have without the filter.
+A client's slow socket does not slow the tee, and a client that hangs up harms no one. Where the disk fails, each
+client goes on from the backend by itself; where the backend fails, each client fails as it would have without the
+filter.
 """
 from collections.abc import Callable, Iterator
 
