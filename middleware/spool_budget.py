@@ -1,4 +1,4 @@
-"""Limit what one worker process adds to the spool of captured misses."""
+"""Limit the bytes that one worker adds to the spool of captured misses."""
 import time
 from collections.abc import Callable
 
