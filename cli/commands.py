@@ -1,7 +1,8 @@
 """One command, one style: subcommands, ``--json`` everywhere, exit codes for scripts, and errors in one sentence.
 
-With ``--json`` an exit code of 0 or 1 comes with one document on standard output, which has the key ``error`` and
-no other where what was asked for is not there; an exit code of 2 with none. Sentences are on standard error.
+With ``--json``, exit codes 0 and 1 come with one document on standard output, and exit code 2 comes with none.
+Where the target of the command is not there, the document has the key ``error`` and no other. Sentences are on
+standard error.
 """
 import argparse
 import errno
@@ -29,7 +30,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def carry_out(argv: list[str] | None) -> int:
-    """:returns: 0: well; 1: not as it should be, or not there; 2: the command could not be carried out"""
+    """Parse the arguments and run the command that they name.
+
+    :returns: 0: well; 1: not as it should be, or not there; 2: the command could not be carried out
+    """
     if sys.stdout is None:
         # Python prints nothing then, and complains of nothing
         return _complain('standard output is closed')
@@ -44,7 +48,7 @@ def carry_out(argv: list[str] | None) -> int:
         # only a path may hold such an argument
         return _complain(f'{ascii(error.object)[1:-1]}: must be UTF-8')
     except BrokenPipeError:
-        # the reader has seen enough
+        # the program behind the pipe has read enough
         _let_go(sys.stdout)
         return 0
     except OSError as error:
@@ -76,7 +80,7 @@ def _run(args):
         # flushed here, since at exit nobody would tell of a full disk
         sys.stdout.flush()
     except BrokenPipeError:
-        # the command has done its work; the reader has seen enough
+        # the command has done its work; the program behind the pipe has read enough
         _let_go(sys.stdout)
     return code
 

@@ -1,8 +1,8 @@
-"""Commands that ask proxies with the filter: any user who may write to the container can.
+"""Commands that ask proxies with the filter. Any user who may write to the container can run them.
 
-Nothing that is sent from here may change an object, whatever was typed: a POST to an object removes its metadata.
-So the path is made of an account and a container that were checked, Swift refuses the request where it meets an
-object all the same (`GUARD`), and only the filter's own answers are believed.
+No request that is sent from here may change an object, whatever was typed: a POST to an object removes its
+metadata. So the path is made of a checked account and a checked container. Swift refuses the request where it
+meets an object all the same (`GUARD`). Only the filter's own answers are believed.
 """
 import http.client
 import json
@@ -24,14 +24,15 @@ from .credentials import RemoteError, one_line, reason
 SERVER = r'(?i:https?)://[^\s/?#@\\]+'
 STORAGE_URL = re.compile(rf'({SERVER})/v1/([^\s/?#\\]+)')
 PROXY_URL = re.compile(rf'({SERVER})/?')
-# of the filter's answers, each of one line
+# bytes read of a filter's answer, which is one line
 LONGEST_ANSWER = 1000
 
 
 @dataclass(frozen=True)
 class NodeAnswer:
-    """
-    :param node: which took or refused it; '' where the answer is not the filter's
+    """A proxy's answer to a control request.
+
+    :param node: the node that took or refused the request; '' where the answer is not the filter's
     :param said: one line, the filter's words; without a filter, an explanation of the answer
     """
     status: int
@@ -45,7 +46,10 @@ class NodeAnswer:
 
 @dataclass(frozen=True)
 class Asked:
-    """:param answer: None: the proxy gave none, and `why` tells the fault"""
+    """A proxy that was asked, and its answer.
+
+    :param answer: None: the proxy gave none, and `why` tells the fault
+    """
     proxy: str
     answer: NodeAnswer | None
     why: str = ''
@@ -89,7 +93,10 @@ def add_parsers(commands) -> None:
 
 
 def ask(args) -> int:
-    """:returns: 0: each proxy that was to be asked took it; 1: one did not; 2: one was not reached"""
+    """Send the warm or purge request to one proxy, or with ``--all`` to each.
+
+    :returns: 0: each proxy that was to be asked took it; 1: one did not; 2: one was not reached
+    """
     params = _params(args)
     proxies = _proxies(args)
     connection = credentials.log_in(args)
@@ -118,7 +125,10 @@ def _params(args) -> dict[str, str]:
 
 
 def _proxies(args) -> list[str]:
-    """:raises RemoteError:"""
+    """Check the URLs of the command line, and give the proxies' servers.
+
+    :raises RemoteError: where one is no proxy's or is there twice, or where their number does not fit ``--all``
+    """
     proxies = [check_proxy(url) for url in args.proxy]
     if args.all and not proxies:
         raise RemoteError('--all needs --proxy URL for each proxy of the cluster: Swift keeps no list of them')
@@ -164,9 +174,9 @@ def _sum_up(args, asked) -> int:
 # -- one request to one proxy ------------------------------------------------------------------------------
 
 def split_storage_url(url: str) -> tuple[str, str]:
-    """(scheme://host:port, account) of a storage URL.
+    """Split a storage URL into (scheme://host:port, account).
 
-    :raises RemoteError: where it is anything else than an account's
+    :raises RemoteError: where it is not the URL of an account
     """
     found = STORAGE_URL.fullmatch(url)
     if not found or not _is_server(found[1]):
@@ -178,7 +188,7 @@ def split_storage_url(url: str) -> tuple[str, str]:
 
 
 def check_proxy(url: str) -> str:
-    """scheme://host:port of a proxy. :raises RemoteError:"""
+    """Give scheme://host:port of a proxy's URL. :raises RemoteError: where it is not such a URL"""
     found = PROXY_URL.fullmatch(url)
     if not found or not _is_server(found[1]):
         raise RemoteError(f'--proxy {url!a}: must be http(s)://HOST[:PORT], as the proxy itself listens')
@@ -205,7 +215,7 @@ def _quoted(name):
 def send(connection: Connection, proxy: str, path: str) -> NodeAnswer:
     """Send a control request to a proxy. No redirect is followed: the token is for the named server alone.
 
-    :param connection: with the token, and with all that concerns TLS and waiting
+    :param connection: has the token, and the settings for TLS and timeouts
     :raises OSError: where the proxy cannot be reached, or does not answer
     """
     _, client = connection.http_connection(proxy)

@@ -1,6 +1,6 @@
 """Log in with the ``swift`` command's options and environment, by python-swiftclient's own functions.
 
-Also tells what went wrong with a request, at the login or later.
+Also tell the fault of a request, at the login or later.
 """
 import os
 import warnings
@@ -33,7 +33,7 @@ SECONDS = 60.0
 
 
 class RemoteError(CommandError):
-    """Tell that a proxy cannot be asked, or not so."""
+    """Tell that a proxy cannot be asked, or not with these arguments."""
 
 
 def add_arguments(parser) -> None:
@@ -61,7 +61,7 @@ def _auth_version():
 def log_in(args) -> Connection:
     """Make a connection that has a storage URL and a token.
 
-    :raises RemoteError:
+    :raises RemoteError: where the login is incomplete or fails, or where no header may hold the token
     """
     options = dict(vars(args))
     process_options(options)
@@ -77,7 +77,10 @@ def log_in(args) -> Connection:
 
 
 def _check(options):
-    """:raises RemoteError: where something is missing, as the `swift` command would have it"""
+    """Check the options of a login as the `swift` command does.
+
+    :raises RemoteError: where one is missing, or where Keystone's client is needed and is not installed
+    """
     if options['os_auth_type'] == 'v3applicationcredential':
         needed = ('auth', 'os_application_credential_id', 'os_application_credential_secret')
     elif options['auth_version'] == '3':
@@ -122,7 +125,7 @@ def one_line(text: str) -> str:
 
 
 def reason(error: Exception, seconds: float) -> str:
-    """Tell a request's fault in one line, and nothing of its headers."""
+    """Tell a request's fault in one line, without its headers."""
     if isinstance(error, InvalidHeader):
         # its text has the password
         return NO_HEADER

@@ -6,19 +6,22 @@ from ..conf.process import ending_at_once, keep_numbers, stand_in
 
 
 class CommandError(Exception):
-    """Tell what is wrong and how to mend it, in one sentence; exit code 2."""
+    """Tell the fault and its remedy, in one sentence; exit code 2."""
 
 
 class Absent(CommandError):
-    """Tell that the thing to look at is not there; exit code 1."""
+    """Tell that the target of a command is not there; exit code 1."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """:returns: the exit code; 0: well; 1: not as it should be, or not there; 2: could not be carried out"""
+    """Run the command.
+
+    :returns: the exit code; 0: well; 1: not as it should be, or not there; 2: could not be carried out
+    """
     try:
         with ending_at_once():
             keep_numbers()
-            # without a standard error the exit code alone tells
+            # without a standard error the exit code alone tells the outcome
             stand_in('stderr')
             from .commands import carry_out
         return carry_out(argv)

@@ -1,7 +1,7 @@
 """``swiftahead misplaced scan``: look for misplaced objects on purpose, and have them moved.
 
-A record is put as soon as its object is found: a scan that is interrupted leaves its records to the mover. It can
-be made again, since a record that is handled twice does no harm.
+A record is put as soon as its object is found: a scan that is interrupted leaves its records to the mover. A scan
+can be repeated, since a record that is handled twice does no harm.
 """
 import json
 import logging
@@ -50,7 +50,7 @@ class ScanRun:
     """A scan of containers: the objects found, and the outcomes.
 
     :param search: a `misplaced.search.Search`
-    :param names: the names to ask for, by account, container and home policy
+    :param names: gives the names to ask for, by account, container and home policy
     :param record: takes a Misplaced record
     :param tell: takes the number of objects asked for
     """
@@ -66,7 +66,10 @@ class ScanRun:
         self._tell = tell
 
     def container(self, account: str, container: str, pool) -> None:
-        """:param pool: a GreenPool, whose size is how many objects are asked for at a time"""
+        """Ask for every object of a container, and wait until all are done.
+
+        :param pool: a GreenPool; its size is the number of objects asked for at a time
+        """
         from ..misplaced.servers import Unknown
         try:
             facts = self._search.judge.servers.container_facts(account, container)
@@ -92,7 +95,10 @@ class ScanRun:
 
 
 def scan_account(args) -> int:
-    """:returns: 0 where nothing is misplaced; 1 where something is, or where not all could be asked"""
+    """Scan an account, or one of its containers.
+
+    :returns: 0 where no object is misplaced; 1 where one is, or where not all could be asked
+    """
     account, container = args.path
     with opened(args.conf, missing=CommandError) as queue:
         settings, client = _client(args.conf)
@@ -113,7 +119,10 @@ def scan_account(args) -> int:
 
 
 def _client(conf):
-    """Load the policies, then all that reads them."""
+    """Load the storage policies, then check the conf and make the client by them.
+
+    :raises CommandError: where Swift refuses the conf or the files in its folder
+    """
     from swift.common.storage_policy import reload_storage_policies
     from swift.common.utils import set_swift_dir
     settings = settings_of(conf)
@@ -171,7 +180,7 @@ def _listing(client, account, container) -> Iterator[str]:
 
 
 def _containers(client, account, container) -> Iterator[tuple[str, int]]:
-    """Yield names, and how many objects the containers are said to hold.
+    """Yield the name of each container and the number of objects that it is said to hold.
 
     :raises Absent: where there is no such account or container
     """
@@ -179,7 +188,7 @@ def _containers(client, account, container) -> Iterator[tuple[str, int]]:
     path = client.make_path(account, container)
     try:
         resp = client.make_request('HEAD', path, {}, (2, NOT_FOUND))
-        # an account that the first write would make is answered as if it were there, and were empty
+        # Swift answers for an account that the first write would make as if it were there, and empty
         if resp.status_int == NOT_FOUND or resp.headers.get('X-Backend-Fake-Account-Listing'):
             raise Absent(f'there is no {"container" if container else "account"} {path.removeprefix("/v1")}')
         if container:

@@ -30,7 +30,9 @@ def add_parsers(commands) -> None:
 
 
 def show_status(args) -> int:
-    """:returns: 0 where the sidecar's parts have reported lately, else 1
+    """Print the state of sidecar, cache and queue.
+
+    :returns: 0 where the sidecar's parts have reported lately, else 1
 
     :raises Absent: where there is no cache
     """
@@ -90,7 +92,10 @@ def _counters(settings):
 
 
 def check_cache(args) -> int:
-    """:returns: 0 where all is whole, else 1"""
+    """Check every entry, and print the damaged ones.
+
+    :returns: 0 where all entries are whole or ``--fix`` removed the damaged ones, else 1
+    """
     _, store = _open(args.conf)
     damaged = [{'entry': entry, 'why': why} for entry, why in store.check(args.fix)]
     if args.json:
@@ -114,7 +119,10 @@ def _open(conf):
 
 
 def settings_of(conf: str) -> SidecarSettings:
-    """:raises CommandError: naming the conf"""
+    """Read the sidecar's conf.
+
+    :raises CommandError: where it cannot be read; names the conf
+    """
     try:
         return read_settings(conf)
     except (ConfError, OSError) as error:

@@ -1,4 +1,4 @@
-"""``swiftahead plan``: what a cache would gain, from the operator's own logs, before the SSD is bought."""
+"""``swiftahead plan``: foretell a cache's gain from the operator's own logs, before the SSD is bought."""
 import argparse
 import json
 import shutil
@@ -22,9 +22,9 @@ from .main import CommandError
 SIZES = ('1%', '5%', '10%', '25%')
 SAMPLE = 250_000
 GIB = 2**30
-# each takes as long as the first
+# each pass takes as long as the first
 MOST_PASSES = 1000
-# columns of text that is printed
+# columns of the printed text
 WIDTH = 98
 
 
@@ -84,7 +84,10 @@ def _percent(number):
 # -- the command -------------------------------------------------------------------------------------------
 
 def run(args) -> int:
-    """:returns: 0, whatever is recommended"""
+    """Replay the logs, and print the table and the recommendation.
+
+    :returns: 0, whatever is recommended
+    """
     if args.plot and (fault := plot_fault(args.plot)):
         raise CommandError(fault)
     if args.listing == STDIN and STDIN in args.logs:
@@ -112,7 +115,8 @@ def run(args) -> int:
 
 @dataclass(frozen=True)
 class PlanReport:
-    """
+    """The result for one trace.
+
     :param whole: the cache_size that has room for all objects
     """
     trace: Trace
@@ -162,7 +166,7 @@ def _without_neighbours(spec, tried):
 
 
 def _second_hit(spec, tried):
-    """Yield each setting without prefetching, and the best one, that keep nothing before its second read."""
+    """Yield each setting without prefetching, and the best one, with objects kept at their second read only."""
     best = best_of(tried)
     for cell in tried:
         if not cell.prefetch or cell == best:
@@ -170,7 +174,7 @@ def _second_hit(spec, tried):
 
 
 def _max_object_size(given, trace):
-    """Give the conf file's default if it is enough, else whole GiB."""
+    """Give the given size; without one, the conf file's default if it is enough, else whole GiB."""
     if given is not None:
         return given
     largest = max(read.bytes for read in trace.reads)

@@ -1,4 +1,4 @@
-"""``swiftahead queue``: the misplaced records that wait on this node, and the records that were given up.
+"""``swiftahead queue``: look at the misplaced records and dead letters of this node, retry or drop them.
 
 Looking changes nothing: an unreadable file is reported, not set aside.
 """
@@ -50,7 +50,8 @@ def opened(conf: str, missing: type[CommandError] = Absent) -> Iterator[Queue]:
     """Open the queue that the sidecar's conf names.
 
     :param missing: the error for a queue that is not there yet
-    :raises CommandError: also where the files beside it would become somebody else's
+    :raises CommandError: where conf or queue cannot be read; where another user owns the queue, since the files
+        beside it would become this user's
     """
     queue = open_queue(settings_of(conf).sidecar.queue)
     try:
@@ -89,7 +90,10 @@ def show_list(args) -> int:
 
 
 def show_one(args) -> int:
-    """:returns: 1 where there is none of that id in that queue"""
+    """Print one record.
+
+    :raises Absent: where the queue has no record of that id; the exit code is 1 then
+    """
     with opened(args.conf) as queue:
         letter = _of(queue, args.queue, args.id)
     if letter is None:
@@ -105,13 +109,19 @@ def show_one(args) -> int:
 
 
 def retry(args) -> int:
-    """:returns: 1 where an id named none"""
+    """Have records tried at once.
+
+    :returns: 1 where an id names no record, else 0
+    """
     return _change(args, 'to be tried', lambda queue, ids: (
         queue.revive(ids) if args.queue == DEAD else queue.retry(ids, 0)))
 
 
 def drop(args) -> int:
-    """:returns: 1 where an id named none"""
+    """Forget records; the objects stay as they are.
+
+    :returns: 1 where an id names no record, else 0
+    """
     return _change(args, 'dropped', lambda queue, ids: (
         queue.drop(ids) if args.queue == DEAD else queue.done(ids)))
 
@@ -151,7 +161,7 @@ def _named(queue, name, ids):
 
 
 def _of(queue, name, number) -> StoredRecord | None:
-    # from the pages, not by `show`: that finds the other queue's, too
+    # from the pages, not by `show`, which finds records of the other queue too
     found = _page(queue, name, 1, number - 1)
     return found[0] if found and found[0].id == number else None
 

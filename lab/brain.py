@@ -20,12 +20,14 @@ PASSES = 6
 
 
 class Brain:
-    """A container on a lab that can be split. `left` are the nodes of most of its primaries, `right` the others:
-    either side has enough devices to take writes on its own. Used as a context manager, it leaves all running.
+    """A container on a lab that can be split.
+
+    `left` are the nodes of most of its primaries, `right` the others: either side has enough devices to take
+    writes on its own. Used as a context manager, it leaves all servers running.
 
     :param account: of USER, unless `inside` is set
     :param inside: whether requests are InternalClient's, of any account and any name, and not the proxy's
-    :raises LabError: where an answer is not what was asked for; asked for halves, where there are too few nodes
+    :raises LabError: where a request fails; where the lab has too few nodes to be split in halves
     """
 
     def __init__(self, lab: Lab, container: str, account: str = 'AUTH_test', inside: bool = False):
@@ -57,7 +59,7 @@ class Brain:
 
     @property
     def left(self) -> tuple[int, ...]:
-        """Numbers of nodes."""
+        """Numbers of the left nodes."""
         return self._halves[0]
 
     @property
@@ -70,7 +72,10 @@ class Brain:
         return halves(primaries, self._spec)
 
     def stop(self, half: str, servers: tuple[str, ...] = SERVERS) -> None:
-        """:param servers: which of each node: account, container, object"""
+        """Stop servers of a half. Before that the account is made, once, if all servers run.
+
+        :param servers: the servers to stop on each node: account, container, object
+        """
         names = self._names(half, servers)
         if not self._has_account and all(self.lab.pid(name) for name in self._names_of(SERVERS)):
             self.put_account()
@@ -79,7 +84,7 @@ class Brain:
             self.lab.stop(name)
 
     def start(self, half: str, servers: tuple[str, ...] = SERVERS) -> None:
-        """Start those of its servers that do not run, and the proxies anew, which hold failures against them."""
+        """Start the stopped servers of a half, and restart the proxies, which hold failures against them."""
         self._bring_up(self._names(half, servers))
 
     def _bring_up(self, names):
@@ -93,7 +98,7 @@ class Brain:
 
     @contextmanager
     def only(self, half: str, servers: tuple[str, ...] = SERVERS) -> Iterator['Brain']:
-        """Keep the other half down meanwhile."""
+        """Keep the other half down while the context lasts."""
         kept = self.nodes(half)
         other = 'right' if kept == self.left else 'left'
         self.stop(other, servers)
@@ -119,7 +124,11 @@ class Brain:
     # -- requests --------------------------------------------------------------------------------------
 
     def put_container(self, policy: str = '', container: str = '', **headers: str) -> Answer:
-        """:param policy: its name; '': the default. :param container: another than the brain's"""
+        """Put a container.
+
+        :param policy: its name; '': the default
+        :param container: another than the brain's
+        """
         if policy and policy not in self._spec.policies:
             raise LabError(f'policy {policy!r}: the lab has {", ".join(self._spec.policies)}')
         return self.must('PUT', self.path('', container), {
@@ -130,7 +139,7 @@ class Brain:
 
     def put_object(self, name: str, body: bytes = b'', container: str = '', query: str = '',
                    **headers: str) -> Answer:
-        """:param headers: X_Object_Meta_Colour='red', and so on"""
+        """Put an object. :param headers: X_Object_Meta_Colour='red', and so on"""
         return self.must('PUT', self.path(name, container, query), as_headers(headers), body)
 
     def post_object(self, name: str, container: str = '', **headers: str) -> Answer:
@@ -161,11 +170,11 @@ class Brain:
         _checked(self.request('POST', path, body=b''), 'POST', path)
 
     def must(self, method: str, path: str, headers=None, body: bytes | None = None) -> Answer:
-        """:raises LabError: for anything but success"""
+        """Send a request that must succeed. :raises LabError: for anything but success"""
         return _checked(self.request(method, path, headers, body), method, path)
 
     def request(self, method: str, path: str, headers=None, body: bytes | None = None) -> Answer:
-        """Ask by InternalClient or by the proxy, as the brain was told."""
+        """Send a request by InternalClient if the brain is `inside`, else by the proxy."""
         if self.is_inside:
             return self._inside.request(method, path, headers or {}, body)
         return self._by_proxy(method, path, headers or {}, body)
@@ -210,9 +219,11 @@ class Brain:
         return {policy: files for policy, files in found if files}
 
     def meet(self, *containers: str) -> None:
-        """Let the halves compare notes: object-updaters bring rows that they could not, container-replicators run
-        until all replicas of the containers have the same policy and rows, and what lies in another policy is
-        queued in ``.misplaced_objects``.
+        """Let the halves compare notes.
+
+        Object-updaters bring the rows that they could not bring before. Container-replicators run until all
+        replicas of the containers have the same policy and rows, and until objects in another policy are queued
+        in ``.misplaced_objects``.
 
         :raises LabError: where they do not agree after a few passes
         """
@@ -221,7 +232,7 @@ class Brain:
         for _ in range(PASSES):
             self.run_everywhere('container-replicator')
             if all(self._agree(name) for name in names):
-                # each replica queues what it has only where it knows the policy already
+                # a replica queues its objects only where it knows the policy already
                 self.run_everywhere('container-replicator')
                 return
         raise LabError(f'replicas of {", ".join(names)} do not agree: '
@@ -247,10 +258,12 @@ class Brain:
 
 
 def halves(primaries: list[int], spec: LabSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(left, right) for a container with these primaries.
+    """Give (left, right) for a container with these primaries.
 
-    Left gets nodes until it has a quorum of the primaries; right gets the others. What a side lacks in primaries
-    it makes up with handoffs, so that each takes writes if it has devices for a quorum.
+    Left gets nodes until it has a quorum of the primaries; right gets the others. Handoffs make up for the
+    primaries that a side lacks, so that each takes writes if it has devices for a quorum.
+
+    :raises LabError: where a side has fewer
     """
     quorum = quorum_size(spec.replicas)
     left: list[int] = []

@@ -24,9 +24,9 @@ class Lab:
     :param sidecar: whether the sidecar is started; its conf is there in any case
     :param filter_conf: further options for ``[filter:prefetch]``
     :param sidecar_conf: further options for the sidecar, section -> option -> value
-    :param workers: of each proxy
+    :param workers: number of workers of each proxy
     :param user: user of proxies and sidecar if root puts the lab up; storage servers are root's then
-    :raises LabError: where these make no sense
+    :raises LabError: where these arguments make no sense
     """
 
     def __init__(self, folder, nodes=4, replicas=3, policies=('gold', 'silver'), proxies=1, latency_ms=0,
@@ -63,7 +63,7 @@ class Lab:
     def up(self) -> None:
         """Put the lab up and wait until every program answers.
 
-        :raises LabError: naming what failed, with everything taken down again
+        :raises LabError: names the fault; everything that was started is taken down again
         """
         for name in ('memcached', 'rsync'):
             tool(name)
@@ -169,7 +169,7 @@ class Lab:
         """Make one pass of a daemon such as ``container-replicator``, or start it for good.
 
         :param node: meaningless for ``object-expirer`` and ``container-reconciler``
-        :returns: what a pass logged
+        :returns: the log of a pass
         """
         name = kind if kind in self._programs else f'{kind}{node}'
         program = self._program(name)
@@ -199,7 +199,7 @@ class Lab:
 
     @property
     def memcached(self) -> str:
-        """host:port"""
+        """Address of memcached, host:port."""
         self._need_ports()
         return memcached(self._spec)
 
@@ -213,7 +213,7 @@ class Lab:
         return conf
 
     def environ(self) -> dict[str, str]:
-        """Environment of a Swift client."""
+        """Give the environment variables of a Swift client."""
         return {'ST_AUTH': self.auth_url(), 'ST_USER': USER, 'ST_KEY': KEY, 'SWIFT_DIR': str(self.swift_dir)}
 
     @property

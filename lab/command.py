@@ -1,4 +1,4 @@
-"""``swiftahead lab``."""
+"""``swiftahead lab``: put a lab up, look at it, split it, take it down."""
 import argparse
 import json
 import shlex
@@ -84,7 +84,7 @@ def take_down(args) -> int:
 
 
 def show_status(args) -> int:
-    """:returns: 0 where all runs, else 1"""
+    """Print each program and whether it runs. :returns: 0 where all run, else 1"""
     lab = Lab.load(args.dir)
     rows = lab.status()
     is_up = all(row['alive'] for row in rows)
@@ -118,7 +118,7 @@ def _add_brain_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def take_steps(args) -> int:
-    """Print what each step did. Servers that were stopped stay so: the next command may go on from there."""
+    """Take each step and print its outcome. Stopped servers stay so: the next command may go on from there."""
     brain = Brain(Lab.load(args.dir), args.container, args.account, args.inside)
     try:
         calls = [_call(brain, step) for step in args.step]
@@ -141,7 +141,10 @@ def _print_step(args, outcome, step):
 
 
 def _call(brain: Brain, step: str) -> Callable[[], dict | None]:
-    """:raises LabError: for a step that is none"""
+    """Give the call that takes a step.
+
+    :raises LabError: for an unknown step, or one whose argument is missing or needless
+    """
     name, _, rest = step.partition(':')
     takes = TAKES.get(name)
     if takes is None or bool(rest) != bool(takes) and not takes.startswith('['):
@@ -157,7 +160,7 @@ def _usage(name):
 
 
 def _switch(switch, rest):
-    """:param switch: stops or starts servers of a half"""
+    """Stop or start servers of a half. :param switch: the brain's method that does it"""
     half, *servers = rest.split(',')
     switch(half, tuple(servers) or SERVERS)
 

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 
-# no shell, and words of our own
+# no shell, and arguments of our own
 import subprocess  # nosec B404
 import sys
 import time
@@ -33,7 +33,7 @@ from .spec import LabError
 STOP_SECONDS = 20.0
 ANSWERER = [sys.executable, '-c', 'from swiftahead.lab.launch import answer_requests; answer_requests()']
 METHODS = {'GET', 'HEAD', 'PUT', 'POST', 'DELETE'}
-# user agents of delayed clients; replicators and reconstructors have others
+# user agents whose requests are delayed; replicators and reconstructors have others
 AGENTS = ('proxy-server', 'swiftahead-sidecar', 'swiftahead-mover', 'Swift Container Reconciler', 'direct-client')
 LATENCY = Option('latency_ms', number(float, 0, unit='milliseconds'), '0', 'delay of each request')
 
@@ -56,7 +56,7 @@ def _take_policies(swift_dir):
 
 
 class FileHandler(logging.Handler):
-    """Append each record with one write: no lock that a fork or a green thread could leave held.
+    """Append each line of the log with one write: no lock that a fork or a green thread could leave held.
 
     Swift's own choices are syslog and the console. `log_custom_handlers` would not do, since proxy-logging makes
     its access logger without it; and Swift's `capture_stdio` closes the console.
@@ -84,7 +84,7 @@ def log_to_file() -> None:
     global _target
     log = os.environ.get(LOG)
     if log:
-        # after a reload stderr is what capture_stdio has made of it: /dev/null
+        # after a reload stderr is /dev/null: capture_stdio has pointed it there
         opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for descriptor in (1, 2):
             os.dup2(opened, descriptor)
@@ -119,7 +119,7 @@ def filter_factory(global_conf, **local_conf):
 # -- requests by InternalClient ----------------------------------------------------------------------------
 
 class Answer(NamedTuple):
-    """`headers` have lower-case names."""
+    """An answer; its `headers` have lower-case names."""
     status: int
     headers: dict[str, str]
     body: bytes
@@ -128,7 +128,7 @@ class Answer(NamedTuple):
 class InternalRequests:
     """Requests by Swift's InternalClient, as its daemons make them: of any account and name, in any policy.
 
-    Their process begins with the first of them.
+    Their process begins with the first request.
     """
 
     def __init__(self, swift_dir: Path):
@@ -136,9 +136,9 @@ class InternalRequests:
         self._process: subprocess.Popen | None = None
 
     def close(self) -> None:
-        """End it; a later request begins another, which holds nothing against servers that were down."""
+        """End the process; a later request begins another, which holds nothing against servers that were down."""
         if self._process:
-            # it ends with its input
+            # the process ends with its input
             try:
                 self._process.communicate(timeout=STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -147,7 +147,11 @@ class InternalRequests:
             self._process = None
 
     def request(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
-        """:param path: quoted, from the root, with its query"""
+        """Send a request and wait for the answer.
+
+        :param path: quoted, from the root, with its query
+        :raises LabError: where the process has ended
+        """
         process = self._running()
         assert process.stdin and process.stdout
         text = None if body is None else base64.b64encode(body).decode()

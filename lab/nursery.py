@@ -1,8 +1,8 @@
 """A process that has imported Swift, from which a lab's programs are forked: alone, each imports for a second.
 
-It does what each of them begins with, in the same order: it imports their console scripts, has eventlet patch the
+It begins as each of them does, in the same order: it imports their console scripts, has eventlet patch the
 standard library, and imports the proxies' filters. Nothing of it knows any lab yet, nothing is open, no hub runs.
-It ends with its standard input, which is when the process ends that began it; the programs go on.
+It ends with its standard input, and so with the process that began it; the programs go on.
 """
 import atexit
 import errno
@@ -12,7 +12,7 @@ import os
 import runpy
 import signal
 
-# no shell, and words of our own
+# no shell, and arguments of our own
 import subprocess  # nosec B404
 import sys
 import threading
@@ -27,11 +27,11 @@ from .confs import CLUSTER_DAEMONS, DAEMONS, PIPELINE
 from .spec import SERVERS, LabError
 
 STOP_SECONDS = 20.0
-# the variables that tell the lab of a process begin so
+# prefix of the variables that tell the lab of a process
 MARKS = 'SWIFTAHEAD_LAB'
-# variables that interpreter, C library and eventlet read once, at their start
+# prefixes of the variables that interpreter, C library and eventlet read once, at their start
 AT_START = ('PYTHON', 'LD_', 'MALLOC_', 'EVENTLET_', 'LC_', 'LANG', 'TZ')
-# /proc shows a program's arguments and marks where these stood
+# /proc shows a program's arguments and marks in the place of these spaces
 ROOM = ' ' * 2000
 SCRIPTS = {f'swift-{name}' for name in (
     'proxy-server', *(f'{server}-server' for server in SERVERS), *chain(*DAEMONS.values()), *CLUSTER_DAEMONS)}
@@ -40,7 +40,10 @@ COMMAND = [sys.executable, '-c', 'from swiftahead.lab.nursery import main; main(
 
 
 class Nursery:
-    """:param environ: what it begins with; each program has its own"""
+    """Ask a nursery, a process of its own, to start programs.
+
+    :param environ: variables that the nursery begins with; each program has its own
+    """
 
     def __init__(self, environ: dict[str, str]):
         self._lock = threading.Lock()
@@ -51,7 +54,7 @@ class Nursery:
     def start(self, arguments: list[str], environ: dict[str, str], log: Path) -> int | None:
         """Fork a program into a session of its own, its output appended to `log`.
 
-        :param arguments: the interpreter, a Python file, and what that is given
+        :param arguments: the interpreter, a Python file, and the file's arguments
         :returns: its pid; None where /proc could not tell it from its nursery
         """
         return self._ask('start', arguments, environ, str(log))
@@ -72,7 +75,7 @@ class Nursery:
             try:
                 line = self._exchange(json.dumps(request))
             except BaseException:
-                # its answer may still come, and would be taken for that to the next request
+                # the answer may still come, and would be taken for the answer to the next request
                 self._end()
                 raise
             if not line:
@@ -123,7 +126,7 @@ def main() -> None:
     from swift.common.utils import monkey_patch
     load('console_scripts', SCRIPTS)
     monkey_patch()
-    # that has made a hub, whose file descriptor would be one for all programs
+    # monkey_patch has made a hub, whose file descriptor all programs would share
     hubs.use_hub()
     gc.collect()
     load('paste.filter_factory', FILTERS)
@@ -140,7 +143,10 @@ def load(group: str, names: set[str]) -> None:
 
 
 class Forker:
-    """:param parent: the process that asks"""
+    """Fork programs as another process asks for them.
+
+    :param parent: pid of the process that asks
+    """
 
     def __init__(self, parent: int):
         self._codes: dict[int, int] = {}
@@ -151,7 +157,7 @@ class Forker:
     def serve(self) -> list[str]:
         """Answer requests, one JSON line each, until standard input ends.
 
-        :returns: in a child, the arguments of the program that it is; else nothing
+        :returns: in a child, the arguments of its program; else none
         """
         for line in sys.stdin:
             name, *more = json.loads(line)
@@ -163,13 +169,16 @@ class Forker:
         return []
 
     def _start(self, arguments, environ, log):
-        """:returns: as os.fork(); None where it cannot be"""
+        """Fork a program.
+
+        :returns: as os.fork(); None where /proc cannot show its arguments and marks
+        """
         try:
             # before the fork: a child belongs to its lab from its first moment
             show(arguments, environ)
         except OSError:
             return None
-        # looked after that: a lab of a killed process is taken down by its marks, and this one has them now
+        # checked only now: the lab of a killed process is taken down by its marks, and this process has them now
         if os.getppid() != self._parent:
             sys.exit()
         pid = self._fork(environ, log)
@@ -198,7 +207,7 @@ class Forker:
 
 
 def begin(environ: dict[str, str], log: str) -> None:
-    """Be as a program that has just been executed."""
+    """Make this process like one that has just been executed."""
     os.setsid()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -218,12 +227,12 @@ def take_environ(environ: dict[str, str]) -> None:
 
 
 def show(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Have /proc tell arguments and marks in the place of those that this process was executed with.
+    """Have /proc show these arguments and marks in the place of the ones that this process was executed with.
 
-    :raises OSError: where it will not, or there is no room for them
+    :raises OSError: where /proc refuses, or there is no room for them
     """
     fields = Path('/proc/self/stat').read_text().rpartition(')')[2].split()
-    # the last of them that stay the same; proc(5)
+    # fields 48 to 51 in proc(5), which stay the same
     first_argument, last_argument, first_variable, last_variable = map(int, fields[45:49])
     marks = [f'{key}={value}' for key, value in environ.items() if key.startswith(MARKS)]
     with open('/proc/self/mem', 'r+b', buffering=0) as memory:

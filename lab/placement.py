@@ -31,8 +31,8 @@ class Primary:
 class Replica:
     """The answer of one primary about a container.
 
-    :param status: of its answer; 404 for a deleted one too
-    :param names: of the rows listed
+    :param status: status of the answer; 404 for a deleted container too
+    :param names: names of the listed rows
     """
     node: int
     status: int
@@ -41,7 +41,10 @@ class Replica:
 
 
 class Placement:
-    """`path` is account, container and object, or the first of these."""
+    """The places of names in a lab's rings and on its disks.
+
+    `path` is account, container and object, or the first of these.
+    """
 
     def __init__(self, layout: LabLayout):
         self._layout = layout
@@ -55,7 +58,7 @@ class Placement:
         return md5(f'{prefix}/{"/".join(path)}{suffix}'.encode(), usedforsecurity=False).hexdigest()
 
     def primaries(self, ring: str, *path: str) -> list[Primary]:
-        """:param ring: account, container, object, or object-1 and so on"""
+        """Give the primaries of a name. :param ring: account, container, object, or object-1 and so on"""
         data = self._ring(ring)
         part = self._part(data, *path)
         devices = [data['devs'][row[part]] for row in data['replica2part2dev_id']]
@@ -70,7 +73,7 @@ class Placement:
         return struct.unpack_from('>I', bytes.fromhex(self.hash(*path)))[0] >> data['part_shift']
 
     def urls(self, ring: str, path: tuple[str, ...], *more: str) -> list[str]:
-        """Give a name's URL on each of its primaries. :param more: path behind the name, which places nothing"""
+        """Give a name's URL on each of its primaries. :param more: path behind the name; changes no place"""
         part = self._part(self._ring(ring), *path)
         ending = quote('/'.join((*path, *more)))
         return [f'http://{HOST}:{one.port}/{one.device}/{part}/{ending}' for one in self.primaries(ring, *path)]
@@ -92,7 +95,7 @@ class Placement:
         return self._layout.folder.glob(f'node*/d*/{kind}/{part}/{name[-3:]}/{name}')
 
     def replicas(self, *path: str) -> list[Replica]:
-        """Ask each primary of a container; one that does not run is left out."""
+        """Ask each primary of a container; a server that does not run is left out."""
         part = self._part(self._ring('container'), *path)
         asked = (self._ask(one, part, path) for one in self.primaries('container', *path))
         return [replica for replica in asked if replica]

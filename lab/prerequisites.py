@@ -1,6 +1,6 @@
-"""Check what a lab needs before it can stand: its folder, installed programs, free ports.
+"""Check a lab's needs before it is put up: its folder, installed programs, free ports.
 
-Each complaint says how to mend it.
+Each error names its remedy.
 """
 import errno
 import os
@@ -15,22 +15,22 @@ from random import SystemRandom
 from .spec import HOST, LabError, LabLayout
 
 SOCKET_PATH_BYTES = 107
-# the longest of the paths on which a lab's programs open Unix sockets is the queue's with this at its end
+# the longest path on which a program of a lab opens a Unix socket is the queue's with this at its end
 SOCKET_SUFFIX = '.wake'
 # not on every user's path
 DAEMON_FOLDERS = ('/usr/sbin', '/usr/local/sbin')
-# others mean something in one of the conf files
+# other characters mean something in one of the conf files
 PATH = re.compile(r'[\w./+@=,~-]+')
 
 # names in a lab that was killed before it had its spec
 OWN = re.compile(r'lock|etc|bin|run|logs|cache|node\d+|lab\.json(\.new)?|lost\+found')
-# ports
+# bounds of the ports
 LOWEST, HIGHEST = 10000, 61000
 TRIES = 1000
 
 
 def check_folder(layout: LabLayout) -> None:
-    """Make the folder, and see that Swift can work in it. :raises LabError: if not"""
+    """Make the folder, and check that Swift can work in it. :raises LabError: if it cannot"""
     folder = layout.folder
     if not PATH.fullmatch(str(folder)):
         raise LabError(f'{folder}: the path may hold letters, digits and . _ - + = , @ ~ only; '
@@ -70,7 +70,10 @@ def _check_attributes(folder):
 
 
 def tool(name: str) -> str:
-    """Path of an installed program, looked for where daemons lie too."""
+    """Find the path of an installed program, in the folders of daemons too.
+
+    :raises LabError: where it is not installed
+    """
     path = os.pathsep.join([os.environ.get('PATH', os.defpath), *DAEMON_FOLDERS])
     found = shutil.which(name, path=path)
     if not found:
@@ -119,7 +122,7 @@ class Reservation(ExitStack):
 
 
 def _some_ports():
-    """Draw ports below the outgoing ones, of which a connection could get that of a stopped server."""
+    """Draw ports below the outgoing ones: a connection could get a stopped server's port among those."""
     system = SystemRandom()
     highest = _first_outgoing()
     if highest - LOWEST < TRIES:
@@ -135,7 +138,7 @@ def _first_outgoing():
 
 
 def is_open(port: int) -> bool:
-    """Tell whether anyone listens there."""
+    """Tell whether any program listens on the port."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:

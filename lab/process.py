@@ -1,8 +1,8 @@
 """Start, find and end a lab's processes.
 
 Each carries the lab's folder, its program's name and its log file in its environment, which /proc shows for as
-long as it lives, also when it executes itself again, or was forked (`nursery` sees to that). So what belongs to a
-lab is known without any record of it, whoever was killed, and nothing else can be taken for it.
+long as it lives, also when it executes itself again, or was forked (`nursery` sees to that). So the processes of a
+lab are known without any list of them, whichever process was killed, and no other process can be taken for one.
 """
 import contextlib
 import os
@@ -26,7 +26,10 @@ KILL_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Process:
-    """:param started: clock ticks since boot; tells a process from a later one with its number"""
+    """A process.
+
+    :param started: clock ticks since boot; tells the process from a later one with its pid
+    """
     pid: int
     session: int
     started: int
@@ -66,7 +69,7 @@ def read(pid: int) -> Process | None:
 
 
 def processes(folder: Path, name: str | None = None) -> list[Process]:
-    """Find all processes of the lab in `folder`, or those of one program, of any generation."""
+    """Find all processes of the lab in `folder`, or of its program `name`, of any generation."""
     pids = [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]
     return [process for pid in pids if belongs(pid, folder, name) and (process := read(pid))]
 
@@ -88,7 +91,7 @@ def belongs(pid: int, folder: Path, name: str | None = None) -> bool:
 def end(find: Callable[[], list[Process]], signum: int, seconds: float) -> None:
     """Ask the processes that `find` finds to end, and kill the rest after `seconds`.
 
-    :raises LabError: some are left even so
+    :raises LabError: where some are left even so
     """
     ending = _Ending(find, signum)
     if wait_until(ending.is_over, seconds):
@@ -107,14 +110,14 @@ class _Ending:
         self._asked: set[Process] = set()
 
     def left(self) -> set[Process]:
-        # one that is dying has no environment by which to find it, but may hold its port still
+        # a dying process has no environment by which to find it, but may hold its port still
         self._seen.update(self._find())
         self._seen = {one for one in self._seen if read(one.pid) == one}
         return self._seen
 
     def is_over(self) -> bool:
         """Ask the next processes to end; tell whether all have ended."""
-        # looked for twice: a child born while /proc was listed is not in the list
+        # listed twice: a child born while /proc was listed is not in the list
         left = self.left() or self.left()
         new = self._to_ask(left) - self._asked
         _signal(new, self._signum)

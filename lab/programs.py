@@ -27,9 +27,10 @@ sys.exit(main({swift_dir!r}))
 
 @dataclass(frozen=True)
 class Program:
-    """
-    :param script: console script of which the lab has a copy; '' for what is no Python program
-    :param port: where it listens, or None
+    """A program of a lab.
+
+    :param script: console script of which the lab has a copy; '' for a program that is not in Python
+    :param port: the port on which it listens, or None
     :param always: whether it belongs to a lab that is up
     """
     name: str
@@ -48,9 +49,9 @@ class Program:
         return [sys.executable, str(layout.bin / self.script), str(self.conf), *more]
 
     def is_ready(self, said: str) -> bool:
-        """:param said: its log since it was started"""
+        """Tell whether the program can do its work. :param said: its log since it was started"""
         if not self.port:
-            # Swift's daemons log it when their conf has been read
+            # Swift's daemons log this when their conf has been read
             return 'Starting ' in said and self._has_cache_folder()
         return is_open(self.port) and (not self.script or _is_healthy(self.port))
 
@@ -59,13 +60,13 @@ class Program:
         if self.name != 'sidecar':
             return True
         conf = readconf(str(self.conf))
-        # where the prefetcher is off there is none to be waited for
+        # where the prefetcher is off no cache folder is made
         enabled = config_true_value(conf.get('prefetcher', {}).get('enabled', 'on'))
         return not enabled or os.path.isdir(conf['sidecar']['cache_dir'])
 
 
 def programs(spec: LabSpec, layout: LabLayout) -> dict[str, Program]:
-    """All that a lab can run, by name, in the order of their start."""
+    """Give all programs that a lab can run, by name, in the order of their start."""
     found = [Program('memcached', '', None, spec.ports['memcached']),
              Program('rsync', '', layout.etc / 'rsyncd.conf', spec.ports['rsync'])]
     for node in spec.node_numbers:
@@ -106,7 +107,7 @@ def _is_healthy(port):
 
 @dataclass(frozen=True)
 class Started:
-    """:param offset: length of the log at the start"""
+    """A program that was started. :param offset: length of the log at the start"""
     program: Program
     pid: int
     offset: int
@@ -136,7 +137,10 @@ class Runner:
         return Started(program, pid, offset)
 
     def wait_until_ready(self, started: list[Started]) -> None:
-        """:raises LabError: naming the program that ended, or was not ready in time"""
+        """Wait until all of the programs are ready.
+
+        :raises LabError: names the program that ended, or was not ready in time
+        """
         deadline = time.monotonic() + READY_SECONDS
         waiting = list(started)
         while waiting:
@@ -169,7 +173,7 @@ class Runner:
         return self.said(started)
 
     def said(self, started: Started) -> str:
-        """Read its log since it was started."""
+        """Read the program's log since it was started."""
         try:
             with open(self.log(started.program.name), 'rb') as log:
                 log.seek(started.offset)
@@ -189,7 +193,7 @@ class Runner:
         return recorded if is_it else None
 
     def processes(self, name: str | None = None) -> list[process.Process]:
-        """Find the processes of the lab, or of a program, even workers whose first is gone."""
+        """Find the processes of the lab, or of a program, even workers whose first process is gone."""
         self._children -= {pid for pid in self._children if process.exit_code(pid) is not None}
         return process.processes(self.layout.folder, name)
 

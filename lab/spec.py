@@ -13,7 +13,7 @@ POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
 
 
 class LabError(Exception):
-    """Tell what is wrong and how to mend it, in a sentence or a few; may quote the end of a log."""
+    """Tell the fault and its remedy, in a sentence or a few; may quote the end of a log."""
 
 
 class NoLab(LabError):
