@@ -45,7 +45,7 @@ def carry_out(argv: list[str] | None) -> int:
     except (CommandError, LabError) as error:
         return _complain(error)
     except UnicodeEncodeError as error:
-        # only a path may hold such an argument
+        # only an argument that is a path may hold such letters
         return _complain(f'{ascii(error.object)[1:-1]}: must be UTF-8')
     except BrokenPipeError:
         # the program behind the pipe has read enough

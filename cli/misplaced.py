@@ -119,7 +119,7 @@ def scan_account(args) -> int:
 
 
 def _client(conf):
-    """Load the storage policies, then check the conf and make the client by them.
+    """Load the storage policies, then check the conf and make the client, since both read them.
 
     :raises CommandError: where Swift refuses the conf or the files in its folder
     """

@@ -1,4 +1,4 @@
-"""``swiftahead plan``: foretell a cache's gain from the operator's own logs, before the SSD is bought."""
+"""``swiftahead plan``: work out a cache's gain from the operator's own logs, before the SSD is bought."""
 import argparse
 import json
 import shutil
@@ -84,7 +84,7 @@ def _percent(number):
 # -- the command -------------------------------------------------------------------------------------------
 
 def run(args) -> int:
-    """Replay the logs, and print the table and the recommendation.
+    """Replay the logs, and print the figures and the recommendation.
 
     :returns: 0, whatever is recommended
     """
@@ -166,7 +166,7 @@ def _without_neighbours(spec, tried):
 
 
 def _second_hit(spec, tried):
-    """Yield each setting without prefetching, and the best one, with objects kept at their second read only."""
+    """Yield each setting without prefetching, and the best one, with no object kept before its second read."""
     best = best_of(tried)
     for cell in tried:
         if not cell.prefetch or cell == best:
@@ -174,7 +174,7 @@ def _second_hit(spec, tried):
 
 
 def _max_object_size(given, trace):
-    """Give the given size; without one, the conf file's default if it is enough, else whole GiB."""
+    """Give `given` if there is one, else the conf file's default if it is enough, else whole GiB."""
     if given is not None:
         return given
     largest = max(read.bytes for read in trace.reads)

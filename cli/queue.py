@@ -161,7 +161,7 @@ def _named(queue, name, ids):
 
 
 def _of(queue, name, number) -> StoredRecord | None:
-    # from the pages, not by `show`, which finds records of the other queue too
+    # read as a page of that queue, so that no record of the other queue is found
     found = _page(queue, name, 1, number - 1)
     return found[0] if found and found[0].id == number else None
 

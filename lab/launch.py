@@ -56,7 +56,7 @@ def _take_policies(swift_dir):
 
 
 class FileHandler(logging.Handler):
-    """Append each line of the log with one write: no lock that a fork or a green thread could leave held.
+    """Append each message to the log with one write: no lock that a fork or a green thread could leave held.
 
     Swift's own choices are syslog and the console. `log_custom_handlers` would not do, since proxy-logging makes
     its access logger without it; and Swift's `capture_stdio` closes the console.

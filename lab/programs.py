@@ -124,7 +124,7 @@ class Runner:
 
     def start(self, program: Program, *more: str) -> Started:
         """Start a program, and do not wait. :param more: further arguments"""
-        # workers of an earlier start may still be sending what they began
+        # the first process alone counts: workers of an earlier start may still be answering
         if self.pid(program.name):
             raise LabError(f'{program.name} is running already; stop it first')
         log = self.log(program.name)
