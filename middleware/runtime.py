@@ -95,8 +95,7 @@ class Runtime:
         """
         start_threads()
         self.settings = settings
-        self._spool_size = settings.spool_size
-        self._go_by(told_settings({}, self._spool_size))
+        self._go_by(told_settings({}, settings.spool_size))
         self._conf = conf
         self.logger = logger
         self.clock = clock
@@ -186,7 +185,7 @@ class Runtime:
                 self._store = self._open()
             # a report that cannot be read changes nothing
             if self._store is not None and (report := self._store.report()):
-                self._go_by(told_settings(report, self._spool_size))
+                self._go_by(told_settings(report, self.settings.spool_size))
         return self._store
 
     def _open(self):
