@@ -2,7 +2,7 @@
 
 Nothing of Swift is loaded before `main` is called: see `conf.process.ending_at_once`.
 """
-from ..conf.process import ending_at_once, keep_numbers, stand_in
+from ..conf.process import end_at_once, ending_at_once, keep_numbers, stand_in
 
 
 class CommandError(Exception):
@@ -27,3 +27,7 @@ def main(argv: list[str] | None = None) -> int:
         return carry_out(argv)
     except KeyboardInterrupt:
         return 130
+    finally:
+        # nothing comes but Python's own end
+        if argv is None:
+            end_at_once()

@@ -34,22 +34,28 @@ def stand_in(*names: str) -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - as long as it lives
 
 
+def end_at_once() -> bool:
+    """Let the interrupt key end the process without a word from now on; False where the key is handled otherwise.
+
+    While modules are loaded, and while Python ends, its exception would be shown as a traceback, or be lost, since
+    eventlet catches every exception.
+    """
+    # a program that ignores the signal, or handles it, does so on purpose
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return False
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return True
+
+
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Let the interrupt key end the process without a word, as long as the context lasts.
-
-    While modules are loaded, Python's exception would be shown as a traceback, or be lost, since eventlet catches
-    every exception.
-    """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        # a program that ignores the signal, or handles it, does so on purpose
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Do as `end_at_once`, as long as the context lasts."""
+    is_ours = end_at_once()
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def told(error: BaseException) -> str:

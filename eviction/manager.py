@@ -77,9 +77,9 @@ class CacheManager:
     # the start
 
     def load(self) -> int:
-        """Make the inventory whole in one go, and tell how many entries there are. :raises OSError:"""
+        """Make the inventory whole before all else, and tell how many entries there are. :raises OSError:"""
         while self.rebuild_step():
-            pass
+            sleep(0)
         return self.inventory.entries
 
     def rebuild_step(self) -> bool:

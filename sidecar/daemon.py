@@ -13,6 +13,7 @@ from ..queues import QueueError
 from .memcached import with_proxys_servers
 from .parts import PARTS
 from .settings import read_settings
+from .status.report import tell_filter
 
 IDLE_SECONDS = 1.0
 
@@ -27,34 +28,43 @@ class Sidecar(Daemon):
         self.settings = with_proxys_servers(read_settings(conf['__file__']), logger)
         super().__init__({**conf, 'user': self.settings.user})
         self.logger = logger
-        self._stopping = False
+        # the number of the signal that stops it; 0 while none did
+        self.stopped_by = 0
 
     @property
     def _enabled(self):
         return [part for part in PARTS if getattr(self.settings, part).enabled]
 
     def get_worker_args(self, once=False, **kwargs):
+        # asked for before any part begins, as the daemon's user; a prefetcher tells the filter by its own report
+        if not self.settings.prefetcher.enabled:
+            try:
+                tell_filter(self.settings)
+            except OSError as error:
+                self.logger.error('cache folder: %s', error)
         return [] if once else [{'part': part} for part in self._enabled]
 
     def run(self, once=False, **kwargs):
-        # Swift's own handler exits at once, with records leased and fetches half done
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGHUP, self._stop)
+        # Swift's own handler exits at once, with records leased and fetches half done; and an exception, as Python
+        # raises for the interrupt key, would end some green thread or other, for whose work others wait
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
         # names of objects that are read are nobody else's business, whatever the umask was
         os.umask(0o077)
-        try:
-            super().run(once=once, **kwargs)
-        except KeyboardInterrupt:
-            self._stopping = True
+        super().run(once=once, **kwargs)
 
-    def _stop(self, *_):
-        self._stopping = True
+    def _stop(self, number, _):
+        self.stopped_by = number
+        # who cannot wait for the work under way presses the key again
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def run_once(self, **_):
         for part in self._enabled:
             try:
                 worked = PARTS[part](self.settings, self.logger)
-                worked.once()
+                worked.once(lambda: self.stopped_by != 0)
             except (Unavailable, QueueError, OSError) as error:
                 why = f'no whole pass of the {part}: {error}'
                 self.logger.error(why)
@@ -68,12 +78,12 @@ class Sidecar(Daemon):
 
         def is_over():
             # nobody would stop a process whose parent was killed, or start another after it
-            return self._stopping or os.getppid() != parent
+            return self.stopped_by != 0 or os.getppid() != parent
 
         if part:
             PARTS[part](self.settings, self.logger).run(is_over)
             self.logger.info('%s stopped', part)
             return
         self.logger.info('no part is enabled')
-        while not self._stopping:
+        while not self.stopped_by:
             sleep(IDLE_SECONDS)

@@ -5,13 +5,14 @@ time: so none of them is loaded before `main` is called.
 """
 import argparse
 
-from ..conf.process import ending_at_once, keep_numbers, stand_in
+from ..conf.process import end_at_once, ending_at_once, keep_numbers, stand_in
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the daemon, or make one pass.
 
-    :returns: the exit code; 0: stopped, or the pass was made; 1: could not be started, or the pass not made
+    :returns: the exit code; 0: stopped, or the pass was made; 1: could not be started, or the pass not made;
+        128 and the number of the signal: the pass was ended early
     """
     try:
         with ending_at_once():
@@ -24,6 +25,10 @@ def main(argv: list[str] | None = None) -> int:
         return run() if run else 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        # nothing comes but Python's own end
+        if argv is None:
+            end_at_once()
 
 
 def _parser():

@@ -17,8 +17,8 @@ class Part(Protocol):
         """Work until it is over, or until the process has to begin anew. Finish the work under way then."""
         ...
 
-    def once(self) -> None:
-        """Make one whole pass.
+    def once(self, is_over: Callable[[], bool]) -> None:
+        """Make one whole pass, or what there is time for until it is over. Finish the work under way then.
 
         :raises QueueError, Unavailable, OSError: where queue or cache folder cannot be read
         """

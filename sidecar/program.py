@@ -11,7 +11,7 @@ from swift.common.storage_policy import reload_storage_policies
 from swift.common.utils import config_true_value, monkey_patch, readconf, set_swift_dir, validate_configuration
 
 from ..conf import ConfError
-from ..conf.process import told
+from ..conf.process import ending_at_once, told
 from .settings import SECTION, SidecarSettings, check_client, read_settings
 
 
@@ -75,8 +75,11 @@ def _pass(daemon, path, options):
     """Make one pass. The daemon closes standard error; an error that ends the pass is told there even so."""
     with open(os.dup(sys.stderr.fileno()), 'w', errors='backslashreplace') as stderr:
         try:
-            run_daemon(daemon, path, **options)
+            # until the daemon handles the signal
+            with ending_at_once():
+                ran = run_daemon(daemon, path, **options)
         except SystemExit as end:
             print(f'swiftahead-sidecar: {path}: {end.code}', file=stderr)
             return 1
-    return 0
+    # as a shell tells of a program that a signal ended
+    return 128 + ran.stopped_by if ran.stopped_by else 0

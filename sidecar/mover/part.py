@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
@@ -20,7 +20,7 @@ from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import MISPLACED
 from ..memcached import token_ring
 from ..settings import SidecarSettings
-from ..status.report import mover_report, tell_filter, write
+from ..status.report import mover_report, write
 from ..swift_client import make_client
 from .local_queue import Backoff, LocalRecords
 from .move import Mover, Outcome, Task, Terms, servers_of
@@ -40,7 +40,6 @@ class MoverPart:
     def __init__(self, settings: SidecarSettings, logger):
         own = settings.mover
         self._settings = own
-        self._tell_filter = None if settings.prefetcher.enabled else partial(tell_filter, settings)
         self._logger = logger
         queue = open_queue(settings.sidecar.queue, logger=logger)
         self._path = queue.path
@@ -67,7 +66,6 @@ class MoverPart:
 
     def run(self, is_over) -> None:
         """Work until it is over. Finish the moves under way then."""
-        self._bring_up_to_date()
         listener = WakeListener(self._path, MISPLACED, self._logger)
         loops = [self._tell_often] + ([self._pass_often, self._pop_often] if self._takes_rows else [])
         others = [spawn(loop) for loop in loops]
@@ -87,20 +85,12 @@ class MoverPart:
             other.kill()
         self.close()
 
-    def _bring_up_to_date(self):
-        if self._tell_filter is not None:
-            try:
-                self._tell_filter()
-            except OSError as error:
-                self._logger.error('cache folder: %s', error)
-
-    def once(self) -> None:
+    def once(self, is_over: Callable[[], bool]) -> None:
         """Make one whole pass over both queues. :raises QueueError: where the local one cannot be read"""
-        self._bring_up_to_date()
         try:
             if self._takes_rows:
-                self._pass()
-            while self._local.take():
+                self._pass(is_over)
+            while not is_over() and self._local.take():
                 pass
         finally:
             self.close()
@@ -118,12 +108,15 @@ class MoverPart:
     def _pass_often(self):
         while True:
             ends = time.monotonic() + self._settings.interval
-            self._pass()
+            # this loop is killed when it is over
+            self._pass(lambda: False)
             sleep(max(ends - time.monotonic(), 0))
 
-    def _pass(self):
+    def _pass(self, is_over):
         try:
             for row in self._rows.rows():
+                if is_over():
+                    break
                 # the next pass does not wait for a slow row, and meets it again
                 if row.key not in self._rows_under_way:
                     self._rows_under_way.add(row.key)

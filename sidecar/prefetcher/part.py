@@ -30,6 +30,8 @@ UPKEEP_SECONDS = 5.0
 # between two leases from the queue where no wake-up came
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+# between two looks whether a pass is to end early
+PASS_LOOK_SECONDS = 0.05
 # the learner's snapshot: its file names, and the seconds between two writes
 FILE = 'learned'
 ASIDE = 'learned.damaged'
@@ -64,13 +66,13 @@ class PrefetcherPart:
                 sleep(RETRY_SECONDS)
         return None
 
-    def once(self) -> None:
+    def once(self, is_over: Callable[[], bool]) -> None:
         worker = self._worker = Worker(self._settings, self._logger)
-        worker.finish_index()
-        while worker.prefetcher.step() or worker.prefetcher.waiting_to_warm:
-            worker.prefetcher.drain()
-        worker.prefetcher.drain()
-        worker.upkeep()
+        work = spawn(worker.whole_pass)
+        while not work.dead and not is_over():
+            sleep(PASS_LOOK_SECONDS)
+        if work.dead:
+            work.wait()
         worker.close()
 
     def report(self) -> dict:
@@ -116,10 +118,17 @@ class Worker:
         self.rebuilding = spawn(self.manager.rebuild)
         self._listener = WakeListener(queue.path, PREFETCH, logger)
 
-    def finish_index(self) -> None:
-        """Make the inventory whole before any other work. :raises OSError: where the folder cannot be read"""
+    def whole_pass(self) -> None:
+        """Make the inventory whole, and then do all that is in the queue.
+
+        :raises QueueError, OSError: where queue or folder cannot be read
+        """
         self.rebuilding.kill()
         self.manager.load()
+        while self.prefetcher.step() or self.prefetcher.waiting_to_warm:
+            self.prefetcher.drain()
+        self.prefetcher.drain()
+        self.upkeep()
 
     def turn(self) -> bool:
         """Wait for a wake-up or a due fetch, then do one turn.

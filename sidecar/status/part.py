@@ -147,7 +147,7 @@ class StatusPart:
                 _pause(RETRY_SECONDS, is_over)
         return None
 
-    def once(self) -> None:
+    def once(self, is_over: Callable[[], bool]) -> None:
         """Do nothing: nobody can ask within a pass."""
 
     def report(self) -> dict:

@@ -4,8 +4,11 @@ import os
 import pwd
 import re
 import stat
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
 import pytest
 from helpers.cache.cache_managers import in_order
@@ -60,7 +63,7 @@ def sidecar(make):
 @pytest.fixture
 def worker(sidecar):
     worker = Worker(sidecar.settings, ListLogger(), poll_seconds=0.01)
-    worker.finish_index()
+    worker.manager.load()
     yield worker
     worker.close()
 
@@ -108,7 +111,7 @@ def test_a_daemon_without_parts_needs_no_worker_and_no_folder(make, folder):
 
 def test_a_daemon_without_parts_waits_to_be_stopped(make):
     sidecar = make('enabled = off')
-    sidecar._stop()
+    sidecar._stop(SIGTERM, None)
     sidecar.run_forever()
     assert sidecar.logger.said == ['no part is enabled']
 
@@ -159,7 +162,7 @@ def test_a_worker_takes_over_what_an_earlier_one_left(sidecar):
 def test_what_goes_first_and_what_is_kept_is_what_the_conf_says(make):
     sidecar = make(own='eviction = gdsf\nadmit = second_hit')
     worker = Worker(sidecar.settings, ListLogger())
-    worker.finish_index()
+    worker.manager.load()
     manager, large = worker.manager, ObjectName('AUTH_test', 'c', 'large')
     assert [manager.admit(spool(manager.store, b'abc')) for _ in range(2)] == [False, True]
     assert manager.admit(spool(manager.store, bytes(100_000), name=large, origin='prefetch'))
@@ -185,15 +188,24 @@ def test_the_filter_is_told_before_the_first_turn(make):
     worker.close()
 
 
-@pytest.mark.parametrize('run', [lambda sidecar: sidecar.run_forever(part='mover'), Sidecar.run_once])
-def test_without_a_prefetcher_the_filter_is_told_anew_by_the_mover(make, run):
+@pytest.mark.parametrize('once', [False, True])
+@pytest.mark.parametrize('mover', ['on', 'off'])
+def test_without_a_prefetcher_the_filter_is_told_anew_by_the_daemon(make, once, mover):
     Worker(make().settings, ListLogger()).close()
-    sidecar = make('enabled = off\n[mover]\nreclaim_age = 86400')
+    sidecar = make(f'enabled = off\n[mover]\nenabled = {mover}\nreclaim_age = 86400\n[status]\nenabled = off')
     report = CacheLayout(Path(sidecar.settings.sidecar.cache_dir)).report
     before = json.loads(report.read_text())
-    sidecar._stopping = True
-    run(sidecar)
+    assert len(sidecar.get_worker_args(once)) == (mover == 'on' and not once)
     assert json.loads(report.read_text()) == {**before, 'reclaim_age': 86400.0}
+
+
+def test_a_report_that_cannot_be_brought_up_to_date_keeps_no_part_from_starting(make):
+    Worker(make().settings, ListLogger()).close()
+    sidecar = make('enabled = off')
+    report = CacheLayout(Path(sidecar.settings.sidecar.cache_dir)).report
+    report.unlink()
+    (report / 'in the way').mkdir(parents=True)
+    assert [args['part'] for args in sidecar.get_worker_args()] == ['mover', 'status']
 
 
 def test_a_report_that_cannot_be_written_keeps_no_worker_from_starting(make):
@@ -295,6 +307,28 @@ def test_one_pass_without_a_folder_ends_with_why(make, folder):
     assert sidecar.logger.said[-1] == ended.value.code
 
 
+# its cluster does not answer, and meanwhile somebody stops it
+STOPPED = """import signal, sys
+from swift.common.concurrency import sleep
+from swiftahead.sidecar.main import main
+from swiftahead.sidecar.prefetcher.warmer import Warmer
+def run(*_):
+    signal.raise_signal(int(sys.argv[1]))
+    sleep(600)
+Warmer.run = run
+sys.exit(main(sys.argv[2:]))"""
+
+
+@pytest.mark.parametrize('number', [SIGINT, SIGTERM])
+def test_a_pass_that_is_stopped_ends_soon_and_keeps_what_it_has_not_done(make, queue, folder, number):
+    (folder / 'swift.conf').write_text('[swift-hash]\nswift_hash_path_suffix = test\n')
+    queue.put([Warm('AUTH_test', 'c')])
+    ended = subprocess.run([sys.executable, '-c', STOPPED, str(int(number)), str(folder / 'sidecar.conf'),
+                            'once'], capture_output=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (128 + number, b'')
+    assert len(queue.waiting('Warm', 9)) == 1
+
+
 def test_a_stopped_daemon_ends_its_worker(sidecar, queue, monkeypatch):
     # without Swift's patched sockets a wait holds the rebuild up as well
     monkeypatch.setattr(part, 'Worker', partial(Worker, poll_seconds=0.01))
@@ -302,7 +336,7 @@ def test_a_stopped_daemon_ends_its_worker(sidecar, queue, monkeypatch):
     class StopsTheDaemon(ListLogger):
         def info(self, text, *args):
             super().info(text, *args)
-            sidecar._stop()
+            sidecar._stop(SIGTERM, None)
 
     sidecar.logger = StopsTheDaemon()
     sidecar.run_forever('prefetcher')
@@ -313,7 +347,7 @@ def test_a_daemon_that_is_stopped_before_it_has_a_folder_ends(sidecar, folder):
     class StopsTheDaemon(ListLogger):
         def error(self, text, *args):
             super().error(text, *args)
-            sidecar._stop()
+            sidecar._stop(SIGTERM, None)
 
     open_to_others(folder)
     sidecar.logger = StopsTheDaemon()

@@ -5,6 +5,7 @@ from hashlib import md5
 from urllib.parse import quote
 
 import pytest
+from helpers.common.builders import never
 from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     Told,
@@ -227,7 +228,7 @@ def test_what_replicators_queue_is_moved(cluster, make_part, op):
     cluster.announce(hour_of(task.timestamp))
     cluster.replicate()
     assert cluster.queued() == [f'{SILVER}:{task.name.path}']
-    make_part().once()
+    make_part().once(never)
     cluster.replicate()
     assert cluster.queued() == [] and len(cluster.files(task, GOLD)) == 3
 
@@ -259,6 +260,6 @@ def test_a_row_in_a_shard_is_queued_and_moved_by_the_name_of_the_root(cluster, m
     cluster.announce(hour_of(task.timestamp))
     cluster.replicate()
     assert cluster.queued() == [f'{SILVER}:{task.name.path}']
-    make_part().once()
+    make_part().once(never)
     assert cluster.queued() == [] and len(cluster.files(task, GOLD)) == 3
     assert not [asked for asked in cluster.asked if asked.server.startswith('object') and 'shards' in asked.path]

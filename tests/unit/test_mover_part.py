@@ -3,6 +3,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from helpers.common.builders import never
 from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     collected,
@@ -95,7 +96,7 @@ def is_moved(cluster, task):
 def test_a_record_is_moved_and_gone_and_the_cache_forgets_it(cluster, make_part, queue, op):
     task = misplaced(cluster, op)
     queue.put([record_of(task)])
-    make_part('').once()
+    make_part('').once(never)
     assert len(cluster.files(task, GOLD)) == 3 and MISPLACED not in queue.depth()
     leased, = queue.lease(9, 1)
     assert isinstance(leased.record, Forget) and leased.record.object == task.name.object
@@ -114,7 +115,7 @@ def test_records_that_are_none_are_given_up_and_others_go_on(cluster, make_part,
     task = misplaced(cluster)
     queue.put([Misplaced(**{**WHOLE, **wrong}) for wrong, _ in WRONG])
     queue.put([record_of(task)])
-    make_part('').once()
+    make_part('').once(never)
     assert all(word in letter.why for letter, (_, word) in zip(queue.dead_letters(99), WRONG, strict=True))
     assert is_moved(cluster, task) and MISPLACED not in queue.depth()
     assert not [asked for asked in cluster.asked if asked.path.startswith('/a/')]
@@ -126,7 +127,7 @@ def test_what_cannot_be_moved_yet_waits_longer_each_time(cluster, make_part, que
     waits = []
     for _ in range(4):
         begin = time.time()
-        make_part('retry_backoff = 100').once()
+        make_part('retry_backoff = 100').once(never)
         letter, = queue.waiting(MISPLACED, 9)
         waits.append((letter.due - begin) / 100)
         queue.retry([letter.id], 0)
@@ -146,13 +147,13 @@ def test_what_was_given_up_can_be_tried_again(cluster, make_part, queue):
     cluster.put_container('c')
     queue.put([record_of(task)])
     part = make_part('reclaim_age = 1000')
-    part.once()
+    part.once(never)
     letter, = queue.dead_letters(9)
     assert letter.why.startswith('lost_source') and MISPLACED not in queue.depth()
     assert any(line.startswith('CRITICAL lost_source: ') for line in part._logger.said)
     cluster.put(task)
     assert queue.revive([letter.id]) == 1
-    make_part('reclaim_age = 1000').once()
+    make_part('reclaim_age = 1000').once(never)
     assert is_moved(cluster, task) and queue.dead_letters(9) == [] and MISPLACED not in queue.depth()
 
 
@@ -161,7 +162,7 @@ def test_a_dry_run_keeps_the_record(cluster, make_part, queue):
     queue.put([record_of(task)])
     state = cluster.state()
     cluster.asked.clear()
-    make_part('dry_run = on').once()
+    make_part('dry_run = on').once(never)
     assert (cluster.state(), cluster.changes()) == (state, [])
     assert queue.depth()[MISPLACED] == 1 and 'Forget' not in queue.depth()
 
@@ -185,7 +186,7 @@ def test_a_record_that_waited_longer_than_tombstones_live_needs_a_row(cluster, m
         name_in(cluster, task, GOLD)
     queue.put([record_of(task, age=8 * DAY)])
     state, part = cluster.state(), make_part('')
-    part.once()
+    part.once(never)
     assert is_moved(cluster, task) == is_named and MISPLACED not in queue.depth()
     assert [letter.why.partition(':')[0] for letter in queue.dead_letters(9)] == ([] if is_named else ['refused'])
     if not is_named:
@@ -196,7 +197,7 @@ def test_a_record_that_was_put_lately_is_moved_however_old_the_copy_is(cluster, 
     """A row named it then, or it would not have been recorded."""
     task = misplaced(cluster, age=8 * DAY)
     queue.put([record_of(task)])
-    make_part('').once()
+    make_part('').once(never)
     assert is_moved(cluster, task)
 
 
@@ -206,7 +207,7 @@ def test_a_container_that_was_made_again_since_has_to_name_the_copy(cluster, mak
         broker.delete_object(task.name.object, Timestamp.now().internal, storage_policy_index=SILVER)
     queue.put([record_of(task, age=DAY)])
     state = cluster.state()
-    make_part('').once()
+    make_part('').once(never)
     assert cluster.state() == state
     assert [letter.why.partition(':')[0] for letter in queue.dead_letters(9)] == ['refused']
 
@@ -263,11 +264,23 @@ def test_the_lease_of_a_move_that_takes_long_is_renewed(cluster, make_part, queu
     assert is_moved(cluster, slow) and MISPLACED not in queue.depth()
 
 
+@pytest.mark.parametrize('swift_queue', ['off', 'take'])
+def test_a_pass_that_is_over_early_ends_what_it_began_and_keeps_the_rest(cluster, make_part, queue, swift_queue):
+    tasks = [misplaced(cluster) for _ in range(4)]
+    for task in tasks:
+        queue.put([record_of(task)])
+    looks = iter([False, True] if swift_queue == 'off' else [True] * 2)
+    make_part(f'concurrency = 1\nswift_queue = {swift_queue}').once(lambda: next(looks))
+    moved = 1 if swift_queue == 'off' else 0
+    assert sum(is_moved(cluster, task) for task in tasks) == moved
+    assert queue.depth()[MISPLACED] == 4 - moved
+
+
 def test_the_newest_is_moved_first(cluster, make_part, queue):
     tasks = [misplaced(cluster) for _ in range(4)]
     for task in tasks:
         queue.put([record_of(task)])
-    make_part('concurrency = 1').once()
+    make_part('concurrency = 1').once(never)
     puts = [asked.path for asked in cluster.asked
             if (asked.server, asked.method, asked.policy) == ('object1', 'PUT', GOLD)]
     assert puts == [task.name.path for task in reversed(tasks)]
@@ -300,7 +313,7 @@ def test_once_works_off_swifts_queue_though_the_other_cannot_be_read(cluster, ma
     for task in tasks:
         cluster.enqueue(task)
     with pytest.raises(QueueError):
-        make_part('swift_queue = take').once()
+        make_part('swift_queue = take').once(never)
     assert all(is_moved(cluster, task) for task in tasks) and cluster.queued() == []
 
 
@@ -310,7 +323,7 @@ def test_once_ends_with_both_queues_empty(cluster, make_part, queue):
     for task in rows:
         cluster.enqueue(task)
     queue.put([record_of(task) for task in records])
-    make_part('swift_queue = take').once()
+    make_part('swift_queue = take').once(never)
     assert all(is_moved(cluster, task) for task in rows + records)
     assert cluster.queued() == [] and MISPLACED not in queue.depth()
 
@@ -321,7 +334,7 @@ def test_what_becomes_of_rows_and_records(cluster, make_part, queue, swift_queue
     row, record = misplaced(cluster), misplaced(cluster)
     cluster.enqueue(row)
     queue.put([record_of(record)])
-    make_part(f'swift_queue = {swift_queue}').once()
+    make_part(f'swift_queue = {swift_queue}').once(never)
     assert (is_moved(cluster, row), is_moved(cluster, record)) == (is_row_moved, is_record_moved)
     assert MISPLACED not in queue.depth()
     assert len(cluster.queued()) == (not is_row_moved) + (not is_record_moved)
@@ -330,7 +343,7 @@ def test_what_becomes_of_rows_and_records(cluster, make_part, queue, swift_queue
 def test_without_swift_queue_its_rows_are_left(cluster, make_part):
     cluster.enqueue(misplaced(cluster))
     state, rows = cluster.state(), cluster.queued()
-    make_part('').once()
+    make_part('').once(never)
     assert (cluster.state(), cluster.queued()) == (state, rows) and rows
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
+from helpers.common.builders import never
 from helpers.freshness import memcacheds
 from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
@@ -187,7 +188,7 @@ def test_what_memcached_says_of_a_container_is_not_believed(cluster):
             broker.set_storage_policy_index(GOLD, Timestamp.now().internal)
         cluster.enqueue(task)
         part = part_of(cluster, 'swift_queue = take')
-        part.once()
+        part.once(never)
     assert len(cluster.files(task, GOLD)) == 3 and 'moves.cleanup-success' in part._logger.counts[0]
 
 

@@ -2,7 +2,7 @@
 from types import SimpleNamespace
 
 import pytest
-from helpers.common.builders import NOW
+from helpers.common.builders import NOW, never
 from helpers.common.trying import tries
 from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
@@ -149,7 +149,7 @@ def test_old_containers_go_from_a_real_account(cluster, make_part):
     full, empty = cluster.enqueue(task), hour_of(seconds_ago(20 * DAY))
     cluster.announce(empty)
     cluster.fail('HEAD', 'object')
-    make_part('swift_queue = take').once()
+    make_part('swift_queue = take').once(never)
     assert [cluster.request('HEAD', QUEUE, hour).status for hour in (full, empty)] == [204, 404]
 
 
@@ -192,7 +192,7 @@ def test_two_processes_move_each_object_once(cluster, make_part):
     for task in tasks:
         cluster.enqueue(task)
     for number in (0, 1):
-        make_part(f'swift_queue = take\nprocesses = 2\nprocess = {number}').once()
+        make_part(f'swift_queue = take\nprocesses = 2\nprocess = {number}').once(never)
     puts = [asked.path for asked in cluster.asked if (asked.method, asked.policy) == ('PUT', GOLD)
             and asked.server == 'object1']
     assert sorted(puts) == sorted(task.name.path for task in tasks)
@@ -246,7 +246,7 @@ def test_an_exception_in_one_move_stops_no_other(cluster, make_part):
         if asked.server.startswith('container') and asked.method == 'HEAD'
         and asked.path == f'/AUTH_test/{tasks[1].name.container}' else None)
     part = make_part('swift_queue = take')
-    part.once()
+    part.once(never)
     assert cluster.queued() == [f'1:{tasks[1].name.path}']
     assert [len(cluster.files(task, GOLD)) for task in tasks] == [3, 0, 3, 3]
     assert {name for name in part._logger.counts if '.moves.' in name} == {
@@ -258,7 +258,7 @@ def test_what_became_of_it_is_told_by_upstreams_names(cluster, make_part):
     """R25, R26: once at the end of a pass that is made alone."""
     cluster.enqueue(misplaced(cluster))
     part = make_part('swift_queue = take')
-    part.once()
+    part.once(never)
     stats = [line for line in part._logger.said if 'Stats' in line]
     assert stats == ['INFO Mover Stats: {"cleanup_success": 1}']
     assert any(line.startswith('INFO copy_success: ') for line in part._logger.said)
@@ -285,7 +285,7 @@ def test_bytes_per_second_holds_for_all_moves_together(cluster, make_part, monke
     monkeypatch.setattr(Simulated, 'now', 1000.0)
     for _ in range(3):
         cluster.enqueue(misplaced(cluster, body=b'x' * 200_000))
-    make_part(f'swift_queue = take\nbytes_per_second = {rate}').once()
+    make_part(f'swift_queue = take\nbytes_per_second = {rate}').once(never)
     took = Simulated.now - 1000
     assert took <= seconds and (not rate or took >= seconds - 3 * 65536 / rate)
     assert cluster.queued() == []

@@ -2,7 +2,7 @@
 import sys
 
 import pytest
-from helpers.common.builders import NOW
+from helpers.common.builders import NOW, never
 from helpers.common.trying import tries
 from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
@@ -146,7 +146,7 @@ def test_a_row_that_was_forced_is_popped_by_its_own_time(cluster, make_part):
     part = make_part()
     found, = part._rows.rows()
     assert found.written_at > found.task.timestamp == task.timestamp
-    part.once()
+    part.once(never)
     assert cluster.queued() == [] and len(cluster.files(task, GOLD)) == 3
 
 
@@ -169,7 +169,7 @@ def test_an_object_that_lies_right_is_only_dequeued(cluster, make_part):
     before = cluster.state()
     cluster.enqueue(right)
     cluster.asked.clear()
-    make_part().once()
+    make_part().once(never)
     assert cluster.queued() == [] and cluster.state() == before
     assert not [asked for asked in cluster.asked if asked.server.startswith('object')]
 
@@ -189,7 +189,7 @@ def test_invalid_rows_stay_and_others_are_moved(cluster, make_part):
     for name, headers in (('0bad', {}), ('1:/a/c', {}), ('1:/a/c/o', {'X-Content-Type': 'text/plain'})):
         put_row(cluster, hour, name, **headers)
     part = make_part()
-    part.once()
+    part.once(never)
     assert cluster.queued() == ['0bad', '1:/a/c', '1:/a/c/o']
     assert sum(line.startswith('ERROR invalid_record: ') for line in part._logger.said) == 3
     assert len(cluster.files(task, GOLD)) == 3
@@ -199,7 +199,7 @@ def test_invalid_rows_are_counted(cluster, make_part):
     """R6, R25"""
     put_row(cluster, cluster.enqueue(misplaced(cluster)), '0bad')
     part = make_part()
-    part.once()
+    part.once(never)
     assert part._logger.counts.count('prefetch.moves.invalid-record') == 1
 
 
@@ -245,7 +245,7 @@ def test_what_the_command_enqueues_is_moved(cluster, make_part, monkeypatch, cap
     hour = capsys.readouterr().out.strip()
     cluster.announce(hour)
     assert hour == hour_of(task.timestamp) and len(cluster.queued()) == 1
-    make_part().once()
+    make_part().once(never)
     assert cluster.queued() == [] and len(cluster.files(task, GOLD)) == 3
 
 

@@ -3,6 +3,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from helpers.common.builders import never
 from helpers.mover.moving import (  # noqa: F401 - fixtures
     LEFT_OPEN,
     Told,
@@ -39,10 +40,10 @@ def test_a_step_that_fails_leaves_the_row_and_is_made_again(cluster, make_part, 
     cluster.enqueue(task)
     cluster.fail(method, 'object', policy, status)
     part = make_part()
-    part.once()
+    part.once(never)
     assert len(cluster.queued()) == 1 and f'prefetch.moves.{what}' in part._logger.counts
     cluster.hook = lambda asked: None
-    make_part().once()
+    make_part().once(never)
     assert cluster.queued() == []
     check_moved(cluster, task)
 
@@ -52,10 +53,10 @@ def test_a_tombstone_that_cannot_be_brought_leaves_the_row(cluster, make_part):
     task = misplaced(cluster, 'DELETE')
     cluster.enqueue(task)
     cluster.fail('DELETE', 'object', GOLD)
-    make_part().once()
+    make_part().once(never)
     assert len(cluster.queued()) == 1 and cluster.files(task, GOLD) == []
     cluster.hook = lambda asked: None
-    make_part().once()
+    make_part().once(never)
     assert cluster.queued() == [] and cluster.files(task, GOLD) == names(task.timestamp, 3, 'ts')
 
 
@@ -95,7 +96,7 @@ def test_a_row_that_was_given_up_is_popped(cluster, make_part):
     task = Task(ObjectName('AUTH_test', 'c', 'o'), SILVER, seconds_ago(3000))
     cluster.enqueue(task)
     part = make_part('swift_queue = take\nreclaim_age = 1000')
-    part.once()
+    part.once(never)
     assert cluster.queued() == [] and 'moves.lost-source' in part._logger.counts[0]
 
 
@@ -159,7 +160,7 @@ def expired(cluster):
 def test_what_has_expired_ends_as_with_upstreams_daemon(cluster, make_part, reclaim_age, rows):
     """R17: it is not found, waited for, and given up; nothing rises."""
     left = []
-    for drain in (lambda: make_part(f'swift_queue = take\nreclaim_age = {reclaim_age}').once(),
+    for drain in (lambda: make_part(f'swift_queue = take\nreclaim_age = {reclaim_age}').once(never),
                   lambda: reconcile(cluster, reclaim_age)):
         task = expired(cluster)
         cluster.enqueue(task)
@@ -193,10 +194,10 @@ def test_r11_an_object_may_be_moved_twice_and_back(cluster, make_part):
     """R11, R14: each move is later than the one before, and shows clients the same time."""
     task = misplaced(cluster)
     cluster.enqueue(task)
-    make_part().once()
+    make_part().once(never)
     for policy, offset in ((SILVER, 6), (GOLD, 9)):
         assert turn(cluster, task, policy) == [f'{1 - policy}:{task.name.path}']
-        make_part().once()
+        make_part().once(never)
         assert cluster.files(task, policy) == names(task.timestamp, offset, 'data')
         assert cluster.files(task, 1 - policy) == names(task.timestamp, offset - 2, 'ts')
         assert cluster.get(task, policy).headers['X-Timestamp'] == task.timestamp.normal
@@ -213,7 +214,7 @@ def test_a_dry_run_changes_nothing(cluster, make_part, op):
     rows, state = cluster.queued(), cluster.state()
     cluster.asked.clear()
     part = make_part('swift_queue = take\ndry_run = on')
-    part.once()
+    part.once(never)
     assert (cluster.queued(), cluster.state(), cluster.changes()) == (rows, state, [])
     assert any('dry_run: ' in line for line in part._logger.said)
 
@@ -228,7 +229,7 @@ def test_a_dry_run_leaves_what_is_newer_at_home(cluster, make_mover):
 # what nobody foresaw
 
 
-def never():
+def unreadable():
     """A container server's answer that cannot be read."""
     return Response(status=404, headers={'X-Backend-Storage-Policy-Index': '0', 'X-Backend-Timestamp': 'never'})
 
@@ -243,7 +244,7 @@ def test_a_404_that_is_no_container_servers_does_not_count(cluster, make_mover):
 def test_an_exception_is_told_and_to_be_tried_again(cluster, make_mover):
     """R25: a container server's 404 tells no time."""
     task = misplaced(cluster)
-    cluster.hook = lambda asked: never() if asked.server.startswith('container') else None
+    cluster.hook = lambda asked: unreadable() if asked.server.startswith('container') else None
     mover = make_mover()
     outcome = mover.move(task)
     assert (outcome.what, outcome.is_done, outcome.is_lost) == ('unhandled_error', False, False)

@@ -366,8 +366,9 @@ def test_streams_that_are_closed_are_no_obstacle(folder, conf, streams):
     assert (folder / 'cache' / 'v1').exists()
 
 
-# says when it is the program that minds the interrupt key, and no longer Python
+# says when it is the program that minds the interrupt key, not Python; the tests may run where the key is ignored
 TELLING = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from swiftahead.sidecar import main
 def telling(*args):
     before = set_handler(*args)

@@ -244,6 +244,11 @@ def make_swift_dir(folder: Path, monkeypatch) -> None:
         builder.get_ring().save(str(folder / f'{name}.ring.gz'))
 
 
+def never() -> bool:
+    """When a pass is over early."""
+    return False
+
+
 def close_logs() -> None:
     """Close what Swift's get_logger opened and never closes."""
     # Swift sets it with the first logger
