@@ -126,8 +126,7 @@ def _client(conf):
     from swift.common.storage_policy import reload_storage_policies
     from swift.common.utils import set_swift_dir
     settings = settings_of(conf)
-    from ..sidecar.memcached import with_proxys_servers
-    from ..sidecar.swift_client import make_client
+    from ..sidecar.cluster import make_client, with_proxys_servers
     try:
         set_swift_dir(settings.sidecar.swift_dir)
         reload_storage_policies()

@@ -10,7 +10,7 @@ from swift.common.utils import get_logger
 
 from ..cache import Unavailable
 from ..queues import QueueError
-from .memcached import with_proxys_servers
+from .cluster import with_proxys_servers
 from .parts import PARTS
 from .settings import read_settings
 from .status.report import tell_filter

@@ -23,10 +23,9 @@ from ..cache import InUse, Store, Unavailable
 from ..conf import ConfError
 from ..conf.process import told
 from ..queues import QueueError, open_queue
-from .memcached import token_ring, with_proxys_servers
+from .cluster import make_client, token_ring, with_proxys_servers
 from .settings import SidecarSettings
 from .status.snapshot import queue_path
-from .swift_client import make_client
 
 # a sidecar that was told to stop a moment ago puts back its leased records first
 LOCK_SECONDS = 5.0

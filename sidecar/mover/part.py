@@ -18,10 +18,9 @@ from ...metrics import Counters, counters_folder
 from ...misplaced.servers import is_movable
 from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import MISPLACED
-from ..memcached import token_ring
+from ..cluster import make_client, token_ring
 from ..settings import SidecarSettings
 from ..status.report import mover_report, write
-from ..swift_client import make_client
 from .local_queue import Backoff, LocalRecords
 from .move import Mover, Outcome, Task, Terms, servers_of
 from .reconciler_queue import ProcessShare, QueueRow, ReconcilerQueue

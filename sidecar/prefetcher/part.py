@@ -16,10 +16,9 @@ from ...metrics.totals import fold
 from ...predict import LEARNERS, DamagedSnapshot, Learner, Schedule
 from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import PREFETCH
-from ..memcached import token_ring
+from ..cluster import make_client, token_ring
 from ..settings import SidecarSettings
 from ..status.report import cache_report, for_filter, spool_size, write
-from ..swift_client import make_client
 from .backend_client import BackendClient, FetchLimits
 from .congestion import Congestion
 from .consumer import Consumer

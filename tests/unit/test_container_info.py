@@ -1,5 +1,6 @@
 """The container's info is Swift's, whoever carried the question to memcached."""
 import shutil
+from contextlib import closing
 
 import pytest
 from helpers.common.builders import NAME, ListLogger
@@ -18,10 +19,8 @@ INFO = {'status': 200, 'read_acl': 'me', 'storage_policy': '1', 'meta': {'prefet
 
 @pytest.fixture(scope='module')
 def server():
-    server = Server()
-    yield server
-    close(server.ring)
-    server.close()
+    with closing(Server()) as server:
+        yield server
 
 
 @pytest.fixture

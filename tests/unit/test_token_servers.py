@@ -1,6 +1,7 @@
 """Which memcached servers the tokens are in, whatever form the conf has: those of Swift's own cache filter."""
 import shutil
 import time
+from contextlib import closing
 
 import pytest
 from helpers.common.builders import NAME, ListLogger, close_logs, container_info, infocache, link, make_swift_dir
@@ -17,9 +18,8 @@ from swift.common.wsgi import loadapp
 from swiftahead.cache import Stamp, Store
 from swiftahead.freshness import UNKNOWN, memcache_client
 from swiftahead.middleware.filter import PrefetchFilter
-from swiftahead.sidecar.memcached import token_ring, with_proxys_servers
+from swiftahead.sidecar.cluster import client_app, token_ring, with_proxys_servers
 from swiftahead.sidecar.settings import check_client, read_settings
-from swiftahead.sidecar.swift_client import client_app
 
 # Swift's get_logger drops, and does not close, the handler of an earlier logger of the same name
 pytestmark = pytest.mark.filterwarnings('ignore:unclosed <socket:ResourceWarning')
@@ -140,10 +140,8 @@ def test_other_modes_need_no_servers(folder, start, freshness):
 
 @pytest.fixture(scope='module')
 def running():
-    server = Server()
-    yield server
-    close(server.ring)
-    server.close()
+    with closing(Server()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 import shutil
 import socket
 import time
+from contextlib import closing
 
 import pytest
 from helpers.common.builders import NAME, ListLogger
@@ -21,9 +22,8 @@ pytestmark = pytest.mark.skipif(shutil.which('memcached') is None, reason='memca
 
 @pytest.fixture(scope='module')
 def running():
-    server = Server()
-    yield server
-    server.close()
+    with closing(Server()) as server:
+        yield server
 
 
 @pytest.fixture
@@ -32,8 +32,7 @@ def server(running):
     # a ring that an earlier test error-limited is not for the next one
     close(running.ring)
     running.ring = running.new_ring()
-    yield running
-    close(running.ring)
+    return running
 
 
 def unheard():

@@ -64,6 +64,7 @@ class Server:
             assert connection.recv(10) == b'OK\r\n'
 
     def close(self):
+        close(self.ring)
         self.process.kill()
         self.process.wait()
 

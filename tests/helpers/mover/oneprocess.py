@@ -28,9 +28,9 @@ from swift.container.replicator import ContainerReplicator
 from swift.container.server import ContainerController
 from swift.obj.server import ObjectController
 
+from swiftahead.sidecar.cluster import client_app
 from swiftahead.sidecar.mover.move import Task
 from swiftahead.sidecar.settings import SidecarSettings, read_settings
-from swiftahead.sidecar.swift_client import client_app
 
 HOST = '127.0.0.1'
 GOLD, SILVER, BRONZE = range(3)

@@ -1,17 +1,25 @@
-"""The memcached servers that the sidecar shares with the proxy of its node.
+"""The cluster as the sidecar reaches it: Swift through the pipeline of its conf, in this process, with no port in
+between; and the memcached servers that it shares with the proxy of its node.
 
-Where the sidecar's conf names none, the servers of the proxy's cache filter are taken. The filter's options are
+Where the sidecar's conf names no servers, those of the proxy's cache filter are taken. The filter's options are
 read as the proxy reads them. The servers hold the tokens, and the InternalClient's facts of containers.
 """
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from swift.common.internal_client import InternalClient
 from swift.common.memcached import load_memcache
+from swift.common.swob import wsgi_to_str
+from swift.common.utils import split_path
+from swift.common.wsgi import loadapp
+from swift.proxy.controllers.base import clear_info_cache
 
 from ..conf import pipelines
 from ..freshness import TokenRing
 from .settings import SidecarSettings
 
+AGENT = 'swiftahead-sidecar'
 NAMED = 'memcache_servers'
 # options that say which servers there are and how they are reached; where a number of connections is given, Swift
 # does not look into memcache.conf. All others are each program's own
@@ -21,7 +29,7 @@ MEND = f'name the proxies\' {NAMED} in [filter:cache]'
 
 
 @dataclass(frozen=True)
-class Proxy:
+class ProxyConf:
     """
     :param path: of its conf
     :param options: the options of `SHARED` that its cache filter has; the servers in any case
@@ -59,7 +67,7 @@ def with_proxys_servers(settings: SidecarSettings, logger) -> SidecarSettings:
     return replace(settings, proxys=proxy.options)
 
 
-def find_proxy(settings: SidecarSettings, tell: Callable) -> Proxy | None:
+def find_proxy(settings: SidecarSettings, tell: Callable) -> ProxyConf | None:
     """Find the proxy of this node whose filter puts into our queue; where none does, any that has a cache filter.
 
     :param tell: is told of confs that cannot be loaded, as a method of a logger is
@@ -84,7 +92,7 @@ def _proxy(path, queue):
     if found is None:
         return None
     shared = {key: found[key] for key in SHARED if key in found}
-    return Proxy(path, {**shared, NAMED: ','.join(servers(found))}, bool(ours))
+    return ProxyConf(path, {**shared, NAMED: ','.join(servers(found))}, bool(ours))
 
 
 def token_ring(settings: SidecarSettings, logger) -> TokenRing:
@@ -92,3 +100,41 @@ def token_ring(settings: SidecarSettings, logger) -> TokenRing:
     context = pipelines.pipeline(settings.client, settings.proxys)
     options = pipelines.cache_options(context) or {'swift_dir': settings.sidecar.swift_dir, **settings.proxys}
     return TokenRing(load_memcache(options, logger))
+
+
+class UnrememberedContainers:
+    """An app that takes out of memcached again the facts that Swift keeps of a container at each GET and HEAD.
+
+    A proxy clears them at a POST, before the container servers have the change. A read meanwhile brings the old
+    metadata back, and the old rights, for a minute. The sidecar lists a container unasked, just when it is in use.
+    """
+
+    def __init__(self, app):
+        self._app = app
+
+    def __getattr__(self, name):
+        return getattr(self._app, name)
+
+    def __call__(self, env, start_response):
+        # Swift has remembered it once the app returns; filters may have changed the path by then
+        method, path = env['REQUEST_METHOD'], wsgi_to_str(env['PATH_INFO'])
+        body = self._app(env, start_response)
+        with suppress(ValueError):
+            _, account, container, name = split_path(path, 3, 4, True)
+            if name is None and method in ('GET', 'HEAD'):
+                clear_info_cache(env, account, container)
+        return body
+
+
+def client_app(settings: SidecarSettings, log_name: str) -> UnrememberedContainers:
+    """Make the app of an InternalClient.
+
+    :param log_name: tells its lines in the log from the proxy's own, as upstream's daemons do it
+    """
+    return UnrememberedContainers(
+        loadapp(settings.client, {'log_name': log_name, **settings.proxys}, allow_modify_pipeline=False))
+
+
+def make_client(settings: SidecarSettings, agent: str = AGENT, tries: int = 1, **more) -> InternalClient:
+    """Make an InternalClient. :param more: options of `InternalClient`"""
+    return InternalClient(None, agent, tries, app=client_app(settings, f'{agent}-ic'), **more)
