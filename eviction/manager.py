@@ -79,7 +79,7 @@ class CacheManager:
     def load(self) -> int:
         """Make the inventory whole before all else, and tell how many entries there are. :raises OSError:"""
         while self.rebuild_step():
-            sleep(0)
+            pass
         return self.inventory.entries
 
     def rebuild_step(self) -> bool:

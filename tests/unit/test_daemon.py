@@ -309,6 +309,7 @@ def test_one_pass_without_a_folder_ends_with_why(make, folder):
 
 # its cluster does not answer, and meanwhile somebody stops it
 STOPPED = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from swift.common.concurrency import sleep
 from swiftahead.sidecar.main import main
 from swiftahead.sidecar.prefetcher.warmer import Warmer
