@@ -46,7 +46,8 @@ conformance: $(STAMP)  ## upstream's functional tests with and without the filte
 bench: $(STAMP)  ## a benchmark; doc/benchmarks.rst says which there are [BENCH=hits] [ARGS='--rounds 3']
 	$(VENV)/bin/python tests/bench/$(BENCH).py $(ARGS)
 
-rules: $(STAMP)  ## which test holds which rule of moving misplaced objects
+rules: $(STAMP)  ## which test holds which rule of moving misplaced objects, and which point of container sync
+	$(VENV)/bin/python tests/sync_points.py
 	$(VENV)/bin/python tests/rules.py
 
 promises: $(STAMP)  ## write doc/promises.rst: which tests hold what

@@ -4,7 +4,8 @@ from setuptools import setup
 ROOMS = ('middleware', 'sidecar', 'cache', 'eviction', 'freshness', 'queues', 'metrics', 'misplaced', 'predict',
          'plan', 'conf', 'cli', 'lab')
 # rooms within a room
-INNER = ('eviction/policies', 'queues/sqlite', 'sidecar/mover', 'sidecar/prefetcher', 'sidecar/status')
+INNER = ('eviction/policies', 'queues/sqlite', 'sidecar/mover', 'sidecar/prefetcher', 'sidecar/status',
+         'sidecar/syncer')
 
 PACKAGES = {f'swiftahead.{room}'.replace('/', '.'): room for room in (*ROOMS, *INNER)}
 

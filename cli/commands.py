@@ -14,7 +14,7 @@ import sys
 from ..conf.process import told
 from ..lab.command import add_parser as add_lab
 from ..lab.spec import LabError, NoLab
-from . import container, misplaced, node, plan, queue
+from . import container, misplaced, node, plan, queue, sync
 from .main import Absent, CommandError
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog='swiftahead', description='Read-ahead for OpenStack Swift.')
     commands = top.add_subparsers(metavar='COMMAND', required=True)
     add_lab(commands)
-    for module in (node, container, queue, misplaced, plan):
+    for module in (node, container, queue, misplaced, sync, plan):
         module.add_parsers(commands)
     return top
 

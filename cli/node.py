@@ -108,7 +108,7 @@ def check_cache(args) -> int:
 
 
 def _open(conf):
-    settings = settings_of(conf)
+    settings = settings_with_cache(conf)
     try:
         return settings, Store.open(settings.sidecar.cache_dir)
     except Unavailable as error:
@@ -127,6 +127,18 @@ def settings_of(conf: str) -> SidecarSettings:
         return read_settings(conf)
     except (ConfError, OSError) as error:
         raise CommandError(f'{conf}: {told(error)}; name the conf with --conf') from None
+
+
+def settings_with_cache(conf: str) -> SidecarSettings:
+    """Read the sidecar's conf, for a command that looks at cache or queue.
+
+    :raises CommandError: where it cannot be read, or is for the syncer alone
+    """
+    settings = settings_of(conf)
+    if not settings.has_cache:
+        raise CommandError(f'{conf} is for the syncer alone, with neither cache_dir nor queue; see `swiftahead '
+                           'sync status`, or name the conf of a node with a cache with --conf')
+    return settings
 
 
 def _depth(url):

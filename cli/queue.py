@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..conf.arguments import whole
 from ..queues import Misplaced, Queue, QueueError, StoredRecord, Waker, open_queue
 from .main import Absent, CommandError
-from .node import CONF, settings_of
+from .node import CONF, settings_with_cache
 
 KIND = Misplaced.__name__
 MISPLACED, DEAD = 'misplaced', 'dead'
@@ -53,7 +53,7 @@ def opened(conf: str, missing: type[CommandError] = Absent) -> Iterator[Queue]:
     :raises CommandError: where conf or queue cannot be read; where another user owns the queue, since the files
         beside it would become this user's
     """
-    queue = open_queue(settings_of(conf).sidecar.queue)
+    queue = open_queue(settings_with_cache(conf).sidecar.queue)
     try:
         if queue.is_missing():
             raise missing(f'{queue.path} is not there yet; start swiftahead-sidecar')

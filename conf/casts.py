@@ -3,6 +3,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 Number = TypeVar('Number', int, float)
 
@@ -12,6 +13,7 @@ UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40,
          'kB': 10**3, 'KB': 10**3, 'MB': 10**6, 'GB': 10**9, 'TB': 10**12}
 LARGEST = 2**63
 SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B|)\s*$')
+HOST = re.compile(r'[a-z0-9]([a-z0-9._-]*[a-z0-9])?')
 
 # Back ends of the queue: a URL's scheme, and the class in the room `queues`. The table is here, since a conf with
 # another scheme must not start a program.
@@ -82,6 +84,45 @@ def absolute_path(value: str) -> str:
     if not path.startswith('/') or '\0' in path:
         raise ValueError('must be an absolute path without NUL')
     return path
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Split a list at its commas; empty items count for nothing."""
+    return tuple(word.strip() for word in value.split(',') if word.strip())
+
+
+def hosts(value: str) -> tuple[str, ...]:
+    """Split a list of hosts at its commas, each as Swift finds it in a URL: in small letters."""
+    names = words(value.lower())
+    if not all(HOST.fullmatch(name) or _is_ip(name) for name in names):
+        raise ValueError('must be names or IP addresses of hosts, without scheme, port and path, with commas '
+                         'between them')
+    return names
+
+
+def _is_ip(value):
+    try:
+        return bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
+
+
+def proxy_urls(value: str) -> tuple[str, ...]:
+    """Split a list of HTTP proxies at its commas."""
+    urls = words(value)
+    if not all(map(_is_proxy, urls)):
+        raise ValueError('must be URLs of proxies with http or https and a host, such as http://10.1.1.1:8888, '
+                         'with commas between them')
+    return urls
+
+
+def _is_proxy(url):
+    try:
+        parts = urlsplit(url)
+        # a port that is no number is seen when it is asked for
+        return parts.scheme in ('http', 'https') and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def ip_address(value: str) -> str:

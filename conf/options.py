@@ -1,7 +1,19 @@
 """The options of the filter and the sidecar, each declared here alone. A test compares them with etc/."""
 from dataclasses import dataclass
 
-from .casts import absolute_path, boolean, choice, ip_address, number, queue_url, seconds, size, text
+from .casts import (
+    absolute_path,
+    boolean,
+    choice,
+    hosts,
+    ip_address,
+    number,
+    proxy_urls,
+    queue_url,
+    seconds,
+    size,
+    text,
+)
 from .reading import REQUIRED, Option, Table, option
 
 # keys that PasteDeploy adds, and that Swift's get_logger and statsd client read from any section
@@ -104,6 +116,41 @@ class MoverSection:
 
 
 @dataclass(frozen=True)
+class SyncerSection:
+    """Options of [syncer]: those of upstream's [container-sync] have its names and defaults."""
+    enabled: bool = option(boolean, 'off',
+        'whether containers of this node are synced to other clusters; on nodes with a container-server, in '
+        "place of Swift's own container-sync")
+    devices: str = option(absolute_path, '/srv/node',
+        "folder above the disks; the container-server's, as are mount_check, bind_ip and bind_port")
+    mount_check: bool = option(boolean, 'on', 'whether a disk that is not mounted is left out')
+    # nothing listens there: it says which devices of the ring are this node's
+    bind_ip: str = option(ip_address, '0.0.0.0',  # nosec B104
+        'address of this node in the container ring; 0.0.0.0 or ::, any of this machine')
+    bind_port: int = option(number(int, 1, 65535), '6201', 'port of this node in the container ring')
+    interval: float = option(seconds(0.1), '300', 'seconds from the beginning of one pass to the next')
+    container_time: float = option(seconds(0.1), '60',
+        'seconds after which the turn of a container is over, until the next pass')
+    sync_proxy: tuple[str, ...] = option(proxy_urls, '',
+        'URLs of HTTP proxies to the other clusters, with commas between them; each request takes one at random')
+    conn_timeout: float = option(seconds(0.01), '5',
+        'seconds within which a connection to the other cluster must be made')
+    response_timeout: float = option(seconds(0.01), '60', 'seconds for which the other cluster may be silent')
+    internal_client_conf_path: str | None = option(absolute_path, None,
+        'conf of the client by which objects are read here; internal-client.conf in swift_dir when not given, '
+        'or what Swift takes where there is none')
+    allowed_sync_hosts: tuple[str, ...] = option(hosts, '127.0.0.1',
+        'hosts that containers may be synced to without a realm, with commas between them')
+    request_tries: int = option(number(int, 1, 100), '3', 'times that a request to this cluster is made')
+    sync_row_concurrency: int = option(number(int, 1, 1000), '8',
+        'rows of a container that are synced at the same time')
+    bytes_per_second: int = option(size, '0', 'bytes that are sent in a second, by all of this node; 0: no limit')
+    dry_run: bool = option(boolean, 'off', 'whether it is only logged what would be sent, and nothing changed')
+    ca_file: str | None = option(absolute_path, None,
+        'PEM file of the authorities that certify the other clusters; those of this machine when not given')
+
+
+@dataclass(frozen=True)
 class StatusSection:
     """Options of [status]."""
     enabled: bool = option(boolean, 'on', 'whether page, metrics and health check are served')
@@ -119,7 +166,11 @@ SIDECAR = Table('sidecar', SidecarSection, foreign=(
     *LOGGING, 'daemonize', 'nice_priority', 'ionice_class', 'ionice_priority', 'eventlet_debug',
     'disable_fallocate', 'fallocate_reserve'), checked=LOGGED)
 PREFETCHER = Table('prefetcher', PrefetcherSection, foreign=LOGGING)
+# options of [container-sync] that are the whole sidecar's here
+OF_SIDECAR = ('swift_dir', 'user', 'nice_priority', 'ionice_class', 'ionice_priority')
 MOVER = Table('mover', MoverSection, foreign=LOGGING)
+SYNCER = Table('syncer', SyncerSection, foreign=(*LOGGING, 'db_preallocation'), checked=LOGGED,
+               elsewhere=dict.fromkeys(OF_SIDECAR, '[sidecar]'))
 STATUS = Table('status', StatusSection, foreign=LOGGING)
 # options of the sidecar's conf, with their sections, that the sidecar's report tells the filter
 SHARED = tuple((table.section, table.option(name)) for table, name in (

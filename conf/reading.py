@@ -70,11 +70,13 @@ class Table(Generic[Section]):
     def option(self, name: str) -> Option:
         return next(option for option in self.options if option.name == name)
 
-    def read(self, conf: Mapping[str, str], inherited: Mapping[str, str] | None = None) -> Section:
+    def read(self, conf: Mapping[str, str], inherited: Mapping[str, str] | None = None,
+             without: tuple[str, ...] = ()) -> Section:
         """Read the values of a section's `conf`.
 
         :param conf: the section's own keys; an unknown one is an error
         :param inherited: keys of [DEFAULT], which are for other sections too: used, but never refused
+        :param without: options of texts that `conf` need not have: '' then
         :raises ConfError: naming section, key, value and rule
         """
         known = {option.name for option in self.options}
@@ -84,8 +86,8 @@ class Table(Generic[Section]):
         for option in self.checked:
             option.read(self.section, conf.get(option.name))
         merged = {**(inherited or {}), **conf}
-        return self.kind(**{option.name: option.read(self.section, merged.get(option.name))
-                            for option in self.options})
+        return self.kind(**{option.name: '' if option.name in without and option.name not in merged
+                            else option.read(self.section, merged.get(option.name)) for option in self.options})
 
     def _hint(self, key):
         if key in self.elsewhere:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..conf.files import try_lock
 from .confs import memcached, write_confs
+from .peers import find_peers, join
 from .prerequisites import Reservation, check_folder, tool
 from .programs import Program, Runner, Started, programs, write_scripts
-from .spec import HOST, LabError, LabLayout, LabSpec, NoLab
+from .spec import FIRST_CLUSTER, HOST, LabError, LabLayout, LabSpec, no_lab
 
 USER, KEY = 'test:tester', 'testing'
 
@@ -26,27 +27,35 @@ class Lab:
     :param sidecar_conf: further options for the sidecar, section -> option -> value
     :param workers: number of workers of each proxy
     :param user: user of proxies and sidecar if root puts the lab up; storage servers are root's then
+    :param cluster: its name in the realm of its peers; by default the one it has had, or the next free of lab,
+        lab2, lab3
+    :param peers: folders of labs to sync containers with, running or not; theirs know this one from then on
     :raises LabError: where these arguments make no sense
     """
 
     def __init__(self, folder, nodes=4, replicas=3, policies=('gold', 'silver'), proxies=1, latency_ms=0,
-                 filter=True, sidecar=True, filter_conf=None, sidecar_conf=None, workers=1, user=''):
+                 filter=True, sidecar=True, filter_conf=None, sidecar_conf=None, workers=1, user='',
+                 cluster='', peers=()):
         names = (policies,) if isinstance(policies, str) else tuple(policies)
         self._set(folder, LabSpec(nodes, replicas, names, proxies, latency_ms, bool(filter), bool(sidecar),
-                               dict(filter_conf or {}), dict(sidecar_conf or {}), workers, user))
+                               dict(filter_conf or {}), dict(sidecar_conf or {}), workers, user,
+                               cluster or FIRST_CLUSTER), cluster, peers)
 
-    def _set(self, folder, spec):
-        self.layout = LabLayout(Path(folder).expanduser().resolve())
+    def _set(self, folder, spec, cluster='', peers=()):
+        self.layout = LabLayout(_absolute(folder))
         self._spec = spec
         self._runner = Runner(self.layout)
+        self._cluster_wanted = cluster
+        self._new_peers = [_absolute(peer) for peer in ([peers] if isinstance(peers, (str, Path)) else peers)]
+        if self.folder in self._new_peers:
+            raise LabError(f'{self.folder} cannot be a peer of itself; name the folder of another lab')
 
     @classmethod
     def load(cls, folder) -> 'Lab':
         """Find the lab that was put up in `folder`, whether it still runs or not."""
-        layout = LabLayout(Path(folder).expanduser().resolve())
-        spec = LabSpec.read(layout.spec)
+        spec = LabSpec.read(LabLayout(_absolute(folder)).spec)
         if not spec:
-            raise NoLab(f'there is no lab in {folder}; put one up with: swiftahead lab up --dir {folder}')
+            raise no_lab(folder)
         lab = cls.__new__(cls)
         lab._set(folder, spec)
         return lab
@@ -88,13 +97,13 @@ class Lab:
             ports = before.ports if before else {}
             self._spec = self._spec.on_ports(
                 {name: reservation.take(ports.get(name)) for name in self._spec.port_names})
+            self._make_folders()
+            self._spec = join(self.folder, self._spec, self._cluster_wanted, self._new_peers)
             self._write_files()
             self._runner.wait_until_ready([self._runner.start(program)
                                            for program in self._programs.values() if program.always])
 
-    def _write_files(self):
-        # imported here since most commands and programs do not need Swift's ring builder
-        from .placement import write_rings
+    def _make_folders(self):
         layout, spec = self.layout, self._spec
         for folder in (layout.etc, layout.run, layout.logs):
             folder.mkdir(exist_ok=True)
@@ -102,7 +111,11 @@ class Lab:
             layout.recon(node).mkdir(exist_ok=True)
             for device in spec.devices:
                 (layout.node(node) / device).mkdir(parents=True, exist_ok=True)
-        spec.write(layout.spec)
+
+    def _write_files(self):
+        # imported here since most commands and programs do not need Swift's ring builder
+        from .placement import write_rings
+        layout, spec = self.layout, self._spec
         write_confs(spec, layout)
         write_scripts(layout, {program.script for program in self._programs.values() if program.script})
         write_rings(spec, layout.etc)
@@ -193,6 +206,16 @@ class Lab:
         return self.layout.cache
 
     @property
+    def cluster(self) -> str:
+        """Name of the lab in the realm."""
+        return self._spec.cluster
+
+    @property
+    def peers(self) -> dict[str, Path]:
+        """Folders of the other labs of the realm, by their names in it."""
+        return {spec.cluster: folder for folder, spec in find_peers(self.folder).items()}
+
+    @property
     def urls(self) -> list[str]:
         """URLs of the proxies."""
         return [f'http://{HOST}:{self._programs[name].port}' for name in self._spec.proxy_names]
@@ -231,3 +254,7 @@ class Lab:
     def _need_ports(self):
         if not self._spec.ports:
             raise LabError(f'the lab in {self.folder} has not been put up yet')
+
+
+def _absolute(folder):
+    return Path(folder).expanduser().resolve()

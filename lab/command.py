@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..conf.arguments import account_name, argument, container_name, real, some, whole
 from .brain import Brain
 from .cluster import Lab
-from .spec import SERVERS, LabError
+from .spec import REALM, SERVERS, LabError
 
 # upper bound on each count: more than one machine can carry
 MOST = 100
@@ -50,6 +50,11 @@ def _add_up(actions):
     up.add_argument('--proxies', type=whole(1, MOST), default=1, metavar='N', help='proxy servers (%(default)s)')
     up.add_argument('--latency-ms', type=real(0, MOST_MS, 'milliseconds'), default=0, metavar='MS',
                     help='delay of the object servers, to stand for disks and network (%(default)s)')
+    up.add_argument('--peer', type=argument(some), action='append', default=[], metavar='D',
+                    help='folder of another lab, to sync containers with; it knows this one from then on. '
+                         'Can be given several times')
+    up.add_argument('--cluster', default='', metavar='NAME',
+                    help='name in the realm of its peers (the one it had, or the first free of lab, lab2, ...)')
     up.add_argument('--no-filter', action='store_true', help='plain Swift: no prefetch filter, no sidecar')
     _common(up, put_up)
 
@@ -63,14 +68,15 @@ def _common(parser, handler):
 def put_up(args) -> int:
     policies = [name.strip() for name in args.policies.split(',')]
     lab = Lab(args.dir, args.nodes, args.replicas, policies, args.proxies, args.latency_ms,
-              filter=not args.no_filter, sidecar=not args.no_filter)
+              filter=not args.no_filter, sidecar=not args.no_filter, cluster=args.cluster, peers=args.peer)
     lab.up()
     if args.json:
         print(json.dumps({'dir': str(lab.folder), 'urls': lab.urls, 'environ': lab.environ(),
-                          'programs': lab.status()}))
+                          **_realm(lab), 'programs': lab.status()}))
         return 0
     folder = shlex.quote(str(args.dir))
     print(f'up: {", ".join(lab.urls)}, {args.nodes} nodes, policies {", ".join(policies)}')
+    print(_realm_line(lab))
     print(f'to use it:        eval "$(swiftahead lab env --dir {folder})"')
     print(f'to take it down:  swiftahead lab down --dir {folder}')
     return 0
@@ -89,12 +95,23 @@ def show_status(args) -> int:
     rows = lab.status()
     is_up = all(row['alive'] for row in rows)
     if args.json:
-        print(json.dumps({'dir': str(lab.folder), 'up': is_up, 'programs': rows}))
+        print(json.dumps({'dir': str(lab.folder), 'up': is_up, **_realm(lab), 'programs': rows}))
     else:
         for row in rows:
             state = f'pid {row["pid"]}' if row['alive'] else f'NOT RUNNING, see {lab.log(row["name"])}'
             print(f'{row["name"]:<14} {row["port"] or "-":>6}  {state}')
+        print(_realm_line(lab))
     return 0 if is_up else 1
+
+
+def _realm(lab) -> dict:
+    return {'cluster': lab.cluster, 'peers': {name: str(folder) for name, folder in lab.peers.items()}}
+
+
+def _realm_line(lab) -> str:
+    """Tell how the values of X-Container-Sync-To begin, for the lab and its peers."""
+    peers = ', '.join(f'//{REALM}/{name} in {folder}' for name, folder in lab.peers.items())
+    return f'cluster //{REALM}/{lab.cluster}, {f"with {peers}" if peers else "no peers"}'
 
 
 def show_environ(args) -> int:

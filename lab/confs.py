@@ -1,8 +1,10 @@
 """The conf files of a lab."""
 import os
 import pwd
+from collections.abc import Iterable
 
-from .spec import HOST, SERVERS, LabError, LabLayout, LabSpec
+from ..conf.files import write_whole
+from .spec import HOST, REALM, SERVERS, LabError, LabLayout, LabSpec
 
 Sections = dict[str, dict]
 
@@ -24,7 +26,6 @@ FILTER_OPTIONS = {
     'tempauth': {'reseller_prefix': 'AUTH, SERVICE', 'SERVICE_require_group': 'service', **USERS},
     'slo': {'allow_async_delete': 'true'},
     'versioned_writes': {'allow_versioned_writes': 'true', 'allow_object_versioning': 'true'},
-    'container_sync': {'current': '//lab/lab'},
 }
 DAEMONS = {
     'account': ('account-auditor', 'account-reaper', 'account-replicator'),
@@ -50,20 +51,27 @@ def write_confs(spec: LabSpec, layout: LabLayout) -> None:
     etc = layout.etc
     _write(etc / 'swift.conf', _swift(spec))
     _write(etc / 'memcache.conf', {'memcache': {'memcache_servers': memcached(spec)}})
-    _write(etc / 'container-sync-realms.conf',
-           {'lab': {'key': 'changeme', 'cluster_lab': f'http://{HOST}:{spec.ports["proxy1"]}/v1/'}})
     for number, name in enumerate(spec.proxy_names, 1):
         _write(layout.server_conf('proxy', number), _proxy(spec, layout, spec.ports[name]))
     for number in spec.node_numbers:
         for server in SERVERS:
             _write(layout.server_conf(server, number), _server(spec, layout, server, number))
-    _write(etc / 'internal-client.conf', _client(spec, layout, 'catch_errors proxy-logging cache symlink '
+        _write(layout.syncer_conf(number), _syncer(spec, layout, number))
+    _write(_internal_client(layout), _client(spec, layout, 'catch_errors proxy-logging cache symlink '
                                                                'proxy-server'))
     for name in CLUSTER_DAEMONS:
         own = {name: {'interval': '1', 'internal_client_conf_path': str(etc / f'{name}.conf')}}
         _write(etc / f'{name}.conf', {**_client(spec, layout, CLIENT_PIPELINE), **own})
     _write(etc / 'swiftahead-sidecar.conf', _sidecar(spec, layout))
     (etc / 'rsyncd.conf').write_text(_rsync(spec, layout))
+
+
+def write_realms(specs: Iterable[LabSpec], layout: LabLayout) -> None:
+    """Write the realms conf of one lab. :param specs: of all labs in the realm"""
+    clusters = {f'cluster_{spec.cluster}': f'http://{HOST}:{spec.ports["proxy1"]}/v1/' for spec in specs}
+    # 0: programs look at the file for each request, so that they know of a peer at once
+    _write(layout.etc / 'container-sync-realms.conf',
+           {'DEFAULT': {'mtime_check_interval': '0'}, REALM: {'key': 'changeme', **clusters}})
 
 
 def memcached(spec: LabSpec) -> str:
@@ -96,6 +104,7 @@ def _pipeline(spec, layout, pipeline):
         # a server that was stopped and started again is soon asked again
         'error_suppression_interval': '5'}
     own = {'cache': {'memcache_servers': memcached(spec)},
+           'container_sync': {'current': f'//{REALM}/{spec.cluster}'},
            'prefetch': {'cache_dir': layout.cache, 'queue': f'sqlite:{layout.queue}', **spec.filter_conf}}
     for name in dict.fromkeys(pipeline.split()[:-1]):
         egg = {'cache': 'swift#memcache', 'prefetch': 'swiftahead#prefetch'}.get(
@@ -131,6 +140,21 @@ def _sidecar(spec, layout):
     return sections
 
 
+def _syncer(spec, layout, number):
+    """Make the conf of the syncer beside the container server `number`."""
+    return {
+        'DEFAULT': {'swift_dir': layout.etc, 'log_level': 'INFO'},
+        'sidecar': {'user': user(), 'swift_dir': layout.etc},
+        'syncer': {'enabled': 'on', 'devices': layout.node(number), 'mount_check': 'off', 'bind_ip': HOST,
+                   'bind_port': spec.ports[f'container{number}'], 'interval': '1',
+                   'internal_client_conf_path': _internal_client(layout)},
+        'status': {'enabled': 'off'}}
+
+
+def _internal_client(layout):
+    return layout.etc / 'internal-client.conf'
+
+
 def _server(spec, layout, server, number):
     name = f'{server}-server'
     has_latency = server == 'object' and spec.latency_ms > 0
@@ -152,7 +176,8 @@ def _server(spec, layout, server, number):
     if server == 'container':
         sections['app:container-server']['allow_versions'] = 'on'
         for daemon in ('container-sync', 'container-sharder'):
-            sections[daemon] = {'internal_client_conf_path': layout.etc / 'internal-client.conf'}
+            sections[daemon] = {'internal_client_conf_path': _internal_client(layout)}
+        sections['container-sync']['interval'] = '1'
     return sections
 
 
@@ -173,4 +198,5 @@ def _write(path, sections):
     path.parent.mkdir(parents=True, exist_ok=True)
     blocks = (f'[{section}]\n' + ''.join(f'{key} = {value}\n' for key, value in options.items())
               for section, options in sections.items())
-    path.write_text('\n'.join(blocks))
+    # whole, since a running peer may read it
+    write_whole(path, ['\n'.join(blocks).encode()], '.new', mode=0o666)

@@ -34,7 +34,8 @@ STOP_SECONDS = 20.0
 ANSWERER = [sys.executable, '-c', 'from swiftahead.lab.launch import answer_requests; answer_requests()']
 METHODS = {'GET', 'HEAD', 'PUT', 'POST', 'DELETE'}
 # user agents whose requests are delayed; replicators and reconstructors have others
-AGENTS = ('proxy-server', 'swiftahead-sidecar', 'swiftahead-mover', 'Swift Container Reconciler', 'direct-client')
+AGENTS = ('proxy-server', 'swiftahead-sidecar', 'swiftahead-mover', 'Swift Container Reconciler',
+          'Swift Container Sync', 'direct-client')
 LATENCY = Option('latency_ms', number(float, 0, unit='milliseconds'), '0', 'delay of each request')
 
 _target = 2
@@ -98,7 +99,7 @@ def log_to_file() -> None:
 # -- a filter of object servers ----------------------------------------------------------------------------
 
 class Latency:
-    """Delay requests of proxies, sidecar and reconciler, to stand for disks and network."""
+    """Delay requests of proxies, sidecar, reconciler and container-sync, to stand for disks and network."""
 
     def __init__(self, app, seconds: float):
         self.app = app

@@ -75,6 +75,7 @@ def programs(spec: LabSpec, layout: LabLayout) -> dict[str, Program]:
             found.append(Program(name, f'swift-{server}-server', conf, spec.ports[name]))
             found += [Program(f'{daemon}{node}', f'swift-{daemon}', conf, always=False)
                       for daemon in DAEMONS[server]]
+        found.append(Program(f'syncer{node}', 'swiftahead-sidecar', layout.syncer_conf(node), always=False))
     for number, name in enumerate(spec.proxy_names, 1):
         found.append(Program(name, 'swift-proxy-server', layout.server_conf('proxy', number),
                              spec.ports[name]))

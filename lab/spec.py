@@ -10,6 +10,9 @@ HOST = '127.0.0.1'
 EC_FRAGMENTS = 3
 SERVERS = ('account', 'container', 'object')
 POLICY_NAME = re.compile(r'[A-Za-z0-9-]+')
+REALM = 'lab'
+FIRST_CLUSTER = 'lab'
+CLUSTER_NAME = re.compile(r'[A-Za-z0-9_-]+')
 
 
 class LabError(Exception):
@@ -20,9 +23,18 @@ class NoLab(LabError):
     """Tell that the folder holds no lab."""
 
 
+def no_lab(folder: object) -> NoLab:
+    """Make the error for a folder without a lab."""
+    return NoLab(f'there is no lab in {folder}; put one up with: swiftahead lab up --dir {folder}')
+
+
 @dataclass(frozen=True)
 class LabSpec:
-    """The arguments of a `Lab`, and the ports that its programs have been given."""
+    """The arguments of a `Lab`, and the ports that its programs have been given.
+
+    :param cluster: the lab's name in the realm
+    :param peers: folders of all other labs of the realm
+    """
     nodes: int = 4
     replicas: int = 3
     policies: tuple[str, ...] = ('gold', 'silver')
@@ -34,6 +46,8 @@ class LabSpec:
     sidecar_conf: dict = field(default_factory=dict)
     workers: int = 1
     user: str = ''
+    cluster: str = FIRST_CLUSTER
+    peers: tuple[str, ...] = ()
     ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -50,6 +64,8 @@ class LabSpec:
         # Swift takes Gold and gold for the same name
         if len({name.lower() for name in self.policies}) < len(self.policies):
             raise LabError(f'policies {", ".join(self.policies)}: each name may be there only once')
+        if not CLUSTER_NAME.fullmatch(self.cluster):
+            raise LabError(f'cluster {self.cluster!r}: a name consists of letters, digits, dashes and underscores')
 
     @staticmethod
     def is_ec(policy: str) -> bool:
@@ -91,7 +107,8 @@ class LabSpec:
         """Read a spec; None: there is no file."""
         try:
             fields = json.loads(path.read_text())
-            return cls(**{**fields, 'policies': tuple(fields['policies'])})
+            peers = tuple(fields.get('peers', ()))
+            return cls(**{**fields, 'policies': tuple(fields['policies']), 'peers': peers})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -140,3 +157,6 @@ class LabLayout:
 
     def server_conf(self, server: str, number: int) -> Path:
         return self.etc / f'{server}-server' / f'{number}.conf'
+
+    def syncer_conf(self, number: int) -> Path:
+        return self.etc / 'syncer' / f'{number}.conf'

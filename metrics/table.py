@@ -25,6 +25,7 @@ DETECTIONS = ('recorded', 'nothing', 'old', 'deleted', 'settled', 'unknown', 'un
 MOVES = ('noop-object', 'cleanup-success', 'unavailable-container', 'ppi-skip', 'unavailable-destination',
          'unavailable-source', 'copy-failed', 'delete-failed', 'cleanup-failed', 'lost-source', 'dry-run',
          'refused', 'unhandled-error', 'handed-over', 'hand-over-failed', 'invalid-record')
+SYNC_STATES = ('failing', 'not-synced', 'behind', 'in-step')
 RECORD_KINDS = ('access', 'admit', 'forget', 'warm', 'misplaced')
 
 
@@ -136,6 +137,15 @@ QUEUE_COUNTERS = (
     _counter('queue_dropped', 'prefetch records dropped because the queue was full'),
 )
 
+# kept by the syncer's ledgers
+SYNC_COUNTERS = (
+    _counter('sync_puts', 'objects sent whole to other clusters'),
+    _counter('sync_posts', 'objects of which the metadata alone was sent'),
+    _counter('sync_deletes', 'deletes sent, by each node that looked at them'),
+    _counter('sync_bytes', 'lengths of the objects that were sent whole', 'bytes'),
+    _counter('sync_failures', 'rows that could not be sent, each time that it was tried'),
+)
+
 GAUGES = (
     _gauge('entries', 'entries in the cache'),
     _gauge('cache_bytes', 'bytes on disk of all entries', 'bytes'),
@@ -149,11 +159,16 @@ GAUGES = (
     _gauge('queue_dead', 'records given up, kept for the operator'),
     _gauge('rebuilding', 'whether the index is being made anew after a start', 'yes'),
     _gauge('backing_off', 'whether fetching pauses because the backend is slow', 'yes'),
-    _gauge('report_age', 'age of a part\'s last report', 'seconds', 'part', ('prefetcher', 'mover')),
+    _gauge('report_age', 'age of a part\'s last report', 'seconds', 'part', ('prefetcher', 'mover', 'syncer')),
     _gauge('moves_under_way', 'misplaced objects that are being moved'),
     _gauge('swift_queue_rows', 'rows of Swift\'s own queue that the last pass saw, of this process\'s share'),
     _gauge('swift_queue_age', 'age of the oldest of them', 'seconds'),
+    _gauge('sync_containers', 'containers that this node has a share in syncing', label='state',
+           values=SYNC_STATES),
+    _gauge('sync_lag_seconds', 'age of the oldest row that is new or failed, of all these containers', 'seconds'),
+    _gauge('sync_rows_behind', 'new rows that this node has still to send, about'),
+    _gauge('sync_failed_rows', 'rows that failed and are tried again later'),
     _gauge('healthy', 'whether /healthz answers 200', 'yes'),
 )
 
-METRICS = (*COUNTERS, *QUEUE_COUNTERS, *GAUGES)
+METRICS = (*COUNTERS, *QUEUE_COUNTERS, *SYNC_COUNTERS, *GAUGES)

@@ -51,6 +51,9 @@ def servers(options: dict[str, str]) -> list[str]:
 
 def with_proxys_servers(settings: SidecarSettings, logger) -> SidecarSettings:
     """Give the settings of a sidecar that uses the proxy's servers, unless its own conf names some."""
+    if not settings.has_cache:
+        # the syncer needs no tokens, and its node may have no proxy
+        return settings
     own = pipelines.cache_options(pipelines.pipeline(settings.client)) or {}
     proxy = find_proxy(settings, logger.debug if own.get(NAMED) else logger.warning)
     if own.get(NAMED):

@@ -37,7 +37,7 @@ class Sidecar(Daemon):
 
     def get_worker_args(self, once=False, **kwargs):
         # asked for before any part begins, as the daemon's user; a prefetcher tells the filter by its own report
-        if not self.settings.prefetcher.enabled:
+        if self.settings.has_cache and not self.settings.prefetcher.enabled:
             try:
                 tell_filter(self.settings)
             except OSError as error:

@@ -1,6 +1,6 @@
 """The parts of the sidecar, and the interface that each of them has."""
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from .mover import MoverPart
 from .prefetcher.part import PrefetcherPart
@@ -29,6 +29,13 @@ class Part(Protocol):
         ...
 
 
+def _syncer(settings: SidecarSettings, logger) -> Part:
+    """Make the syncer. Its HTTP client is large, and loaded where the syncer is on alone."""
+    from .syncer.part import SyncerPart
+    return SyncerPart(settings, logger)
+
+
 # by the names of their sections; to add a part, write its sub-package, and add a line here. The order is that of a
 # pass: the mover has entries purged, and the prefetcher purges them in the same pass
-PARTS: dict[str, type[Part]] = {'mover': MoverPart, 'prefetcher': PrefetcherPart, 'status': StatusPart}
+PARTS: dict[str, Callable[[SidecarSettings, Any], Part]] = {
+    'mover': MoverPart, 'prefetcher': PrefetcherPart, 'syncer': _syncer, 'status': StatusPart}

@@ -5,11 +5,13 @@ import os
 import pwd
 from dataclasses import dataclass, field
 
-from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, ConfError, pipelines
-from ..conf.options import MoverSection, PrefetcherSection, SidecarSection, StatusSection
+from ..conf import MOVER, PREFETCHER, SIDECAR, STATUS, SYNCER, ConfError, pipelines
+from ..conf.options import MoverSection, PrefetcherSection, SidecarSection, StatusSection, SyncerSection
 from ..conf.process import told
 
 SECTION = 'sidecar'
+# options that a conf for the syncer alone has not
+OF_CACHE = ('cache_dir', 'queue')
 PIPELINE = 'catch_errors proxy-logging cache proxy-server'
 # sections that a conf need not have when it names the pipeline alone
 FILTERS = {
@@ -31,10 +33,16 @@ class SidecarSettings:
     sidecar: SidecarSection
     prefetcher: PrefetcherSection
     mover: MoverSection
+    syncer: SyncerSection
     status: StatusSection
     user: str
     client: pipelines.Loader
     proxys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether there are a cache folder and a queue: not in a conf for the syncer alone. Both are '' then."""
+        return bool(self.sidecar.cache_dir)
 
 
 def read_settings(path: str) -> SidecarSettings:
@@ -58,24 +66,36 @@ def _settings(loader) -> SidecarSettings:
     if not parser.has_section(SECTION):
         raise ConfError(f'there is no [{SECTION}] section')
     defaults = dict(parser.defaults())
-    sidecar = SIDECAR.read(dict(parser.items(SECTION)), defaults)
-    if sidecar.low_water > sidecar.high_water:
-        raise ConfError(f'[sidecar] low_water = {sidecar.low_water:g}: must not be above high_water, '
-                        f'which is {sidecar.high_water:g}')
+
     def section(name: str) -> dict[str, str]:
         return dict(parser.items(name)) if parser.has_section(name) else {}
 
-    prefetcher = PREFETCHER.read(section('prefetcher'), defaults)
-    mover, status = MOVER.read(section('mover'), defaults), STATUS.read(section('status'), defaults)
+    syncer = SYNCER.read(section('syncer'), defaults)
+    is_alone = syncer.enabled and not any(parser.has_option(SECTION, key) for key in OF_CACHE)
+    # a part that needs the cache is on then only where the conf says so, and the conf is refused for it below
+    parts = {'enabled': 'off', **defaults} if is_alone else defaults
+    prefetcher, mover = PREFETCHER.read(section('prefetcher'), parts), MOVER.read(section('mover'), parts)
+    without = OF_CACHE if is_alone and not (prefetcher.enabled or mover.enabled) else ()
+    sidecar, status = SIDECAR.read(section(SECTION), defaults, without), STATUS.read(section('status'), defaults)
+    user = _known_user(sidecar.user) or proxy_user(sidecar.swift_dir)
+    settings = SidecarSettings(sidecar, prefetcher, mover, syncer, status, user, loader)
+    _check(settings)
+    _complete(loader, sidecar.swift_dir)
+    return settings
+
+
+def _check(settings):
+    """Refuse values that do not go with each other."""
+    sidecar, mover, status = settings.sidecar, settings.mover, settings.status
+    if sidecar.low_water > sidecar.high_water:
+        raise ConfError(f'[sidecar] low_water = {sidecar.low_water:g}: must not be above high_water, '
+                        f'which is {sidecar.high_water:g}')
     if mover.processes and mover.process >= mover.processes:
         raise ConfError(f'[mover] process = {mover.process}: must be less than processes, which is '
                         f'{mover.processes}')
     if not (status.allow_remote or ipaddress.ip_address(status.bind_ip).is_loopback):
         raise ConfError(f'[status] bind_ip = {status.bind_ip}: must be a loopback address such as 127.0.0.1 or '
                         '::1, unless allow_remote is on')
-    _complete(loader, sidecar.swift_dir)
-    user = _known_user(sidecar.user) or proxy_user(sidecar.swift_dir)
-    return SidecarSettings(sidecar, prefetcher, mover, status, user, loader)
 
 
 def _known_user(user):

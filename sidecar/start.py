@@ -5,7 +5,6 @@ standard error, which Swift's daemons close afterwards. A trouble that somebody 
 trouble that may be over by itself, such as a full disk or a port in use, is told; the part that needs the disk or
 the port waits for it.
 """
-import errno
 import os
 import pwd
 import resource
@@ -15,17 +14,17 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 
 from swift.common.utils import config_fallocate_value, drop_privileges, get_logger
 
 from ..cache import InUse, Store, Unavailable
 from ..conf import ConfError
-from ..conf.process import told
 from ..queues import QueueError, open_queue
 from .cluster import make_client, token_ring, with_proxys_servers
 from .settings import SidecarSettings
 from .status.snapshot import queue_path
+from .syncer.start import troubles as of_syncer
+from .trouble import PASSING, Trouble, hint, told_to
 
 # a sidecar that was told to stop a moment ago puts back its leased records first
 LOCK_SECONDS = 5.0
@@ -34,22 +33,7 @@ QUEUE_SECONDS = 1.0
 LOOK_SECONDS = 60.0
 # files: the daemon's own, and for each fetch the backends' sockets and the spool file
 OWN_FILES, FETCH_FILES = 64, 4
-PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EADDRINUSE, errno.EADDRNOTAVAIL)
-HINTS = {
-    errno.EACCES: '; the user {user} must be able to enter each folder of this path, and to write to the last',
-    errno.EROFS: '; mount it writable, or, where systemd keeps it so, add it to ReadWritePaths of the service',
-    errno.ENOTDIR: '; what is above it is no folder',
-    errno.ENAMETOOLONG: '; choose a shorter path',
-    errno.ELOOP: '; its links lead nowhere',
-}
 QUEUE_FILES = ('', '-wal', '-shm', '-journal', '.lock')
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """:param passes: whether it may be over by itself, so that the start goes on"""
-    text: str
-    passes: bool = False
 
 
 def prepare(settings: SidecarSettings) -> None:
@@ -69,7 +53,7 @@ def prepare(settings: SidecarSettings) -> None:
             # the process that looks meets a passing error, such as a full disk, again, and tells it
             if error.errno not in PASSING:
                 raise ConfError(f'[sidecar] cache_dir = {settings.sidecar.cache_dir}: cannot be made: '
-                                f'{_told(error, settings.user)}') from None
+                                f'{told_to(settings.user, error)}') from None
 
 
 def _uses_queue(settings):
@@ -82,7 +66,8 @@ def _is_beside(settings):
 
 
 def _raise_limit(settings):
-    most = max(part.concurrency for part in (settings.prefetcher, settings.mover))
+    most = max(settings.prefetcher.concurrency, settings.mover.concurrency,
+               settings.syncer.enabled and settings.syncer.sync_row_concurrency)
     needed = OWN_FILES + FETCH_FILES * most
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= needed:
@@ -92,7 +77,7 @@ def _raise_limit(settings):
     except (ValueError, OSError):
         raise ConfError(f'concurrency = {most} needs {needed} open files, and {hard} are allowed: raise '
                         'LimitNOFILE of the service, or ulimit -n, or lower the concurrency of [prefetcher] and '
-                        '[mover]') from None
+                        '[mover], and the sync_row_concurrency of [syncer]') from None
 
 
 def _make_folder(cache_dir, user):
@@ -152,7 +137,7 @@ def _is_refused(settings, conf, once, tell):
         os.umask(0o077)
         logger = get_logger(conf, log_route='start')
     except (OSError, ValueError) as error:
-        tell(_told(error, settings.user))
+        tell(told_to(settings.user, error))
         return True
     refused = False
     for trouble in troubles(settings, conf, logger):
@@ -177,6 +162,8 @@ def troubles(settings: SidecarSettings, conf: dict, logger) -> Iterator[Trouble]
         yield from _of_queue(settings)
     if _uses_queue(settings):
         yield from _of_client(settings, logger)
+    if settings.syncer.enabled:
+        yield from of_syncer(settings)
     if settings.status.enabled:
         yield from _of_status(settings.status)
 
@@ -193,7 +180,7 @@ def _of_cache(settings):
             if not isinstance(error, InUse) or time.monotonic() > until:
                 break
         time.sleep(0.1)
-    yield Trouble(f'[sidecar] cache_dir = {place}: {why}{_hint(number, settings.user)}', number in PASSING)
+    yield Trouble(f'[sidecar] cache_dir = {place}: {why}{hint(number, settings.user)}', number in PASSING)
 
 
 def _of_queue(settings):
@@ -219,7 +206,7 @@ def _wrong_place(path, user):
     except FileNotFoundError:
         return f'there is no folder {folder}; make it with: install -d -o {user} -m 0700 {folder}'
     except OSError as error:
-        return _told(error, user)
+        return told_to(user, error)
     if not os.access(folder, os.W_OK | os.X_OK):
         return f'the user {user} cannot write to {folder}; give it to that user, with mode 0700'
     for name in (f'{path}{suffix}' for suffix in QUEUE_FILES):
@@ -242,7 +229,7 @@ def _of_client(settings, logger):
         token_ring(shared, logger)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Swift and PasteDeploy make of the conf
         yield Trouble(f'[pipeline:main] Swift refuses what is in the conf or in {settings.sidecar.swift_dir}: '
-                      f'{_told(error, settings.user)}')
+                      f'{told_to(settings.user, error)}')
 
 
 def _of_status(status):
@@ -256,11 +243,3 @@ def _of_status(status):
         except OSError as error:
             yield Trouble(f'[status] bind_ip = {status.bind_ip}, bind_port = {status.bind_port}: there is no '
                           f'status page: {error.strerror}', error.errno in PASSING)
-
-
-def _told(error, user):
-    return told(error) + _hint(getattr(error, 'errno', None), user)
-
-
-def _hint(number, user):
-    return HINTS.get(number, '').format(user=user)

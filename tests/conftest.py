@@ -10,7 +10,8 @@ settings.load_profile('quick')
 
 
 def pytest_addoption(parser):
-    parser.addoption('--holds', metavar='F5', help='only tests that hold this attack or fault; doc/promises.rst')
+    parser.addoption('--holds', metavar='F5',
+                     help='only tests that hold this attack, fault or point of container sync; doc/promises.rst')
 
 
 def pytest_collection_modifyitems(config, items):

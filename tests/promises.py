@@ -1,7 +1,8 @@
 """What the project promises, and the tests that hold each: `make promises` writes doc/promises.rst.
 
 A test holds an attack of doc/security.rst or a fault of doc/faults.rst by its marker, ``@pytest.mark.holds('F5')``
-or that of its module; a rule of the mover as `rules` has it; a mutant by its name among a test's parameters.
+or that of its module, and a point of container sync (`sync_points`) by the same marker; a rule of the mover as
+`rules` has it; a mutant by its name among a test's parameters.
 """
 import ast
 import re
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import rules
+import sync_points
 
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / 'doc' / 'promises.rst'
@@ -19,12 +21,14 @@ FAULTS = tuple(f'F{number}' for number in range(1, 18))
 # held by something else than a test of `make test`
 OTHERWISE = {'F12': '``make bench BENCH=stall``',
              'F15': 'no test of ``make test``; ``make soak`` has parts of a day under load'}
+# of a point whose text stands here, and of one whose text stands on its own page
+NO_TEST = ('no test', 'see the page: no test')
 HEAD = '''Promises and their tests
 ========================
 
-Each attack of :doc:`security`, each fault of :doc:`faults`, each rule of :doc:`mover`, and each change of the code
-that must be found out (a *mutant*), with the files whose tests hold it and how many do. ``make promises`` writes
-this page. ``pytest --holds F5`` runs the tests of an attack or a fault.
+Each attack of :doc:`security`, each fault of :doc:`faults`, each rule of :doc:`mover`, each point of container
+sync, and each change of the code that must be found out (a *mutant*), with the files whose tests hold it and how
+many do. ``make promises`` writes this page. ``pytest --holds F5`` runs the tests of an attack, a fault or a point.
 '''
 
 
@@ -97,13 +101,15 @@ def held() -> dict[str, list[tuple[str, str]]]:
 def page() -> str:
     tests, lines = held(), [HEAD]
     parts = {'Attacks': ATTACKS, 'Faults': FAULTS, 'Mutants': tuple(sorted(mutants())),
-             "The mover's rules": tuple(f'R{number}' for number in rules.NUMBERS)}
+             "The mover's rules": tuple(f'R{number}' for number in rules.NUMBERS),
+             'Container sync': tuple(sync_points.POINTS)}
     for title, points in parts.items():
         lines += [title, '-' * len(title), '', '.. list-table::', '   :widths: 20 80', '']
         for point in points:
             files = Counter(file for file, _ in tests.get(point, ()))
             told = ', '.join(f'``{file}`` ({count})' for file, count in sorted(files.items()))
-            lines += [f'   * - {point}', f'     - {told or OTHERWISE.get(point) or "see the page: no test"}']
+            text = f'{sync_points.POINTS[point]}: ' if point in sync_points.POINTS else ''
+            lines += [f'   * - {point}', f'     - {text}{told or OTHERWISE.get(point) or NO_TEST[not text]}']
         lines.append('')
     return '\n'.join(lines).rstrip() + '\n'
 

@@ -8,7 +8,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ...metrics.table import COUNTERS, GAUGES, METRICS, OTHER, QUEUE_COUNTERS
+from ...metrics.table import COUNTERS, GAUGES, METRICS, OTHER, QUEUE_COUNTERS, SYNC_COUNTERS
 from .snapshot import Figures
 
 REFRESH_SECONDS = 5
@@ -28,16 +28,16 @@ def page(figures: Figures) -> str:
             f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}"><style>{STYLE}</style></head><body>'
             f'<h1>swiftahead on this node</h1>{_health(figures)}'
             f'<h2>Now</h2>{_table(GAUGES, told)}'
-            f'<h2>Counted so far</h2>{_table((*COUNTERS, *QUEUE_COUNTERS), told)}'
+            f'<h2>Counted so far</h2>{_table((*COUNTERS, *QUEUE_COUNTERS, *SYNC_COUNTERS), told)}'
             f'<p>{escape(time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(figures.at)))} &middot; '
             '<a href="/status">JSON</a> &middot; <a href="/metrics">metrics</a> &middot; '
             '<a href="/healthz">health</a></p></body></html>')
 
 
 def _health(figures):
-    if figures.is_healthy:
-        return '<p class="good">All is well.</p>'
-    return ''.join(f'<p class="bad">{escape(problem)}</p>' for problem in figures.problems)
+    told = ''.join(f'<p class="bad">{escape(problem)}</p>' for problem in figures.problems)
+    notes = ''.join(f'<p>{escape(note)}</p>' for note in figures.notes)
+    return (told or '<p class="good">All is well.</p>') + notes
 
 
 def _table(metrics, told):

@@ -109,7 +109,7 @@ class StatusPart:
 
     def __init__(self, settings: SidecarSettings, logger):
         self._status = settings.status
-        self._folder = counters_folder(queue_path(settings))
+        self._folder = counters_folder(queue_path(settings)) if settings.has_cache else None
         self._app = StatusApp(Latest(lambda: gather(settings)).figures)
         self._logger = logger
         self._failing = False
@@ -154,6 +154,8 @@ class StatusPart:
         return {}
 
     def _fold(self):
+        if self._folder is None:
+            return
         try:
             tpool.execute(fold, self._folder)
             self._failing = False

@@ -14,6 +14,18 @@ from ...metrics import counters_folder
 from ...metrics.totals import read_all
 from ...queues import QueueError, open_queue
 from ..settings import SidecarSettings
+from ..syncer.figures import (
+    COUNTS,
+    FAILING,
+    NOT_SYNCED,
+    STATES,
+    LedgerError,
+    Reading,
+    find_ledgers,
+    read_ledger,
+    silence,
+    states,
+)
 from .report import mover_report
 
 # a part writes its report every few seconds
@@ -33,18 +45,21 @@ class Figures:
     :param counters: by slot, as in `metrics.table`
     :param gauges: by slot; an unknown one is left out
     :param problems: each trouble in words; empty where all is well
+    :param notes: what else there is to know
     """
     at: float
     counters: dict[str, int] = field(default_factory=dict)
     gauges: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_healthy(self) -> bool:
         return not self.problems
 
     def as_json(self) -> dict:
-        return {'healthy': self.is_healthy, 'problems': self.problems, 'at': self.at, 'gauges': self.gauges,
+        return {'healthy': self.is_healthy, 'problems': self.problems, 'notes': self.notes, 'at': self.at,
+                'gauges': self.gauges,
                 'counters': self.counters}
 
 
@@ -58,10 +73,14 @@ def gather(settings: SidecarSettings, clock: Callable[[], float] = time.time) ->
     if settings.prefetcher.enabled:
         with _told(figures, 'cache folder'):
             _look_at_cache(figures, Store.open(settings.sidecar.cache_dir))
-    with _told(figures, 'queue'):
-        _look_at_queue(figures, settings)
-    with _told(figures, 'counters'):
-        figures.counters.update(read_all(counters_folder(queue_path(settings))))
+    if settings.has_cache:
+        with _told(figures, 'queue'):
+            _look_at_queue(figures, settings)
+        with _told(figures, 'counters'):
+            figures.counters.update(read_all(counters_folder(queue_path(settings))))
+    if settings.syncer.enabled:
+        with _told(figures, 'syncer'):
+            _look_at_syncer(figures, settings.syncer)
     figures.gauges['healthy'] = int(figures.is_healthy)
     return figures
 
@@ -70,7 +89,7 @@ def gather(settings: SidecarSettings, clock: Callable[[], float] = time.time) ->
 def _told(figures, what) -> Iterator[None]:
     try:
         yield
-    except (Unavailable, QueueError, OSError) as error:
+    except (Unavailable, QueueError, LedgerError, OSError) as error:
         figures.problems.append(f'{what}: {error}')
 
 
@@ -109,3 +128,30 @@ def _look_at_queue(figures, settings):
         figures.gauges[f'queue_depth.{kind.lower()}'] = count
     for kind, age in ages.items():
         figures.gauges[f'queue_age.{kind.lower()}'] = age
+
+
+def _look_at_syncer(figures, syncer):
+    readings: list[Reading] = []
+    for path in find_ledgers(syncer.devices):
+        with _told(figures, 'syncer'):
+            readings.append(read_ledger(path))
+    containers = [one for reading in readings for one in reading.figures]
+    figures.gauges['sync_lag_seconds'] = max((one.lag_at(figures.at) for one in containers), default=0.0)
+    figures.gauges['sync_rows_behind'] = sum(one.behind for one in containers)
+    figures.gauges['sync_failed_rows'] = sum(one.failed_rows for one in containers)
+    for name in COUNTS:
+        figures.counters[f'sync_{name}'] = sum(reading.counted[name] for reading in readings)
+    _tell_states(figures, states(containers))
+    if reported := max((reading.at for reading in readings), default=0.0):
+        figures.gauges['report_age.syncer'] = max(figures.at - reported, 0.0)
+        if seconds := silence(reported, syncer.interval, figures.at):
+            figures.problems.append(f'the syncer has done nothing for {seconds:.0f} s')
+
+
+def _tell_states(figures, counts):
+    for state in STATES:
+        figures.gauges[f'sync_containers.{state}'] = counts[state]
+    for told, state in ((figures.problems, FAILING), (figures.notes, NOT_SYNCED)):
+        if number := counts[state]:
+            containers = 'container is' if number == 1 else 'containers are'
+            told.append(f'{number} {containers} {state.replace("-", " ")}: see swiftahead sync status')

@@ -229,9 +229,23 @@ def show(args: argparse.Namespace, facts: dict, tables: Sequence[Table], samples
     print('\n\n'.join([f'Measured with {told}.', *shown, *notes]))
     if args.json:
         document = {'machine': facts, 'date': date.today().isoformat(), 'command': command(), 'rounds': rounds,
-                    'options': options, 'tables': [asdict(table) for table in tables], 'notes': list(notes),
+                    'options': options, 'tables': [as_shown(table) for table in tables], 'notes': list(notes),
                     'samples': [asdict(one) for one in samples]}
         args.json.write_text(compact(document) + '\n')
+
+
+def as_shown(table: Table) -> dict:
+    """A table with the digits that it shows, so that pages can quote it."""
+    return {**asdict(table), 'rows': [[number_shown(value) for value in row] for row in table.rows]}
+
+
+def number_shown(value: object) -> object:
+    if isinstance(value, Spread):
+        return {key: number_shown(getattr(value, key)) for key in ('median', 'low', 'high')}
+    if not isinstance(value, float):
+        return value
+    text = figure(value).replace(',', '')
+    return float(text) if '.' in text else int(text)
 
 
 def command() -> str:

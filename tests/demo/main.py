@@ -2,7 +2,8 @@
 
     python tests/demo/demo.py [--trace FILE] [--speed N] [--files N] [--passes N] [--json FILE] [--keep]
 
-Ends with 1 unless all answers are right and an object that a split brain has misplaced is found and moved home.
+Ends with 1 unless all answers are right, an object that a split brain has misplaced is found and moved home, and a
+container is in step with one of another cluster.
 Without a trace of one's own at least 30 % of the reads of pass 2 must be prefetched hits too, and their mean
 latency below that of the same cache with learning off.
 """
@@ -24,7 +25,7 @@ from swiftclient import ClientException
 from swiftahead.cache.entry import expected_disk_bytes
 from swiftahead.lab import LabError
 
-from . import homing, recording, systems, tracefile
+from . import homing, recording, syncing, systems, tracefile
 from . import outcome as outcomes
 from .replay import Pass
 from .screen import Screen
@@ -167,7 +168,7 @@ def demonstrate(args, screen: Screen) -> int:
     screen.say()
     screen.say(outcomes.table(results))
     screen.say()
-    failures += second_act(args, screen)
+    failures += other_acts(args, screen)
     conclude(screen, failures, shortfalls if args.trace else [])
     screen.say(f'({time.monotonic() - begin:.0f} s)')
     if args.json:
@@ -184,7 +185,7 @@ def conclude(screen: Screen, failures: list[str], shortfalls: list[str]) -> None
                    'leaves more time to fetch; `swiftahead plan` tells what each size gains.')
     elif not failures:
         screen.say('As promised: prefetched hits in pass 2, a lower mean than without learning, '
-                   'and the misplaced object at home.')
+                   'the misplaced object at home, and both clusters in step.')
 
 
 def check_room(folder: Path, task: Workload) -> None:
@@ -201,11 +202,13 @@ def check_writable(path: Path) -> None:
         pass
 
 
-def second_act(args, screen: Screen) -> list[str]:
+def other_acts(args, screen: Screen) -> list[str]:
     """:returns: what was promised and did not hold"""
-    with work_folder(args.keep, screen) as folder:
-        failures = homing.act(folder / 'split', screen)
-    screen.say()
+    failures = []
+    for act, name in ((homing.act, 'split'), (syncing.act, 'two')):
+        with work_folder(args.keep, screen) as folder:
+            failures += act(folder / name, screen)
+        screen.say()
     return failures
 
 

@@ -5,6 +5,7 @@ import pytest
 from helpers.filter.equivalence import Client
 from helpers.lab import clients
 from helpers.lab.equivalence_lab import compared, warm
+from helpers.sync.clusters import clusters
 
 from swiftahead.lab import Lab
 
@@ -51,3 +52,23 @@ def cached(compared_lab):
 @pytest.fixture(scope='session')
 def objects(compared_lab):
     return warm(compared_lab)
+
+
+@pytest.fixture(scope='session')
+def ring(tmp_path_factory):
+    """Three small clusters of one realm."""
+    with clusters(tmp_path_factory.mktemp('ring'), 3) as ring:
+        yield ring
+
+
+@pytest.fixture
+def linked(ring):
+    """Make a container of one name on every side, as the ring's own; it is synced until the test is over."""
+    made = []
+
+    def linked(*routes, **options):
+        made.append(ring.linked(*routes, **options))
+        return made[-1]
+    yield linked
+    for container in made:
+        ring.unlink(container)

@@ -11,9 +11,10 @@ from helpers.lab.processes import all_workers, children, listening, sockets, wor
 
 from swiftahead.lab import Lab
 from swiftahead.metrics import counters_folder
-from swiftahead.sidecar.parts import PARTS
 
 OBJECTS, READS = 6, 4
+# the parts that are on where nothing else is said
+ENABLED = ('mover', 'prefetcher', 'status')
 
 
 @pytest.fixture(scope='module')
@@ -142,7 +143,7 @@ def without_status_app(lab, workers):
 def test_a_cache_folder_that_is_gone_is_told(running, reader):
     lab = running
     # no worker makes another folder meanwhile
-    others = without_status_app(lab, all_workers(lab, len(PARTS), 'sidecar'))
+    others = without_status_app(lab, all_workers(lab, len(ENABLED), 'sidecar'))
     for pid in others:
         os.kill(pid, signal.SIGSTOP)
     lab.cache_dir.rename(lab.cache_dir.with_name('away'))
@@ -167,9 +168,9 @@ def test_a_cache_folder_that_is_gone_is_told(running, reader):
 
 def test_the_status_app_killed_is_back_and_the_other_parts_untouched(running):
     lab = running
-    before = all_workers(lab, len(PARTS), 'sidecar')
+    before = all_workers(lab, len(ENABLED), 'sidecar')
     clients.until(lambda: metrics(lab), 'it answers')
     listener, = before - without_status_app(lab, before)
     os.kill(listener, signal.SIGKILL)
     clients.until(lambda: metrics(lab), 'it answers again')
-    assert len(children(lab.pid('sidecar')) & before) == len(PARTS) - 1
+    assert len(children(lab.pid('sidecar')) & before) == len(ENABLED) - 1

@@ -155,7 +155,8 @@ def test_bounds_of_hits():
     assert [row[-1] for row in tables[1].rows][:2] == ['>= 3: met', '>= 0.85: MISSED']
 
 
-@pytest.mark.parametrize('script', ['hits', 'misses', 'stall', 'million', 'profile', 'eviction', 'agreement'])
+@pytest.mark.parametrize('script', ['hits', 'misses', 'stall', 'million', 'profile', 'eviction', 'agreement',
+                                    'sync'])
 def test_each_script_runs_by_its_path(script):
     done = subprocess.run([sys.executable, common.BENCH / f'{script}.py', '--help'], capture_output=True,
                           text=True, timeout=60, check=False)

@@ -45,6 +45,14 @@ def damage(store, linked):
     path.write_bytes(path.read_bytes()[:-1] + b'?')
 
 
+@pytest.mark.parametrize('command', ['status', 'check', 'queue list', 'misplaced scan AUTH_test'])
+def test_of_a_conf_for_the_syncer_alone_it_is_said_that_it_has_no_queue(tmp_path, capsys, command):
+    (tmp_path / 'syncer.conf').write_text('[sidecar]\n[syncer]\nenabled = on\n')
+    assert main([*command.split(), '--conf', f'{tmp_path}/syncer.conf']) == 2
+    said, = capsys.readouterr().err.splitlines()
+    assert f'{tmp_path}/syncer.conf is for the syncer alone, with neither cache_dir nor queue; ' in said
+
+
 # status
 
 def test_status_of_a_sidecar_that_runs(conf, store, capsys):

@@ -130,7 +130,7 @@ def test_an_absurd_number_is_refused_with_the_rule(given, queue, capfd, case):
 
 def test_every_number_of_a_command_is_looked_at_here():
     typed = {name for words, name, cast in CASES if cast and words[0] not in REMOTE}
-    assert typed - {'path', 'container', '--account', '--dir'} == {name for _, name in COUNTED}
+    assert typed - {'path', 'container', '--account', '--dir', '--peer', '--from'} == {name for _, name in COUNTED}
 
 
 @pytest.mark.parametrize('word', ['list', 'show', 'retry', 'drop'])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from swift.proxy.server import parse_per_policy_config
 
-from swiftahead.conf import FILTER, MOVER, PREFETCHER, SIDECAR, STATUS, ConfError
+from swiftahead.conf import FILTER, MOVER, PREFETCHER, SIDECAR, STATUS, SYNCER, ConfError
 from swiftahead.conf.casts import size
 from swiftahead.conf.pipelines import filters, options, pipeline
 from swiftahead.eviction.admission import ADMISSIONS
@@ -183,6 +183,69 @@ def test_a_wrong_sidecar_conf_is_said(tmp_path, text, said):
         read_settings(write(tmp_path, text))
 
 
+def test_nothing_is_synced_unless_a_conf_says_so(tmp_path):
+    syncer = read_settings(write(tmp_path, MINIMAL)).syncer
+    assert (syncer.enabled, syncer.sync_proxy, syncer.allowed_sync_hosts) == (False, (), ('127.0.0.1',))
+
+
+def test_lists_of_the_syncer_are_split_at_their_commas(tmp_path):
+    lines = 'allowed_sync_hosts = A.example, ,b,::1\nsync_proxy = http://10.1.1.1:8888 ,https://p.example,\n'
+    syncer = read_settings(write(tmp_path, f'{MINIMAL}[syncer]\n{lines}')).syncer
+    assert syncer.allowed_sync_hosts == ('a.example', 'b', '::1')
+    assert syncer.sync_proxy == ('http://10.1.1.1:8888', 'https://p.example')
+
+
+@pytest.mark.parametrize('line', [
+    'sync_proxy = 10.1.1.1:8888', 'sync_proxy = ftp://host', 'sync_proxy = http://a:1,http://', 'ca_file = ca.pem',
+    'sync_proxy = http://host:port', 'internal_client_conf_path = internal-client.conf', 'bind_ip = localhost',
+    'bind_port = 0', 'interval = 0', 'conn_timeout = 0', 'response_timeout = nan', 'request_tries = 0',
+    'sync_row_concurrency = 0', 'devices = node', 'devises = /srv/node'])
+def test_a_wrong_option_of_the_syncer_names_section_key_and_value(tmp_path, line):
+    with pytest.raises(ConfError, match=re.escape(f'[syncer] {line}: ')):
+        read_settings(write(tmp_path, f'{MINIMAL}[syncer]\n{line}\n'))
+
+
+def test_a_section_of_upstreams_container_sync_is_understood(tmp_path):
+    upstreams = 'log_name = sync\nlog_level = INFO\ndb_preallocation = off\ninterval = 300.0\nrequest_tries = 3\n'
+    assert read_settings(write(tmp_path, f'{MINIMAL}[syncer]\n{upstreams}')).syncer.interval == 300
+
+
+@pytest.mark.parametrize('key', ['swift_dir', 'user', 'nice_priority'])
+def test_options_of_the_whole_sidecar_are_refused_for_the_syncer(tmp_path, key):
+    with pytest.raises(ConfError, match=f'{key} = 5: no such option here: it is said in .sidecar.'):
+        read_settings(write(tmp_path, f'{MINIMAL}[syncer]\n{key} = 5\n'))
+
+
+ALONE = '[sidecar]\n[syncer]\nenabled = on\n'
+
+
+def test_a_conf_for_the_syncer_alone_needs_neither_cache_nor_queue(tmp_path):
+    settings = read_settings(write(tmp_path, ALONE))
+    assert (settings.has_cache, settings.sidecar.cache_dir, settings.sidecar.queue) == (False, '', '')
+    assert [settings.prefetcher.enabled, settings.mover.enabled, settings.status.enabled] == [False, False, True]
+    check_client(settings)
+
+
+def test_beside_a_cache_the_syncer_turns_nothing_off(tmp_path):
+    settings = read_settings(write(tmp_path, MINIMAL + '[syncer]\nenabled = on\n'))
+    assert settings.has_cache and settings.prefetcher.enabled and settings.mover.enabled
+
+
+@pytest.mark.parametrize('text, missing', [
+    (ALONE + '[prefetcher]\nenabled = on\n', 'cache_dir'), (ALONE + '[mover]\nenabled = on\n', 'cache_dir'),
+    ('[sidecar]\n[syncer]\nenabled = off\n', 'cache_dir'), ('[DEFAULT]\nenabled = on\n' + ALONE, 'cache_dir'),
+    ('[sidecar]\ncache_dir = /c\n[syncer]\nenabled = on\n', 'queue'),
+    ('[sidecar]\nqueue = sqlite:/q\n[syncer]\nenabled = on\n', 'cache_dir')])
+def test_a_conf_for_more_than_the_syncer_needs_cache_and_queue(tmp_path, text, missing):
+    with pytest.raises(ConfError, match=rf'^\[sidecar\] {missing} is missing'):
+        read_settings(write(tmp_path, text))
+
+
+def test_a_cache_in_default_is_one_too(tmp_path):
+    keys = ''.join(f'{key} = {value}\n' for key, value in KEYS.items())
+    assert read_settings(write(tmp_path, f'[DEFAULT]\n{keys}{ALONE}')).mover.enabled
+
+
 @pytest.mark.parametrize('lines', ['bind_ip = 127.9.9.9', 'bind_ip = ::1', 'bind_ip = 0.0.0.0\nallow_remote = on'])
 def test_the_status_app_may_listen_there(tmp_path, lines):
     assert read_settings(write(tmp_path, MINIMAL + f'[status]\n{lines}\n')).status.bind_ip in lines
@@ -231,7 +294,7 @@ def sample(file, section):
 @pytest.mark.parametrize('table, file', [
     (FILTER, 'proxy-server.conf-sample'), (SIDECAR, 'swiftahead-sidecar.conf-sample'),
     (PREFETCHER, 'swiftahead-sidecar.conf-sample'), (MOVER, 'swiftahead-sidecar.conf-sample'),
-    (STATUS, 'swiftahead-sidecar.conf-sample')],
+    (SYNCER, 'swiftahead-sidecar.conf-sample'), (STATUS, 'swiftahead-sidecar.conf-sample')],
     ids=lambda value: getattr(value, 'section', ''))
 def test_the_sample_says_what_the_table_says(table, file):
     found = sample(file, table.section)

@@ -109,6 +109,16 @@ def test_a_daemon_without_parts_needs_no_worker_and_no_folder(make, folder):
     assert not (folder / 'cache').exists()
 
 
+def test_a_daemon_for_the_syncer_alone_runs_no_part_that_needs_a_queue(folder):
+    path = folder / 'sidecar.conf'
+    path.write_text(f'[sidecar]\nuser = {USER}\nswift_dir = {folder}\n[syncer]\nenabled = on\n')
+    prepare(read_settings(str(path)))
+    before = sorted(folder.rglob('*'))
+    parts = [one['part'] for one in Sidecar({'__file__': str(path)}).get_worker_args()]
+    assert 'status' in parts and not {'prefetcher', 'mover'} & {*parts}
+    assert sorted(folder.rglob('*')) == before
+
+
 def test_a_daemon_without_parts_waits_to_be_stopped(make):
     sidecar = make('enabled = off')
     sidecar._stop(SIGTERM, None)

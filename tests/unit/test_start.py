@@ -269,11 +269,13 @@ def few_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_too_few_open_files_are_made_enough(conf, few_files):
+@pytest.mark.parametrize('option', [
+    '[prefetcher]\nconcurrency', '[syncer]\nenabled = on\ndevices = {}\nsync_row_concurrency'])
+def test_too_few_open_files_are_made_enough(folder, conf, few_files, option):
     # what else this process has open must not be too many for the test itself
     soft = max(100, max(map(int, os.listdir('/proc/self/fd'))) + 50)
     few_files(soft)
-    assert look(conf(f'[prefetcher]\nconcurrency = {soft // 2}\n')) == []
+    assert look(conf(f'{option.format(folder)} = {soft // 2}\n')) == []
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 64 + 4 * (soft // 2)
 
 

@@ -182,6 +182,26 @@ def test_a_queue_that_cannot_be_read_is_a_problem(settings, node, tmp_path):
     assert (figures.counters['hits'], figures.gauges['entries']) == (1, 2)
 
 
+@pytest.fixture
+def alone(tmp_path):
+    """Settings of a node for the syncer alone."""
+    path = tmp_path / 'sidecar.conf'
+    path.write_text(f'[sidecar]\n[syncer]\nenabled = on\ndevices = {tmp_path}\n[status]\nbind_port = 0\n')
+    return read_settings(str(path))
+
+
+def test_of_a_node_without_a_cache_nothing_is_said_of_queue_and_cache(alone):
+    figures = gather(alone)
+    assert figures.problems == [] and figures.gauges['healthy'] == 1
+    assert all(name.startswith('sync_') for name in {*figures.gauges, *figures.counters} - {'healthy'})
+
+
+@pytest.mark.parametrize('path', ['/', '/status', '/healthz', '/metrics'])
+def test_each_page_of_a_node_without_a_cache_is_there(alone, path):
+    response = ask(StatusApp(lambda: gather(alone)), path)
+    assert response.status_int == 200 and 'queue' not in response.text and 'cache' not in response.text
+
+
 def test_counters_that_cannot_be_read_are_a_problem(settings, node):
     counters_folder(status_module.queue_path(settings)).touch()
     assert gather(settings).problems[0].startswith('counters: ')
@@ -438,6 +458,12 @@ def test_it_is_served(run, settings, node):
     status, body = server.get('/metrics')
     assert status == 200 and samples(body.decode())['swiftahead_hits_total',] == 1
     assert server.get('/nothing')[0] == 404
+
+
+def test_a_node_without_a_cache_is_served(run, alone):
+    server = run(alone)
+    assert server.get('/healthz')[0] == 200
+    assert not server.said('counters')
 
 
 def test_it_listens_where_it_is_told_and_nowhere_else(run, node):

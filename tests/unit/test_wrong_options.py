@@ -31,6 +31,10 @@ WRONG = {
                   'redis://x', 'sqlite3:/x', 'SQLITE:/x', 'sqlite:/', 'sqlite:/var/cache/', 'sqlite:/a\0b'],
     'ip_address': ['', 'localhost', 'all', '-1', 'nan', '127.0.0', '127.0.0.256', '127.0.0.1:80',
                    '1.2.3.4/24', ':::'],
+    'hosts': ['http://host', 'host:8080', 'host/path', 'a b', 'a.example,b:1', '[::1]', '-', '*', 'me@host',
+              '::1::'],
+    'proxy_urls': ['host', '10.1.1.1:8888', 'ftp://host', 'http://', 'http:host', '//host', 'http://a,b',
+                   'http://host:port', 'http://host:70000', 'http://host:0', 'http://[::1', 'socks5://host:1'],
     # any text is right here; what it means is checked by whoever uses it
     'text': [],
 }

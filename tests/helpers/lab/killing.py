@@ -3,7 +3,8 @@
 Points are what it does to others: ``before PUT object 2`` is right before the second request to an object server
 that puts something there, ``after DELETE queue 1`` right after the first answer to one that takes a row out of
 ``.misplaced_objects``, ``amid body 1`` when the first piece of a body has been sent, ``before done 1`` and so on
-for the local queue. With KILL_LOG in its environment it writes each point that it passes to that file.
+for the local queue; of a syncer ``before PUT remote 1``, ``amid sent 1``, ``after points 2``, ``before ledger 1``.
+With KILL_LOG in its environment it writes each point that it passes to that file.
 """
 import os
 import runpy
@@ -46,7 +47,7 @@ def run_beside(lab, program: str, at: str, log: Path) -> list[int]:
 
 def _start(lab, program, at='', log=None):
     """:returns: its pid"""
-    script = {'sidecar': 'swiftahead-sidecar'}.get(program, f'swift-{program}')
+    script = 'swiftahead-sidecar' if program.startswith(('sidecar', 'syncer')) else f'swift-{program}'
     command = [sys.executable, __file__, str(lab.layout.bin / script), str(lab.conf_path(program)), 'once']
     # not at the top: the program has this file too
     from pytest import MonkeyPatch
@@ -125,6 +126,30 @@ def watch_queue(points: Points) -> None:
         setattr(SqliteQueue, name, _watched(points, name, getattr(SqliteQueue, name)))
 
 
+def watch_syncer(points: Points) -> None:
+    from swift.container.backend import ContainerBroker
+
+    from swiftahead.sidecar.syncer.body import Body
+    from swiftahead.sidecar.syncer.ledger import Ledger
+    from swiftahead.sidecar.syncer.wire import Wire
+    ask, sent = Wire.ask, Body.sent
+
+    @wraps(ask)
+    def asked(self, method, *more, **options):
+        return _watched(points, f'{method} remote', ask)(self, method, *more, **options)
+
+    @wraps(sent)
+    def chunks(self, *more):
+        for chunk in sent(self, *more):
+            yield chunk
+            points.reach('amid sent')
+
+    Wire.ask, Body.sent = asked, chunks
+    for owner, method, name in ((ContainerBroker, 'set_x_container_sync_points', 'points'),
+                                (Ledger, 'write', 'ledger')):
+        setattr(owner, method, _watched(points, name, getattr(owner, method)))
+
+
 def _watched(points, name, method):
     @wraps(method)
     def call(*args, **options):
@@ -142,6 +167,7 @@ def main(script: str) -> None:
     points = Points(os.environ['KILL_AT'], os.environ['KILL_LOG'])
     watch_requests(points)
     watch_queue(points)
+    watch_syncer(points)
     sys.argv = sys.argv[1:]
     runpy.run_path(script, run_name='__main__')
 
