@@ -13,12 +13,11 @@ from functools import partial
 
 from ..conf.arguments import argument, container_path, real, whole
 from ..conf.names import ObjectName
-from ..conf.process import told
 from ..queues import Misplaced
 from ..queues.wake import Waker
 from ..sidecar.settings import check_client
 from .main import Absent, CommandError
-from .node import CONF, settings_of
+from .node import CONF, settings_of, swift_of
 from .queue import opened
 
 TOLD_SECONDS = 2.0
@@ -123,18 +122,11 @@ def _client(conf):
 
     :raises CommandError: where Swift refuses the conf or the files in its folder
     """
-    from swift.common.storage_policy import reload_storage_policies
-    from swift.common.utils import set_swift_dir
     settings = settings_of(conf)
     from ..sidecar.cluster import make_client, with_proxys_servers
-    try:
-        set_swift_dir(settings.sidecar.swift_dir)
-        reload_storage_policies()
+    with swift_of(conf, settings):
         check_client(settings)
         return settings, make_client(with_proxys_servers(settings, logging.getLogger(__name__)))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - Swift and PasteDeploy raise any of them
-        raise CommandError(f'{conf}: Swift refuses this conf or the files in {settings.sidecar.swift_dir}: '
-                           f'{told(error)}') from None
 
 
 def _scan(client, account, container, args, record) -> ScanRun:

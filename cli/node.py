@@ -1,6 +1,8 @@
 """Commands that look at this node's cache folder and queue."""
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..cache import Store, Unavailable, read_report
 from ..conf import ConfError
@@ -127,6 +129,25 @@ def settings_of(conf: str) -> SidecarSettings:
         return read_settings(conf)
     except (ConfError, OSError) as error:
         raise CommandError(f'{conf}: {told(error)}; name the conf with --conf') from None
+
+
+@contextmanager
+def swift_of(conf: str, settings: SidecarSettings) -> Iterator[None]:
+    """Load the storage policies of the conf's Swift, which what is made within the context reads.
+
+    :raises CommandError: where Swift refuses the conf or the files in its folder
+    """
+    from swift.common.storage_policy import reload_storage_policies
+    from swift.common.utils import set_swift_dir
+    try:
+        set_swift_dir(settings.sidecar.swift_dir)
+        reload_storage_policies()
+        yield
+    except CommandError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - Swift and PasteDeploy raise any of them
+        raise CommandError(f'{conf}: Swift refuses this conf or the files in {settings.sidecar.swift_dir}: '
+                           f'{told(error)}') from None
 
 
 def settings_with_cache(conf: str) -> SidecarSettings:

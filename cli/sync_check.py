@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
 from ..conf.arguments import account_name, argument, container_name, whole
-from ..conf.process import told
 from ..sidecar.syncer.figures import LedgerError, read_figures
 from .main import CommandError
-from .node import CONF, settings_of
+from .node import CONF, settings_of, swift_of
 
 TOLD_SECONDS = 1.0
 TEXT = """Compares names, times, ETags, sizes and content types. Of the manifests of large objects names and times
@@ -91,19 +90,12 @@ def _account(settings, container):
 
 
 def _open_sides(conf, settings, account, container):
-    from swift.common.storage_policy import reload_storage_policies
-    from swift.common.utils import set_swift_dir
-
     from ..sidecar.syncer.sides import NotSynced, SourceFailed, open_sides
-    swift_dir = settings.sidecar.swift_dir
-    try:
-        set_swift_dir(swift_dir)
-        reload_storage_policies()
-        return open_sides(settings, account, container, logging.getLogger(__name__))
-    except (NotSynced, SourceFailed) as error:
-        raise CommandError(f'{error.why}; {error.remedy}') from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - Swift and PasteDeploy raise any of them
-        raise CommandError(f'{conf}: Swift refuses this conf or the files in {swift_dir}: {told(error)}') from None
+    with swift_of(conf, settings):
+        try:
+            return open_sides(settings, account, container, logging.getLogger(__name__))
+        except (NotSynced, SourceFailed) as error:
+            raise CommandError(f'{error.why}; {error.remedy}') from None
 
 
 def _pairs(sides) -> Iterator:

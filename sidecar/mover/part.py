@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 from swift.common.concurrency import GreenPool, Timeout, sleep, spawn, tpool
@@ -19,6 +19,7 @@ from ...misplaced.servers import is_movable
 from ...queues import QueueError, WakeListener, open_queue
 from ...queues.wake import MISPLACED
 from ..cluster import make_client, token_ring
+from ..pacing import paced
 from ..settings import SidecarSettings
 from ..status.report import mover_report, write
 from .local_queue import Backoff, LocalRecords
@@ -47,13 +48,13 @@ class MoverPart:
         swift = make_client(settings, AGENT, own.request_tries, use_replication_network=True)
         swift_dir = settings.sidecar.swift_dir
         movable = partial(is_movable, swift_dir=swift_dir, ring_check_interval=own.ring_check_interval)
-        terms = Terms(own.reclaim_age, own.dry_run, self._paced)
+        rate = EventletRateLimiter(own.bytes_per_second)
+        terms = Terms(own.reclaim_age, own.dry_run, partial(paced, rate))
         self._mover = Mover(swift, servers_of(swift, swift_dir), movable, logger, terms, self._moved)
         backoff = Backoff(own.retry_backoff)
         share = ProcessShare(own.process, own.processes)
         self._rows = ReconcilerQueue(swift, logger, own.reclaim_age, share, backoff,
                                      on_invalid=lambda: self._met('invalid_record'))
-        self._rate = EventletRateLimiter(own.bytes_per_second)
         self._takes_rows = own.swift_queue in ('take', 'both')
         handle = self._hand_over if own.swift_queue in ('give', 'both') else self._move
         self._local = LocalRecords(queue, handle, own.concurrency, backoff, logger)
@@ -163,11 +164,6 @@ class MoverPart:
     def _met(self, what: str):
         self._stats[what] += 1
         self.metrics.count('moves', reason=what.replace('_', '-'))
-
-    def _paced(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in body:
-            self._rate.wait(incr_by=len(chunk))
-            yield chunk
 
     def _moved(self, task: Task):
         """Have proxies that hold the object validate it. Have this node's entry purged: it has another policy."""

@@ -7,13 +7,14 @@ import json
 import time
 from collections.abc import Callable
 
-from swift.common.concurrency import Event, GreenPool, Timeout, listen, sleep, socket, spawn, spawn_n, tpool, wsgi
+from swift.common.concurrency import Event, GreenPool, Timeout, listen, socket, spawn, spawn_n, tpool, wsgi
 from webob import Request, Response
 from webob.dec import wsgify
 from webob.exc import HTTPMethodNotAllowed, HTTPNotFound
 
 from ...metrics import counters_folder
 from ...metrics.totals import fold
+from ..pacing import pause
 from ..settings import SidecarSettings
 from .formats import exposition, page
 from .snapshot import Figures, gather, queue_path
@@ -126,7 +127,7 @@ class StatusPart:
         try:
             while not is_over() and not server.dead:
                 self._fold()
-                _pause(FOLD_SECONDS, is_over)
+                pause(FOLD_SECONDS, is_over)
         finally:
             server.kill()
             listening.close()
@@ -144,7 +145,7 @@ class StatusPart:
                     self._logger.error('no status on %s port %d, tried again each %g s: %s', *address,
                                        RETRY_SECONDS, error)
                 said = str(error)
-                _pause(RETRY_SECONDS, is_over)
+                pause(RETRY_SECONDS, is_over)
         return None
 
     def once(self, is_over: Callable[[], bool]) -> None:
@@ -163,9 +164,3 @@ class StatusPart:
             if not self._failing:
                 self._logger.error('counters of ended processes are not added up: %s', error)
             self._failing = True
-
-
-def _pause(seconds, is_over):
-    until = time.monotonic() + seconds
-    while not is_over() and time.monotonic() < until:
-        sleep(min(0.2, seconds))

@@ -59,8 +59,7 @@ class Figures:
 
     def as_json(self) -> dict:
         return {'healthy': self.is_healthy, 'problems': self.problems, 'notes': self.notes, 'at': self.at,
-                'gauges': self.gauges,
-                'counters': self.counters}
+                'gauges': self.gauges, 'counters': self.counters}
 
 
 def queue_path(settings: SidecarSettings) -> Path:

@@ -51,6 +51,8 @@ class Books:
 
     def count_row(self, what: Sent | None, begin: float) -> None:
         """Count a row. :param what: its outcome; None: it failed :param begin: time at which it was begun"""
+        if self._is_dry:
+            return
         name = 'failures' if what is None else STATSD.get(what)
         if name:
             self.add(name)
@@ -117,9 +119,9 @@ class Books:
         self._of_ledger(container.device, lambda ledger: ledger.write(
             container.path, container.db_id, container.sync_to, progress))
 
-    def enter(self, container: Container, progress: Progress, tally: Tally, begin: float, keep: bool) -> None:
-        """Enter a turn. :param keep: whether its figures are kept in the ledger; not those of a dry run"""
-        if keep:
+    def enter(self, container: Container, progress: Progress, tally: Tally, begin: float) -> None:
+        """Enter a turn. :param begin: time at which it was begun"""
+        if not self._is_dry:
             _bring_up_to_date(progress.figures, container, progress, tally)
             self.keep(container, progress)
         self.say(container.broker.db_file,

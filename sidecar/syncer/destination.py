@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from swift.common.container_sync_realms import ContainerSyncRealms
 from swift.common.utils import quote
 
+REALMS = 'container-sync-realms.conf'
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -25,7 +27,7 @@ class Destination:
     @property
     def origin(self) -> str:
         """Give scheme, host and port, without the login that a URL may hold."""
-        return without_login(self.url)
+        return origin_of(self.url)
 
     def path(self, name: str | None) -> str:
         """Give the path of an object, or of the container where there is no name, as it is sent and signed."""
@@ -53,8 +55,8 @@ class Destination:
         return headers
 
 
-def without_login(url: str) -> str:
-    """Give scheme, host and port of a URL."""
+def origin_of(url: str) -> str:
+    """Give scheme, host and port of a URL, without the login that it may hold."""
     parts = urlsplit(url)
     return f'{parts.scheme}://{parts.netloc.rpartition("@")[2]}'
 
@@ -62,9 +64,9 @@ def without_login(url: str) -> str:
 class Realms(ContainerSyncRealms):
     """Swift's realms. A parser's error would quote lines of the file, and so keys: it is left out."""
 
-    def __init__(self, path: str, logger):
+    def __init__(self, swift_dir: str, logger):
         self._told = logger
-        super().__init__(path, self)
+        super().__init__(f'{swift_dir}/{REALMS}', self)
 
     def _reload(self):
         try:

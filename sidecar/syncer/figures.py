@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...metrics.table import SYNC_STATES
+
 FOLDER, FILE = 'swiftahead_sync', 'ledger'
 WAIT_SECONDS = 5.0
 # seconds that one large object may take, while nothing is written
 MOST_SILENT = 3600.0
 # states of a container, the worst first; not-synced: nobody can mend it but its owner
-STATES = FAILING, NOT_SYNCED, BEHIND, IN_STEP = 'failing', 'not-synced', 'behind', 'in-step'
+STATES = FAILING, NOT_SYNCED, BEHIND, IN_STEP = SYNC_STATES
 # figures that only grow
 COUNTS = 'puts', 'posts', 'deletes', 'bytes', 'failures'
 

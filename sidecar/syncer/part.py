@@ -6,13 +6,15 @@ large container holds up no small one. A container has at most `container_time` 
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import random
 
-from swift.common.concurrency import Timeout, sleep
+from swift.common.concurrency import Timeout
 from swift.common.utils import EventletRateLimiter, get_logger
 
+from ..pacing import LOOK_SECONDS, paced, pause
 from ..settings import SECTION, SidecarSettings
 from .books import Books, oldest
 from .client import source_client
@@ -26,7 +28,6 @@ from .upstream import running_on
 # part of the names in statsd; upstream's daemon has it too
 LOG_NAME = 'container-sync'
 SLICE_SECONDS = 5.0
-LOOK_SECONDS = 0.2
 
 
 @dataclass
@@ -58,10 +59,9 @@ class SyncerPart:
         swift_dir = settings.sidecar.swift_dir
         self._containers = Containers(own, swift_dir, self._logger)
         self._books = Books(own.devices, self._logger, own.dry_run)
-        self._rate = EventletRateLimiter(own.bytes_per_second)
-        self._remote = Remote(Limits(own.conn_timeout, own.response_timeout, own.sync_proxy, own.ca_file),
-                              self._logger)
-        self._sender = Sender(SourceObjects(source_client(settings)), self._remote, self._paced,
+        self._remote = Remote(Limits.of(own), self._logger)
+        self._sender = Sender(SourceObjects(source_client(settings)), self._remote,
+                              partial(paced, EventletRateLimiter(own.bytes_per_second)),
                               self._told if own.dry_run else None)
         # containers and their destinations that are not the same
         self._known_others: set[tuple[str, str]] = set()
@@ -70,11 +70,11 @@ class SyncerPart:
     def run(self, is_over: Callable[[], bool]) -> None:
         """Make passes until it is over. Finish the rows under way then, if that takes no more than moments."""
         # nodes that are started together are not to come all at once
-        _pause(random() * self._settings.interval, is_over)  # nosec B311
+        pause(random() * self._settings.interval, is_over)  # nosec B311
         while not is_over():
             ends = time.monotonic() + self._settings.interval
             self._pass(is_over)
-            _pause(ends - time.monotonic(), is_over)
+            pause(ends - time.monotonic(), is_over)
         self._close()
 
     def once(self, is_over: Callable[[], bool]) -> None:
@@ -176,9 +176,10 @@ class SyncerPart:
     def _sent(self, container: Container, progress: Progress, seconds, second_look_to, is_over) -> Tally:
         begin = time.time()
         turn = Turn(container, progress, self._sender, self._terms,
-                    lambda progress: self._books.keep(container, progress), self._met, self._logger, self._clock)
+                    lambda progress: self._books.keep(container, progress), self._books.count_row, self._logger,
+                    self._clock)
         tally = turn.run(seconds, is_over, second_look_to)
-        self._books.enter(container, progress, tally, begin, not self._terms.dry_run)
+        self._books.enter(container, progress, tally, begin)
         return tally
 
     def _refuse_itself(self, container: Container):
@@ -202,21 +203,6 @@ class SyncerPart:
             raise error
         self._known_others.add(own)
 
-    def _met(self, what, begin):
-        if not self._terms.dry_run:
-            self._books.count_row(what, begin)
-
-    def _paced(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in body:
-            self._rate.wait(incr_by=len(chunk))
-            yield chunk
-
     def _told(self, method, container, name):
         self._logger.info('dry run: %s %s to %s', method, f'{container.account}/{container.name}/{name}',
                           container.sync_to)
-
-
-def _pause(seconds, is_over):
-    until = time.monotonic() + seconds
-    while not is_over() and time.monotonic() < until:
-        sleep(LOOK_SECONDS)

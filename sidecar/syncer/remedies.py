@@ -8,8 +8,9 @@ from http.client import BadStatusLine, HTTPException, IncompleteRead, LineTooLon
 from requests.exceptions import ConnectTimeout
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, ProxyError, ReadTimeoutError
 
+from .destination import REALMS
+
 # the errors come by name, since `http.client.` is eventlet's copy, with errors of its own, once that is loaded
-REALMS = 'container-sync-realms.conf'
 ADDRESS = f'compare the address with X-Container-Sync-To and the endpoint in {REALMS}'
 OVERLOADED = 'look at the load and the log of the other cluster'
 ITS_LOG = "look into the log of the other cluster's proxies at this time"

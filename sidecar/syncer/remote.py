@@ -20,7 +20,7 @@ from swift.common.utils import Timestamp
 from swiftclient import ClientException
 from urllib3.exceptions import HTTPError
 
-from .destination import Destination, without_login
+from .destination import Destination, origin_of
 from .remedies import ADDRESS, ITS_LOG, RemoteError, broken, is_late, refused
 from .wire import MOST_BODY, Answer, Body, Limits, Wire, lower
 
@@ -134,7 +134,7 @@ class Remote:
         # chance is all that is asked of it: which proxy is no secret
         proxy = random.choice(self._limits.proxies) if self._limits.proxies else None  # nosec B311
         key = destination.origin, proxy
-        request = f'{method} {destination.shown(name)}' + (f' by way of {without_login(proxy)}' if proxy else '')
+        request = f'{method} {destination.shown(name)}' + (f' by way of {origin_of(proxy)}' if proxy else '')
         target = destination.path(name) + query
         wire, is_kept = self._take(request, key)
         try:

@@ -15,8 +15,7 @@ from .source import Container, SourceFailed, SourceObjects
 from .wire import lower
 
 # of the response that brings the object, and not of the object
-OF_THE_RESPONSE = frozenset(('date', 'last-modified', 'accept-ranges', 'connection', 'transfer-encoding',
-                             'x-trans-id', 'x-openstack-request-id'))
+OF_THE_RESPONSE = frozenset(('date', 'last-modified', 'accept-ranges', 'x-trans-id', 'x-openstack-request-id'))
 # of the source cluster alone: the other one's gatekeeper would drop them
 OF_THE_CLUSTER = ('x-backend-', 'x-object-sysmeta-', 'x-object-transient-sysmeta-')
 # of a body, which a POST cannot change

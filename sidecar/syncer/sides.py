@@ -49,13 +49,12 @@ def open_sides(settings: SidecarSettings, account: str, container: str, logger,
     sync_to, key = headers.get('x-container-sync-to'), headers.get('x-container-sync-key')
     if not sync_to or not key:
         raise NotSynced(f'{container} has no X-Container-Sync-To, or no X-Container-Sync-Key', 'set both')
-    realms = Realms(f'{settings.sidecar.swift_dir}/container-sync-realms.conf', logger)
+    realms = Realms(settings.sidecar.swift_dir, logger)
     destination = read_destination(sync_to, key, list(syncer.allowed_sync_hosts), realms)
     if not destination.realm:
         raise NotSynced('without a realm the other cluster lets nobody list the container by its key',
                         'use X-Container-Sync-To = //realm/cluster/account/container')
-    remote = Remote(Limits(syncer.conn_timeout, syncer.response_timeout, syncer.sync_proxy, syncer.ca_file),
-                    logger)
+    remote = Remote(Limits.of(syncer), logger)
 
     def here(after: str) -> list[dict]:
         return _listing(client, account, container, after)

@@ -15,7 +15,15 @@ from swift.common.internal_client import InternalClient, UnexpectedResponse
 from swift.common.middleware.versioned_writes.object_versioning import SYSMETA_VERSIONS_CONT
 from swift.common.ring import Ring
 from swift.common.ring.utils import is_local_device
-from swift.common.utils import Timestamp, drain_and_close, hash_path, quote, validate_sync_to, whataremyips
+from swift.common.utils import (
+    Timestamp,
+    close_if_possible,
+    drain_and_close,
+    hash_path,
+    quote,
+    validate_sync_to,
+    whataremyips,
+)
 from swift.container.backend import SHARDED, SHARDING, ContainerBroker
 from swift.container.sync_store import ContainerSyncStore
 
@@ -101,7 +109,7 @@ class Containers:
         self._devices = Path(syncer.devices).resolve()
         self.store = ContainerSyncStore(syncer.devices, logger, syncer.mount_check)
         self.ring = Ring(swift_dir, ring_name='container')
-        self._realms = Realms(f'{swift_dir}/container-sync-realms.conf', logger)
+        self._realms = Realms(swift_dir, logger)
         self._hosts = list(syncer.allowed_sync_hosts)
         self._ips = whataremyips(syncer.bind_ip)
         self._port = syncer.bind_port
@@ -202,7 +210,7 @@ class SourceObjects:
                                                                             Callable[[], None]]:
         """Give an object's headers, its body, and the call that ends the body. :raises SourceFailed:"""
         response = self._request('GET', container, name, least)
-        return response.headers, iter(response.app_iter), lambda: _close(response)
+        return response.headers, iter(response.app_iter), lambda: close_if_possible(response.app_iter)
 
     def _request(self, method, container, name, least):
         headers = {'X-Newest': 'true', 'X-Backend-Storage-Policy-Index': str(container.policy_index)}
@@ -217,18 +225,12 @@ class SourceObjects:
                 'its newest copy may not be there yet, or it has expired' if status == 404 else
                 "see the log of the syncer's internal client") from None
         if Timestamp(response.headers.get('x-timestamp', 0)) < least:
-            _close(response)
+            close_if_possible(response.app_iter)
             raise SourceFailed('the newest copy that can be read is older than its row',
                                'servers that hold the newest copy do not answer')
         if any(lower(key).startswith(ENCRYPTED) for key in response.headers):
-            _close(response)
+            close_if_possible(response.app_iter)
             raise SourceFailed('its source was read as it is encrypted on the disks',
                                'put keymaster and encryption into the pipeline of internal_client_conf_path, as '
                                'the proxies have them')
         return response
-
-
-def _close(response):
-    close = getattr(response.app_iter, 'close', None)
-    if close is not None:
-        close()

@@ -11,9 +11,8 @@ from ...conf.process import told
 from ..settings import SidecarSettings
 from ..trouble import Trouble, told_to
 from .client import conf_path, source_client
+from .destination import REALMS
 from .upstream import PROGRAM, running_on
-
-REALMS = 'container-sync-realms.conf'
 
 
 def troubles(settings: SidecarSettings) -> Iterator[Trouble]:

@@ -10,7 +10,6 @@ these are, and how far the second look came beyond them.
 """
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from swift.common.concurrency import Event, GreenPool, Timeout
@@ -249,8 +248,7 @@ class _UnderWay:
         self.last = row
 
     def end(self, row: int) -> None:
-        with suppress(KeyError):
-            self._rows.remove(row)
+        self._rows.discard(row)
 
     @property
     def done(self) -> int:

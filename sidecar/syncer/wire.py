@@ -18,6 +18,7 @@ from swiftclient.client import HTTPConnection
 from urllib3 import PoolManager, ProxyManager
 from urllib3.util import make_headers
 
+from ...conf.options import SyncerSection
 from .body import Body, Bound
 from .framing import Plain, Response, Secure
 from .remedies import has_died
@@ -40,6 +41,11 @@ class Limits:
     response_timeout: float
     proxies: tuple[str, ...] = ()
     ca_file: str | None = None
+
+    @classmethod
+    def of(cls, syncer: SyncerSection) -> 'Limits':
+        """Give those that the conf has."""
+        return cls(syncer.conn_timeout, syncer.response_timeout, syncer.sync_proxy, syncer.ca_file)
 
 
 class Answer(NamedTuple):
@@ -100,7 +106,7 @@ class Wire(HTTPConnection):
         passing = make_headers(proxy_basic_auth=':'.join(login)) if login[0] else {}
         if origin.startswith('https:'):
             return ProxyManager(proxy, proxy_headers=passing, maxsize=1, ssl_context=context,
-                                        proxy_ssl_context=context).connection_from_url(origin)
+                                proxy_ssl_context=context).connection_from_url(origin)
         self._ahead, self._passing = origin, passing
         return PoolManager(maxsize=1, ssl_context=context).connection_from_url(proxy)
 
@@ -125,7 +131,7 @@ class Wire(HTTPConnection):
         :param target: path and query, as they are to be sent
         :param headers: WSGI strings: each character stands for a byte
         :param most: bytes of the answer's body that are read
-        :raises Exception: of many kinds, `troubles.broken` tells them apart; those of the body as they are
+        :raises Exception: of many kinds, `remedies.broken` tells them apart; those of the body as they are
         """
         limits, self._was_heard, self.is_mute = self._limits, False, False
         data = None if body is None else body.sent(self.bound, limits.response_timeout)
