@@ -97,11 +97,11 @@ class Turn:
         up_to = self._container.point1 if second_look_to is None else second_look_to
         has_second_look = self._progress.seen < up_to
         try:
-            self._send_new(begin + (seconds * HALF if has_second_look else seconds))
-            self._try_again(begin + seconds)
-            self._look_again(up_to, begin + seconds)
+            is_new_left = self._send_new(begin + (seconds * HALF if has_second_look else seconds))
+            is_old_left = self._try_again(begin + seconds) | self._look_again(up_to, begin + seconds)
             if has_second_look:
-                self._send_new(begin + seconds)
+                is_new_left = self._send_new(begin + seconds)
+            self.tally.has_more = is_new_left or is_old_left
         finally:
             self._wait()
         self.tally.seconds = self._clock() - begin
@@ -112,12 +112,12 @@ class Turn:
 
     # what is new
 
-    def _send_new(self, until):
-        container = self._container
-        while rows := container.rows_after(container.point1):
+    def _send_new(self, until) -> bool:
+        """Send this node's share, and tell whether there are rows left."""
+        container, is_left = self._container, False
+        while not is_left and (rows := container.rows_after(container.point1)):
             for row in rows:
-                if not self._may_go_on(until):
-                    self.tally.has_more = True
+                if is_left := not self._may_go_on(until):
                     break
                 # a row that fails is tried again in the second look, by the node of each replica
                 if container.is_ours(row):
@@ -125,22 +125,22 @@ class Turn:
                 container.point1 = row['ROWID']
             if not self._terms.dry_run:
                 container.set_points(container.point1, None)
-            if self.tally.has_more:
-                return
+        return is_left
 
     # the second look
 
-    def _look_again(self, up_to, until):
+    def _look_again(self, up_to, until) -> bool:
+        """Look at all rows once more, and tell whether there are some left."""
+        is_left = False
         progress, under_way = self._progress, _UnderWay(self._progress.seen)
         while progress.seen < up_to and len(progress.failed) < MOST_FAILURES:
             rows = [row for row in self._container.rows_after(under_way.last) if row['ROWID'] <= up_to]
             for row in rows:
-                if not self._may_go_on(until):
-                    self.tally.has_more = True
+                if is_left := not self._may_go_on(until):
                     break
                 under_way.begin(row['ROWID'])
                 self._begin(row, under_way)
-            is_last = not rows or self.tally.has_more
+            is_last = not rows or is_left
             if is_last:
                 self._wait()
                 if not rows:
@@ -148,15 +148,16 @@ class Turn:
             progress.seen = under_way.done
             self._save()
             if is_last:
-                return
+                break
+        return is_left
 
-    def _try_again(self, until):
-        """Try the failed rows again that are due."""
+    def _try_again(self, until) -> bool:
+        """Try the failed rows again that are due, and tell whether there are some left."""
+        is_left = False
         now = self._clock()
         due = sorted(row for row, failure in self._progress.failed.items() if failure.due <= now)
         for number in due:
-            if not self._may_go_on(until):
-                self.tally.has_more = True
+            if is_left := not self._may_go_on(until):
                 break
             rows = self._container.rows_after(number - 1, 1)
             if rows and rows[0]['ROWID'] == number:
@@ -167,6 +168,7 @@ class Turn:
         self._wait()
         if due:
             self._save()
+        return is_left
 
     def _save(self):
         if self._terms.dry_run:
