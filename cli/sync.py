@@ -18,8 +18,8 @@ from ..sidecar.syncer.figures import (
     FAILING,
     NOT_SYNCED,
     STATES,
-    Figures,
     LedgerError,
+    SyncFigures,
     figures_of,
     find_ledgers,
     read_ledger,
@@ -45,7 +45,7 @@ class Share:
     """
     node: str
     device: str
-    figures: Figures
+    figures: SyncFigures
 
 
 @dataclass
@@ -56,11 +56,7 @@ class Synced:
     shares: list[Share] = field(default_factory=list)
 
     @property
-    def path(self) -> str:
-        return f'{quote(self.account)}/{quote(self.container)}'
-
-    @property
-    def _figures(self) -> list[Figures]:
+    def _figures(self) -> list[SyncFigures]:
         return [share.figures for share in self.shares]
 
     @property

@@ -33,7 +33,7 @@ def add_parser(actions) -> None:
     check.set_defaults(run=check_container)
 
 
-class Outcome:
+class Comparison:
     """What a comparison came to. :param limit: differences that are kept"""
 
     def __init__(self, limit: int):
@@ -63,7 +63,7 @@ def check_container(args) -> int:
     """
     settings = settings_of(args.conf)
     account = args.account or _account(settings, args.container)
-    outcome = Outcome(args.limit)
+    outcome = Comparison(args.limit)
     sides = _open_sides(args.conf, settings, account, args.container)
     for pair in _followed(_pairs(sides), sides.count):
         outcome.add(pair)
@@ -100,10 +100,10 @@ def _open_sides(conf, settings, account, container):
 
 def _pairs(sides) -> Iterator:
     from ..sidecar.syncer.compare import ListingError, compare, rows
-    from ..sidecar.syncer.sides import RemoteError, SourceFailed
+    from ..sidecar.syncer.sides import RemoteFailed, SourceFailed
     try:
         yield from compare(rows(sides.here, 'here'), rows(sides.there, 'there'))
-    except (SourceFailed, RemoteError) as error:
+    except (SourceFailed, RemoteFailed) as error:
         raise CommandError(f'{error.why}; {error.remedy}') from None
     except ListingError as error:
         raise CommandError(str(error)) from None

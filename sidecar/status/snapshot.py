@@ -20,7 +20,7 @@ from ..syncer.figures import (
     NOT_SYNCED,
     STATES,
     LedgerError,
-    Reading,
+    LedgerReading,
     find_ledgers,
     read_ledger,
     silence,
@@ -130,7 +130,7 @@ def _look_at_queue(figures, settings):
 
 
 def _look_at_syncer(figures, syncer):
-    readings: list[Reading] = []
+    readings: list[LedgerReading] = []
     for path in find_ledgers(syncer.devices):
         with _told(figures, 'syncer'):
             readings.append(read_ledger(path))

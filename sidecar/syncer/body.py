@@ -3,7 +3,7 @@ from collections.abc import Iterable, Iterator
 
 from swift.common.concurrency import Timeout, sleep
 
-from .remedies import RemoteError
+from .remedies import RemoteFailed
 
 
 class Bound:
@@ -48,7 +48,7 @@ class Body:
             chunk = next((chunk for chunk in self._chunks if chunk), None)
             self._left -= len(chunk or b'')
             if self._left < 0 or (chunk is None and self._left):
-                raise RemoteError(f'the source gave {"more" if self._left < 0 else "fewer"} bytes than the '
+                raise RemoteFailed(f'the source gave {"more" if self._left < 0 else "fewer"} bytes than the '
                                   f'{self.length} of its length', None,
                                   'the row is sent again; where that goes on, audit the source')
             return chunk

@@ -10,11 +10,11 @@ from pathlib import Path
 from time import ctime
 from typing import TypeVar
 
-from swift.common.utils import decode_timestamps, quote
+from swift.common.utils import decode_timestamps
 
-from .ledger import FILE, FOLDER, Figures, Ledger, LedgerError, Progress
+from .ledger import FILE, FOLDER, Ledger, LedgerError, SyncFigures, SyncProgress
 from .row import Sent
-from .source import Container, NotSynced
+from .source import NotSynced, SyncedContainer, path_of
 from .turn import Tally
 
 REPORT_SECONDS = 3600.0
@@ -101,25 +101,25 @@ class Books:
         called = database
         if error.named:
             account, name, sync_to = error.named
-            called = f'{quote(account)}/{quote(name)}'
-            figures = Figures(time.time(), account, name, sync_to, False, error.why, error.remedy,
+            called = path_of(account, name)
+            figures = SyncFigures(time.time(), account, name, sync_to, False, error.why, error.remedy,
                               is_failure=error.is_failure)
             self.meet(device, called)
             self._of_ledger(device, lambda ledger: ledger.tell(called, figures))
         self.say(database, f'{called} is not synced: {error.why}' + (f'; {error.remedy}' if error.remedy else ''))
 
-    def progress(self, container: Container) -> Progress | None:
+    def progress(self, container: SyncedContainer) -> SyncProgress | None:
         """Give the progress of a container; None where the ledger of its device cannot be used."""
         if self._is_dry:
-            return Progress(container.point2)
+            return SyncProgress(container.point2)
         return self._of_ledger(container.device, lambda ledger: ledger.progress(
             container.path, container.db_id, container.sync_to, container.point1, container.point2))
 
-    def keep(self, container: Container, progress: Progress) -> None:
+    def keep(self, container: SyncedContainer, progress: SyncProgress) -> None:
         self._of_ledger(container.device, lambda ledger: ledger.write(
             container.path, container.db_id, container.sync_to, progress))
 
-    def enter(self, container: Container, progress: Progress, tally: Tally, begin: float) -> None:
+    def enter(self, container: SyncedContainer, progress: SyncProgress, tally: Tally, begin: float) -> None:
         """Enter a turn. :param begin: time at which it was begun"""
         if not self._is_dry:
             _bring_up_to_date(progress.figures, container, progress, tally)
@@ -155,7 +155,7 @@ class Books:
         return given
 
 
-def oldest(container: Container, progress: Progress) -> float | None:
+def oldest(container: SyncedContainer, progress: SyncProgress) -> float | None:
     """Give the time of the oldest row that this node has not sent; None where there is none."""
     rows = container.rows_after(container.point1, 1)
     if progress.failed:
@@ -163,7 +163,7 @@ def oldest(container: Container, progress: Progress) -> float | None:
     return min((float(decode_timestamps(row['created_at'])[2]) for row in rows), default=None)
 
 
-def _bring_up_to_date(figures: Figures, container: Container, progress: Progress, tally: Tally):
+def _bring_up_to_date(figures: SyncFigures, container: SyncedContainer, progress: SyncProgress, tally: Tally):
     figures.at = time.time()
     figures.account, figures.container, figures.sync_to = container.account, container.name, container.sync_to
     figures.is_synced, figures.is_failure = True, False

@@ -31,7 +31,7 @@ class LedgerError(Exception):
 
 
 @dataclass
-class Figures:
+class SyncFigures:
     """What an operator asks of one container; this node's share.
 
     :param why: reason why the container is not synced, or the last error; '' where there is none
@@ -80,7 +80,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Reading:
+class LedgerReading:
     """A ledger as it was read.
 
     :param device: folder of the device
@@ -89,7 +89,7 @@ class Reading:
     """
     device: Path
     looked_at: float
-    figures: list[Figures]
+    figures: list[SyncFigures]
     counted: Counter[str]
 
     @property
@@ -118,7 +118,7 @@ def _may_be_there(path):
     return True
 
 
-def read_ledger(path: Path) -> Reading:
+def read_ledger(path: Path) -> LedgerReading:
     """Read a ledger as a bystander, who neither makes it nor keeps the writer waiting.
 
     :raises LedgerError:
@@ -135,10 +135,10 @@ def read_ledger(path: Path) -> Reading:
         raise LedgerError(f'{path}: {error}') from None
     for one in figures:
         counted.update(one.counts())
-    return Reading(path.parent.parent, passes[0] if passes else 0.0, figures, counted)
+    return LedgerReading(path.parent.parent, passes[0] if passes else 0.0, figures, counted)
 
 
-def read_figures(devices: str | os.PathLike) -> Iterator[Figures]:
+def read_figures(devices: str | os.PathLike) -> Iterator[SyncFigures]:
     """Give the figures of all containers on these devices. :raises LedgerError:"""
     for path in find_ledgers(devices):
         yield from read_ledger(path).figures
@@ -150,19 +150,19 @@ def read_gone(connection: sqlite3.Connection) -> Counter[str]:
     return Counter(json.loads(text[0]) if text else {})
 
 
-def figures_of(kept: dict) -> Figures:
+def figures_of(kept: dict) -> SyncFigures:
     """Read figures that another version may have written. :raises ValueError, TypeError: where they are none"""
     found: dict[str, Any] = {}
-    for name, default in vars(Figures()).items():
+    for name, default in vars(SyncFigures()).items():
         value = kept.get(name, default)
         # JSON has one kind of number alone
         found[name] = float(value) if isinstance(default, float) else value
         if type(found[name]) is not type(default):
             raise ValueError(f'{name} = {value!a}')
-    return Figures(**found)
+    return SyncFigures(**found)
 
 
-def states(figures: Iterable[Figures]) -> Counter[str]:
+def states(figures: Iterable[SyncFigures]) -> Counter[str]:
     """Count containers by their states, each once: of several copies on one node the worst."""
     worst: dict[tuple[str, str], str] = {}
     for one in figures:

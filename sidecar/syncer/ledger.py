@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ...conf.files import FLAGS, try_lock
-from .figures import FILE, FOLDER, WAIT_SECONDS, Figures, LedgerError, figures_of, read_gone
+from .figures import FILE, FOLDER, WAIT_SECONDS, LedgerError, SyncFigures, figures_of, read_gone
 
 LOCK = 'lock'
 # rows of one container that are remembered as failed; at more, the second look waits until some are sent
@@ -46,7 +46,7 @@ class Failure:
 
 
 @dataclass
-class Progress:
+class SyncProgress:
     """How far the second look came, and what it left out.
 
     :param seen: ROWID up to which each row was sent, but for the failed ones
@@ -54,7 +54,7 @@ class Progress:
     """
     seen: int = -1
     failed: dict[int, Failure] = field(default_factory=dict)
-    figures: Figures = field(default_factory=Figures)
+    figures: SyncFigures = field(default_factory=SyncFigures)
 
     @property
     def point2(self) -> int:
@@ -99,7 +99,7 @@ class Ledger:
             os.close(self._lock)
             raise LedgerError(f'{path}: {error}') from None
 
-    def progress(self, path: str, db_id: str, sync_to: str, point1: int, point2: int) -> Progress:
+    def progress(self, path: str, db_id: str, sync_to: str, point1: int, point2: int) -> SyncProgress:
         """Read the progress of a container; what does not fit its database is left out.
 
         :param path: account and container, quoted
@@ -113,13 +113,13 @@ class Ledger:
             failed = self._connection.execute('SELECT row, tries, due, why, remedy FROM failures WHERE path = ? '
                                               'AND row > ?', (path, point2)).fetchall()
         if kept is None:
-            return Progress(point2)
+            return SyncProgress(point2)
         figures = _figures(kept[4])
         if kept[:2] != (db_id, sync_to) or kept[2] > point2 or kept[3] > max(point1, point2):
-            return Progress(point2, figures=figures)
-        return Progress(max(kept[3], point2), {row: Failure(*rest) for row, *rest in failed}, figures)
+            return SyncProgress(point2, figures=figures)
+        return SyncProgress(max(kept[3], point2), {row: Failure(*rest) for row, *rest in failed}, figures)
 
-    def write(self, path: str, db_id: str, sync_to: str, progress: Progress) -> None:
+    def write(self, path: str, db_id: str, sync_to: str, progress: SyncProgress) -> None:
         """Keep the progress of a container, after its sync points are in its database."""
         with self._told(), self._connection:
             self._connection.execute(
@@ -130,7 +130,7 @@ class Ledger:
                 'INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)',
                 ((path, row, one.tries, one.due, one.why, one.remedy) for row, one in progress.failed.items()))
 
-    def tell(self, path: str, figures: Figures) -> None:
+    def tell(self, path: str, figures: SyncFigures) -> None:
         """Keep the figures of a container that is not synced. What was counted of it stays."""
         with self._told(), self._connection:
             if before := self._known(path):
@@ -155,7 +155,7 @@ class Ledger:
                                              ((path,) for path in known - paths))
             self._connection.execute('INSERT OR REPLACE INTO passes VALUES (0, ?, ?)', (at, json.dumps(gone)))
 
-    def _known(self, path) -> Figures | None:
+    def _known(self, path) -> SyncFigures | None:
         found = self._connection.execute('SELECT figures FROM containers WHERE path = ?', (path,)).fetchone()
         return found and _figures(found[0])
 
@@ -190,4 +190,4 @@ def _figures(text):
     try:
         return figures_of(json.loads(text))
     except (ValueError, TypeError, AttributeError):
-        return Figures()
+        return SyncFigures()

@@ -18,11 +18,11 @@ from ..pacing import LOOK_SECONDS, paced, pause
 from ..settings import SECTION, SidecarSettings
 from .books import Books, oldest
 from .client import source_client
-from .ledger import Progress
-from .remote import Limits, Remote, RemoteError
+from .ledger import SyncProgress
+from .remote import Limits, Remote, RemoteFailed
 from .row import Sender
-from .source import Container, Containers, NotSynced, SourceObjects
-from .turn import FAILURES_IN_A_ROW, Tally, Terms, Turn
+from .source import Containers, NotSynced, SourceObjects, SyncedContainer
+from .turn import FAILURES_IN_A_ROW, Tally, Turn, TurnTerms
 from .upstream import running_on
 
 # part of the names in statsd; upstream's daemon has it too
@@ -65,7 +65,7 @@ class SyncerPart:
                               self._told if own.dry_run else None)
         # containers and their destinations that are not the same
         self._known_others: set[tuple[str, str]] = set()
-        self._terms = Terms(own.sync_row_concurrency, own.interval, own.dry_run)
+        self._terms = TurnTerms(own.sync_row_concurrency, own.interval, own.dry_run)
 
     def run(self, is_over: Callable[[], bool]) -> None:
         """Make passes until it is over. Finish the rows under way then, if that takes no more than moments."""
@@ -119,7 +119,7 @@ class SyncerPart:
         self._books.all_met()
         return [path for _, path in sorted(found, reverse=True)]
 
-    def _opened(self, path) -> Container | None:
+    def _opened(self, path) -> SyncedContainer | None:
         try:
             container = self._containers.open(path)
         except NotSynced as error:
@@ -173,7 +173,7 @@ class SyncerPart:
         one.seconds -= max(tally.seconds, LOOK_SECONDS)
         return tally
 
-    def _sent(self, container: Container, progress: Progress, seconds, second_look_to, is_over) -> Tally:
+    def _sent(self, container: SyncedContainer, progress: SyncProgress, seconds, second_look_to, is_over) -> Tally:
         begin = time.time()
         turn = Turn(container, progress, self._sender, self._terms,
                     lambda progress: self._books.keep(container, progress), self._books.count_row, self._logger,
@@ -182,7 +182,7 @@ class SyncerPart:
         self._books.enter(container, progress, tally, begin)
         return tally
 
-    def _refuse_itself(self, container: Container):
+    def _refuse_itself(self, container: SyncedContainer):
         """Refuse a container that is its own destination.
 
         Clusters do not know their own names here: a container of the same name is the same one if it was made at
@@ -193,7 +193,7 @@ class SyncerPart:
             return
         try:
             created = self._remote.created(container.destination)
-        except RemoteError:
+        except RemoteFailed:
             # its rows meet the same trouble, and tell it
             return
         if created == container.created:

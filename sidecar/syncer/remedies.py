@@ -39,7 +39,7 @@ REDIRECTED = (f'name the final address in X-Container-Sync-To or in {REALMS}: no
               'signature would go to another host')
 
 
-class RemoteError(Exception):
+class RemoteFailed(Exception):
     """A request to the other cluster that did not come to its end.
 
     :param why: says which request, and what happened to it
@@ -52,10 +52,10 @@ class RemoteError(Exception):
         self.why, self.status, self.remedy = why, status, remedy
 
 
-def refused(request: str, status: int) -> RemoteError:
+def refused(request: str, status: int) -> RemoteFailed:
     """Make the error of an answer that is none of those which the request can have."""
     phrase = next((f' {known.phrase}' for known in HTTPStatus if known == status), '')
-    return RemoteError(f'{request}: answered {status}{phrase}', status, _remedy(status))
+    return RemoteFailed(f'{request}: answered {status}{phrase}', status, _remedy(status))
 
 
 def _remedy(status):
@@ -68,13 +68,13 @@ def _remedy(status):
     return f'{ADDRESS}: no proxy of Swift answers so'
 
 
-def is_late(request: str, seconds: float) -> RemoteError:
+def is_late(request: str, seconds: float) -> RemoteFailed:
     """Make the error of a request that outlived its bound, though something came or went now and then."""
-    return RemoteError(f'{request}: not over within {seconds:g} s', None,
+    return RemoteFailed(f'{request}: not over within {seconds:g} s', None,
                        f'{OVERLOADED}; where it is only slow, raise response_timeout')
 
 
-def broken(request: str, error: BaseException, conn_timeout: float, response_timeout: float) -> RemoteError:
+def broken(request: str, error: BaseException, conn_timeout: float, response_timeout: float) -> RemoteFailed:
     """Make the error of a request that broke off.
 
     The other side's words are left out: they may repeat what was sent to it.
@@ -84,8 +84,8 @@ def broken(request: str, error: BaseException, conn_timeout: float, response_tim
         found = next((cause for cause in causes if isinstance(cause, kinds)), None)
         if found is not None:
             words = {'conn_timeout': conn_timeout, 'response_timeout': response_timeout, 'said': _said(found)}
-            return RemoteError(f'{request}: {why.format(**words)}', None, remedy)
-    return RemoteError(f'{request}: {type(error).__name__}', None, ITS_LOG)
+            return RemoteFailed(f'{request}: {why.format(**words)}', None, remedy)
+    return RemoteFailed(f'{request}: {type(error).__name__}', None, ITS_LOG)
 
 
 def has_died(error: BaseException) -> bool:

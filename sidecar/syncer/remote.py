@@ -21,10 +21,10 @@ from swiftclient import ClientException
 from urllib3.exceptions import HTTPError
 
 from .destination import Destination, origin_of
-from .remedies import ADDRESS, ITS_LOG, RemoteError, broken, is_late, refused
-from .wire import MOST_BODY, Answer, Body, Limits, Wire, lower
+from .remedies import ADDRESS, ITS_LOG, RemoteFailed, broken, is_late, refused
+from .wire import MOST_BODY, Body, Limits, WholeAnswer, Wire, lower
 
-__all__ = ['Destination', 'Found', 'Limits', 'Remote', 'RemoteError']
+__all__ = ['Destination', 'Found', 'Limits', 'Remote', 'RemoteFailed']
 
 # a manifest and a symlink as they are; the signature has no query
 AS_IT_IS = '?symlink=get&multipart-manifest=get'
@@ -89,7 +89,7 @@ class Remote:
         sent = Body(body, length)
         status = self._ask('PUT', destination, name, signed, (201, 202), body=sent).status
         if not sent.is_whole:
-            raise RemoteError(f'PUT {destination.shown(name)}: answered {status} before it had the whole object',
+            raise RemoteFailed(f'PUT {destination.shown(name)}: answered {status} before it had the whole object',
                               None, ITS_LOG)
         return status
 
@@ -115,7 +115,7 @@ class Remote:
             rows = None
         if not isinstance(rows, list):
             # nothing else may pass for an empty container
-            raise RemoteError(f'GET {destination.shown(None)}: the listing is no JSON', None, ADDRESS)
+            raise RemoteFailed(f'GET {destination.shown(None)}: the listing is no JSON', None, ADDRESS)
         return rows
 
     def created(self, destination: Destination) -> Timestamp:
@@ -130,7 +130,8 @@ class Remote:
             while wires:
                 wires.pop()[1].close()
 
-    def _ask(self, method, destination, name, headers, good, *, body=None, query='', most=MOST_BODY) -> Answer:
+    def _ask(self, method, destination, name, headers, good, *, body=None, query='',
+             most=MOST_BODY) -> WholeAnswer:
         # chance is all that is asked of it: which proxy is no secret
         proxy = random.choice(self._limits.proxies) if self._limits.proxies else None  # nosec B311
         key = destination.origin, proxy
@@ -139,7 +140,7 @@ class Remote:
         wire, is_kept = self._take(request, key)
         try:
             answer = self._tried(wire, request, method, target, headers, body, most)
-        except RemoteError:
+        except RemoteFailed:
             if not (is_kept and method in REPEATED and wire.is_mute):
                 raise
             wire = self._made(request, key)
@@ -178,10 +179,10 @@ class Remote:
         try:
             return Wire(origin, self._limits, proxy, self._context if 'https:' in f'{origin} {proxy}' else None)
         except OSError as error:
-            raise RemoteError(f'{request}: {self._limits.ca_file} holds no CAs: {error.strerror or error}', None,
+            raise RemoteFailed(f'{request}: {self._limits.ca_file} holds no CAs: {error.strerror or error}', None,
                               'mend ca_file in [syncer]') from None
         except (ValueError, HTTPError, ClientException):
-            raise RemoteError(f'{request}: no HTTP goes there', None,
+            raise RemoteFailed(f'{request}: no HTTP goes there', None,
                               f'see that sync_proxy has http:// or https:// in front; {ADDRESS}') from None
 
     def _keep(self, key, wire):
@@ -198,7 +199,7 @@ class Remote:
     def _found(self, request, answer, asked) -> Found:
         timestamp = _timestamp(request, answer)
         if float(timestamp) > max(self._now(), float(asked)) + MOST_AHEAD:
-            raise RemoteError(f'{request}: the object is of {timestamp.isoformat}, more than a day ahead', None,
+            raise RemoteFailed(f'{request}: the object is of {timestamp.isoformat}, more than a day ahead', None,
                               'compare the clocks of both clusters; delete the object there if it is wrong')
         etag, length = answer.headers.get('etag', ''), answer.headers.get('content-length', '')
         return Found(timestamp, normalize_etag(etag), int(length) if length.isdecimal() else None, answer.headers)
@@ -208,7 +209,7 @@ def _timestamp(request, answer) -> Timestamp:
     try:
         return Timestamp(answer.headers.get('x-timestamp', ''))
     except (ValueError, OverflowError):
-        raise RemoteError(f'{request}: the answer has no X-Timestamp that is one', None, ADDRESS) from None
+        raise RemoteFailed(f'{request}: the answer has no X-Timestamp that is one', None, ADDRESS) from None
 
 
 def _signed(method, destination, name, headers) -> dict[str, str]:

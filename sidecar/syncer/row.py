@@ -10,8 +10,8 @@ from swift.common.middleware.versioned_writes.object_versioning import SYSMETA_V
 from swift.common.swob import normalize_etag
 from swift.common.utils import Timestamp, clean_content_type, decode_timestamps
 
-from .remote import Found, Remote, RemoteError
-from .source import Container, SourceFailed, SourceObjects
+from .remote import Found, Remote, RemoteFailed
+from .source import SourceFailed, SourceObjects, SyncedContainer
 from .wire import lower
 
 # of the response that brings the object, and not of the object
@@ -44,17 +44,17 @@ class Sender:
 
     def __init__(self, source: SourceObjects, remote: Remote,
                  paced: Callable[[Iterable[bytes]], Iterator[bytes]] = iter,
-                 tell: Callable[[str, Container, str], None] | None = None):
+                 tell: Callable[[str, SyncedContainer, str], None] | None = None):
         self._source = source
         self._remote = remote
         self._paced = paced
         self._tell = tell
 
-    def send(self, container: Container, row: dict) -> tuple[Sent, int]:
+    def send(self, container: SyncedContainer, row: dict) -> tuple[Sent, int]:
         """Bring the other cluster up to a row.
 
         :returns: what was done, and the bytes of the body that was sent
-        :raises RemoteError, SourceFailed: where it could not be done
+        :raises RemoteFailed, SourceFailed: where it could not be done
         """
         name = row['name']
         data, _, meta = decode_timestamps(row['created_at'])
@@ -103,7 +103,7 @@ class Sender:
         try:
             self._remote.post(container.destination, name, {
                 key: value for key, value in _of_the_object(headers).items() if key not in OF_THE_BODY})
-        except RemoteError as error:
+        except RemoteFailed as error:
             # it is gone meanwhile, or newer: a PUT settles which wins
             if error.status in (404, 409):
                 return False

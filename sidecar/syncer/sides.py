@@ -14,10 +14,10 @@ from swift.common.swob import Request
 from ..settings import SidecarSettings
 from .client import source_client
 from .destination import Realms
-from .remote import Limits, Remote, RemoteError
+from .remote import Limits, Remote, RemoteFailed
 from .source import NotSynced, SourceFailed, read_destination
 
-__all__ = ['NotSynced', 'RemoteError', 'Sides', 'SourceFailed', 'open_sides']
+__all__ = ['NotSynced', 'RemoteFailed', 'Sides', 'SourceFailed', 'open_sides']
 
 PAGE = 1000
 RETRY_SECONDS = 1.0
@@ -95,7 +95,7 @@ def tried(call, tries, pause) -> list[dict]:
     for number in range(1, tries):
         try:
             return call()
-        except RemoteError as error:
+        except RemoteFailed as error:
             if error.status is not None and error.status < 500:
                 raise
             pause(RETRY_SECONDS * 2 ** number)

@@ -57,7 +57,7 @@ class SourceFailed(Exception):
 
 
 @dataclass
-class Container:
+class SyncedContainer:
     """A container that this node syncs, as its database has it now.
 
     :param device: folder of its device
@@ -79,7 +79,7 @@ class Container:
 
     @property
     def path(self) -> str:
-        return f'{quote(self.account)}/{quote(self.name)}'
+        return path_of(self.account, self.name)
 
     def rows_after(self, row: int, count: int = BATCH) -> list[dict]:
         return self.broker.get_items_since(row, count)
@@ -94,6 +94,11 @@ class Container:
 
     def set_points(self, point1: int | None, point2: int | None) -> None:
         self.broker.set_x_container_sync_points(point1, point2)
+
+
+def path_of(account: str, container: str) -> str:
+    """Give the name of a container as ledgers and log have it."""
+    return f'{quote(account)}/{quote(container)}'
 
 
 class Containers:
@@ -122,7 +127,7 @@ class Containers:
         """Give the folder of the device on which a database lies."""
         return self._devices / Path(path).resolve().relative_to(self._devices).parts[0]
 
-    def open(self, path: str) -> Container | None:
+    def open(self, path: str) -> SyncedContainer | None:
         """Read a container's database; None where it is none of this node's to sync.
 
         :raises NotSynced: where it should be synced, and cannot
@@ -165,7 +170,7 @@ class Containers:
         except NotSynced as error:
             error.named = account, name, sync_to
             raise
-        return Container(
+        return SyncedContainer(
             broker, self.device(broker.db_file), account, name, info['id'], info['storage_policy_index'], ordinal,
             len(nodes), info['x_container_sync_point1'], info['x_container_sync_point2'],
             Timestamp(info['created_at']), sync_to, destination)
@@ -200,14 +205,14 @@ class SourceObjects:
     def __init__(self, swift: InternalClient):
         self._swift = swift
 
-    def head(self, container: Container, name: str, least: Timestamp) -> dict[str, str]:
+    def head(self, container: SyncedContainer, name: str, least: Timestamp) -> dict[str, str]:
         """Give an object's headers. :param least: its row's time :raises SourceFailed:"""
         response = self._request('HEAD', container, name, least)
         drain_and_close(response)
         return response.headers
 
-    def get(self, container: Container, name: str, least: Timestamp) -> tuple[dict[str, str], Iterator[bytes],
-                                                                            Callable[[], None]]:
+    def get(self, container: SyncedContainer, name: str,
+            least: Timestamp) -> tuple[dict[str, str], Iterator[bytes], Callable[[], None]]:
         """Give an object's headers, its body, and the call that ends the body. :raises SourceFailed:"""
         response = self._request('GET', container, name, least)
         return response.headers, iter(response.app_iter), lambda: close_if_possible(response.app_iter)

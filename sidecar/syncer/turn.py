@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 from swift.common.concurrency import Event, GreenPool, Timeout
 
-from .ledger import MOST_FAILURES, Failure, Progress
-from .remote import RemoteError
+from .ledger import MOST_FAILURES, Failure, SyncProgress
+from .remote import RemoteFailed
 from .row import Sender, Sent
-from .source import Container, SourceFailed
+from .source import SourceFailed, SyncedContainer
 
 # a failed row is tried again after the pass's interval, then after twice that, and so on up to this
 LONGEST_SECONDS = 3600.0
@@ -53,7 +53,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Terms:
+class TurnTerms:
     """
     :param interval: seconds between passes: as long a failed row waits at first
     :param dry_run: whether nothing is sent, and neither sync points nor ledger change
@@ -69,8 +69,8 @@ class Turn:
     :param met: is called with the outcome of each row, and the time at which it was begun
     """
 
-    def __init__(self, container: Container, progress: Progress, sender: Sender, terms: Terms,
-                 keep: Callable[[Progress], object], met: Callable[[Sent | None, float], object], logger,
+    def __init__(self, container: SyncedContainer, progress: SyncProgress, sender: Sender, terms: TurnTerms,
+                 keep: Callable[[SyncProgress], object], met: Callable[[Sent | None, float], object], logger,
                  clock: Callable[[], float] = time.time):
         self._container = container
         self._progress = progress
@@ -202,7 +202,7 @@ class Turn:
         begin = self._clock()
         try:
             what, size = self._sender.send(self._container, row)
-        except (RemoteError, SourceFailed) as error:
+        except (RemoteFailed, SourceFailed) as error:
             self._failed(row, second_look, error.why, error.remedy)
             self._met(None, begin)
         except (Exception, Timeout) as error:  # noqa: BLE001 - one row must not end the turn of the others

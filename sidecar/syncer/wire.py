@@ -48,7 +48,7 @@ class Limits:
         return cls(syncer.conn_timeout, syncer.response_timeout, syncer.sync_proxy, syncer.ca_file)
 
 
-class Answer(NamedTuple):
+class WholeAnswer(NamedTuple):
     """An answer that came whole; its headers have lower-case names, names and values are WSGI strings."""
     status: int
     headers: dict[str, str]
@@ -125,7 +125,7 @@ class Wire(HTTPConnection):
         return bool(self._connection and not self._connection.is_closed and self._connection.is_connected)
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: Body | None = None,
-            most: int = MOST_BODY) -> Answer:
+            most: int = MOST_BODY) -> WholeAnswer:
         """Send a request and read its answer.
 
         :param target: path and query, as they are to be sent
@@ -158,7 +158,7 @@ class Wire(HTTPConnection):
         request.headers = CaseInsensitiveDict(headers)
         return self._adapter.send(request, **options)
 
-    def _read(self, most) -> Answer:
+    def _read(self, most) -> WholeAnswer:
         raw, body = self.resp.raw, b''
         while len(body) <= most:
             chunk = raw.read(CHUNK, decode_content=False)
@@ -168,7 +168,7 @@ class Wire(HTTPConnection):
         else:
             self.close()
         headers = {lower(name): value for name, value in raw.headers.items()}
-        return Answer(self.resp.status_code, headers, body[:most])
+        return WholeAnswer(self.resp.status_code, headers, body[:most])
 
     def close(self):
         super().close()

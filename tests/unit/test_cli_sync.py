@@ -10,7 +10,7 @@ from helpers.sync.ledgers import syncer_conf, write
 from swiftahead.cli import main
 from swiftahead.cli.sync import span
 from swiftahead.cli.sync_check import _followed
-from swiftahead.sidecar.syncer.figures import Figures
+from swiftahead.sidecar.syncer.figures import SyncFigures
 
 TO = '//realm/there/AUTH_test/c'
 
@@ -29,7 +29,7 @@ def other(tmp_path):
 
 
 def figures(name='c', **more):
-    return Figures(**{'at': time.time(), 'account': 'AUTH_test', 'container': name, 'sync_to': TO, **more})
+    return SyncFigures(**{'at': time.time(), 'account': 'AUTH_test', 'container': name, 'sync_to': TO, **more})
 
 
 def status(capsys, *words):

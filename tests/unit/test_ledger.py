@@ -10,22 +10,22 @@ from helpers.sync.steps import Fail, Mend, Pass, Write, is_in_step, play, settle
 from helpers.sync.worlds import ours, world_of
 
 from swiftahead.sidecar.syncer import turn
-from swiftahead.sidecar.syncer.figures import FILE, FOLDER, Figures, LedgerError, read_figures
-from swiftahead.sidecar.syncer.ledger import Failure, Ledger, Progress
+from swiftahead.sidecar.syncer.figures import FILE, FOLDER, LedgerError, SyncFigures, read_figures
+from swiftahead.sidecar.syncer.ledger import Failure, Ledger, SyncProgress
 
 WHOSE = 'AUTH_test/c', 'id', '//r/b/AUTH_test/c'
 LATE = Failure(2, 5.0, 'answers 503', 'see its log')
-KEPT = Progress(10, {6: LATE, 8: LATE}, Figures(rows=10))
+KEPT = SyncProgress(10, {6: LATE, 8: LATE}, SyncFigures(rows=10))
 # a process that writes until it is killed: each time a greater number, in all that is written
 WRITER = """
 import sys
 from pathlib import Path
-from swiftahead.sidecar.syncer.ledger import Failure, Figures, Ledger, Progress
+from swiftahead.sidecar.syncer.ledger import Failure, SyncFigures, Ledger, SyncProgress
 ledger = Ledger(Path(sys.argv[1]))
 number = 1
 while True:
-    ledger.write('AUTH_test/c', 'id', '//r/b/AUTH_test/c', Progress(
-        number, {number: Failure(number, 0.0, '', '')}, Figures(rows=number)))
+    ledger.write('AUTH_test/c', 'id', '//r/b/AUTH_test/c', SyncProgress(
+        number, {number: Failure(number, 0.0, '', '')}, SyncFigures(rows=number)))
     if number == 1:
         print('writes', flush=True)
     number += 1
@@ -66,15 +66,15 @@ def test_progress_is_read_as_it_was_written(device):
 
 
 def test_the_second_point_is_below_the_first_failed_row():
-    assert Progress(10, {3: LATE, 7: LATE}).point2 == 2
-    assert Progress(10).point2 == 10
+    assert SyncProgress(10, {3: LATE, 7: LATE}).point2 == 2
+    assert SyncProgress(10).point2 == 10
 
 
 def test_a_lost_ledger_begins_at_the_second_point(device):
     written(device)
     for path in (device / FOLDER).iterdir():
         path.unlink()
-    assert read(device) == Progress(5)
+    assert read(device) == SyncProgress(5)
 
 
 @pytest.mark.parametrize('length', [0, 50, 100, 5000])
@@ -82,13 +82,13 @@ def test_a_ledger_that_is_cut_off_begins_at_the_second_point(device, length):
     written(device)
     path = device / FOLDER / FILE
     path.write_bytes(path.read_bytes()[:length])
-    assert read(device) == Progress(5)
+    assert read(device) == SyncProgress(5)
 
 
 def test_a_damaged_ledger_is_set_aside(device):
     written(device)
     (device / FOLDER / FILE).write_bytes(b'no database at all' * 1000)
-    assert read(device) == Progress(5)
+    assert read(device) == SyncProgress(5)
     assert (device / FOLDER / f'{FILE}.damaged').read_bytes().startswith(b'no database')
 
 
@@ -123,13 +123,13 @@ def test_points_that_were_set_back_are_believed(device, point1, point2):
 
 def test_a_ledger_older_than_the_points_keeps_what_is_above_them(device):
     written(device)
-    assert read(device, 20, 7) == Progress(10, {8: LATE}, KEPT.figures)
+    assert read(device, 20, 7) == SyncProgress(10, {8: LATE}, KEPT.figures)
     assert read(device, 20, 12).seen == 12
 
 
 def test_points_set_back_to_the_same_destination_send_all_again(device):
     """The first row fails, and the second point never left its first place."""
-    written(device, Progress(10, {0: LATE}))
+    written(device, SyncProgress(10, {0: LATE}))
     assert read(device, 10, -1).seen == 10
     assert read(device, -1, -1).seen == -1
 
@@ -160,8 +160,8 @@ def test_a_writer_that_is_killed_leaves_one_of_its_states(device, writer):
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     number = next(read_figures(device.parent)).rows
-    assert read(device, number, number - 1) == Progress(
-        number, {number: Failure(number, 0.0, '', '')}, Figures(rows=number))
+    assert read(device, number, number - 1) == SyncProgress(
+        number, {number: Failure(number, 0.0, '', '')}, SyncFigures(rows=number))
 
 
 def test_a_reader_does_not_make_a_ledger(device):

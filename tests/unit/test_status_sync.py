@@ -8,7 +8,7 @@ from swiftahead.metrics.table import METRICS, SYNC_STATES
 from swiftahead.sidecar.settings import read_settings
 from swiftahead.sidecar.status.formats import exposition, page
 from swiftahead.sidecar.status.snapshot import gather
-from swiftahead.sidecar.syncer.figures import STATES, Figures
+from swiftahead.sidecar.syncer.figures import STATES, SyncFigures
 
 NOW = 1_800_000_000.0
 
@@ -19,7 +19,7 @@ def settings(tmp_path):
 
 
 def figures(name, **more):
-    return Figures(at=NOW, account='AUTH_secret', container=name, sync_to='//r/c/AUTH_secret/c', **more)
+    return SyncFigures(at=NOW, account='AUTH_secret', container=name, sync_to='//r/c/AUTH_secret/c', **more)
 
 
 def gathered(settings, at=NOW):

@@ -10,7 +10,7 @@ from helpers.sync.worlds import World, ours, world_of
 from swift.common.concurrency import GreenletExit
 
 from swiftahead.sidecar.syncer.ledger import Ledger
-from swiftahead.sidecar.syncer.remote import RemoteError
+from swiftahead.sidecar.syncer.remote import RemoteFailed
 
 OBJECTS = tuple(f'o{number}' for number in range(4))
 # puts, a post that meets another body, a deletion, and a row that fails for some time
@@ -43,7 +43,7 @@ class Breaker(Killer):
     def __call__(self, what, name):
         self.count += 1
         if self.count == self.at and name:
-            raise RemoteError('is broken off', None, '')
+            raise RemoteFailed('is broken off', None, '')
 
 
 def told_write(world):

@@ -1,8 +1,8 @@
 """Figures of synced containers: what the syncer's ledgers tell those who read them."""
 import pytest
 
-from swiftahead.sidecar.syncer.figures import Figures, LedgerError, find_ledgers, read_figures, read_ledger
-from swiftahead.sidecar.syncer.ledger import Ledger, Progress
+from swiftahead.sidecar.syncer.figures import LedgerError, SyncFigures, find_ledgers, read_figures, read_ledger
+from swiftahead.sidecar.syncer.ledger import Ledger, SyncProgress
 
 PATH = 'AUTH_test/c'
 
@@ -22,8 +22,8 @@ def ledger(device):
 
 
 def write(ledger, path=PATH, **more):
-    figures = Figures(account='AUTH_test', container=path.partition('/')[2], **more)
-    ledger.write(path, 'id', '//realm/there/AUTH_test/c', Progress(5, figures=figures))
+    figures = SyncFigures(account='AUTH_test', container=path.partition('/')[2], **more)
+    ledger.write(path, 'id', '//realm/there/AUTH_test/c', SyncProgress(5, figures=figures))
 
 
 def read(device):
@@ -32,7 +32,7 @@ def read(device):
 
 def test_what_is_written_is_read_while_it_is_open(ledger, tmp_path):
     write(ledger, puts=3, lag=1.5)
-    assert list(read_figures(tmp_path)) == [Figures(account='AUTH_test', container='c', puts=3, lag=1.5)]
+    assert list(read_figures(tmp_path)) == [SyncFigures(account='AUTH_test', container='c', puts=3, lag=1.5)]
 
 
 def test_a_ledger_that_was_closed_is_read_too(device, tmp_path):
@@ -79,7 +79,7 @@ def test_counts_of_forgotten_containers_stay_in_the_sums(ledger, device):
 
 def test_counts_of_a_container_that_is_no_longer_synced_stay(ledger, device):
     write(ledger, puts=3)
-    ledger.tell(PATH, Figures(2.0, 'AUTH_test', 'c', '//r/x/a/c', False, 'no such realm', is_failure=True))
+    ledger.tell(PATH, SyncFigures(2.0, 'AUTH_test', 'c', '//r/x/a/c', False, 'no such realm', is_failure=True))
     told, = read(device).figures
     assert (told.state, told.why, told.puts) == ('failing', 'no such realm', 3)
 
@@ -96,7 +96,7 @@ def test_figures_of_another_version_are_read(ledger, device):
     write(ledger, puts=3)
     ledger._connection.execute("UPDATE containers SET figures = '{\"puts\": 2, \"new\": 1}'")
     ledger._connection.commit()
-    assert read(device).figures == [Figures(puts=2)]
+    assert read(device).figures == [SyncFigures(puts=2)]
 
 
 @pytest.mark.parametrize('more, state', [
@@ -104,9 +104,9 @@ def test_figures_of_another_version_are_read(ledger, device):
     ({'behind': 1, 'why': 'timeout'}, 'failing'), ({'is_synced': False, 'why': 'versioned'}, 'not-synced'),
     ({'is_synced': False, 'why': 'no realm', 'is_failure': True}, 'failing')])
 def test_the_state_of_a_container(more, state):
-    assert Figures(**more).state == state
+    assert SyncFigures(**more).state == state
 
 
 def test_a_lag_grows_while_nothing_is_sent():
-    assert Figures(at=100.0, lag=5.0).lag_at(110.0) == 15.0
-    assert Figures(at=100.0).lag_at(110.0) == 0.0
+    assert SyncFigures(at=100.0, lag=5.0).lag_at(110.0) == 15.0
+    assert SyncFigures(at=100.0).lag_at(110.0) == 0.0

@@ -1,7 +1,7 @@
 """The other side's listing: asked for again where it may have been busy, and not where that helps nobody."""
 import pytest
 
-from swiftahead.sidecar.syncer.remote import RemoteError
+from swiftahead.sidecar.syncer.remote import RemoteFailed
 from swiftahead.sidecar.syncer.sides import tried
 
 ROWS = [{'name': 'o'}]
@@ -14,7 +14,7 @@ def answers(*given):
     def call():
         found = next(left)
         if isinstance(found, int | None):
-            raise RemoteError('it answers so', found, 'mend it')
+            raise RemoteFailed('it answers so', found, 'mend it')
         return found
     return call
 
@@ -27,13 +27,13 @@ def test_a_side_that_was_busy_is_asked_again_later_and_later(status):
 
 
 def test_a_side_that_stays_busy_is_told():
-    with pytest.raises(RemoteError) as told:
+    with pytest.raises(RemoteFailed) as told:
         tried(answers(503, 503, 500, ROWS), 3, lambda seconds: None)
     assert told.value.status == 500
 
 
 @pytest.mark.parametrize('status', [302, 401, 404])
 def test_a_side_that_refuses_is_not_asked_again(status):
-    with pytest.raises(RemoteError) as told:
+    with pytest.raises(RemoteFailed) as told:
         tried(answers(status, ROWS), 3, pytest.fail)
     assert told.value.status == status

@@ -2,8 +2,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from swiftahead.sidecar.syncer.figures import Figures
-from swiftahead.sidecar.syncer.ledger import Ledger, Progress
+from swiftahead.sidecar.syncer.figures import SyncFigures
+from swiftahead.sidecar.syncer.ledger import Ledger, SyncProgress
 
 
 def syncer_conf(folder: Path, lines: str = '') -> Path:
@@ -14,12 +14,12 @@ def syncer_conf(folder: Path, lines: str = '') -> Path:
     return path
 
 
-def write(folder: Path, *figures: Figures, device: str = 'sda', at: float = 0.0) -> None:
+def write(folder: Path, *figures: SyncFigures, device: str = 'sda', at: float = 0.0) -> None:
     """Keep the figures in the ledger of a device. :param at: time of the pass"""
     path = folder / 'node' / device
     path.mkdir(parents=True, exist_ok=True)
     with closing(Ledger(path)) as ledger:
         for one in figures:
             name = f'{one.account}/{one.container}'
-            ledger.write(name, 'id', one.sync_to, Progress(5, figures=one))
+            ledger.write(name, 'id', one.sync_to, SyncProgress(5, figures=one))
         ledger.keep_only({f'{one.account}/{one.container}' for one in figures}, at)

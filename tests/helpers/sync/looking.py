@@ -15,7 +15,7 @@ from helpers.sync.clusters import ACCOUNT, Side
 from swift.common.utils import Timestamp
 from swift.container.backend import ContainerBroker
 
-from swiftahead.sidecar.syncer.figures import Figures, read_figures
+from swiftahead.sidecar.syncer.figures import SyncFigures, read_figures
 from swiftahead.sidecar.syncer.wire import AGENT
 
 # method, path, status and user agent; the path is quoted once more than the client did
@@ -57,7 +57,7 @@ def files(side: Side, container: str, name: str) -> list[Path]:
     return sorted(side.lab.folder.glob(f'node*/*/objects/*/*/{_digest(f"/{ACCOUNT}/{container}/{name}")}/*'))
 
 
-def known(side: Side, container: str, node: int = 1) -> Figures | None:
+def known(side: Side, container: str, node: int = 1) -> SyncFigures | None:
     """Figures of a container in the ledgers of a node; None where there are none."""
     return next((one for one in read_figures(side.lab.layout.node(node)) if one.container == container), None)
 

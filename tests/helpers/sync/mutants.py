@@ -5,7 +5,7 @@ from swift.common.utils import Timestamp
 
 from swiftahead.sidecar.syncer import row, turn
 from swiftahead.sidecar.syncer.row import Sender
-from swiftahead.sidecar.syncer.source import Container, SourceObjects
+from swiftahead.sidecar.syncer.source import SourceObjects, SyncedContainer
 from swiftahead.sidecar.syncer.turn import Turn
 
 
@@ -30,16 +30,16 @@ def point_moved_before_its_rows_are_sent(patch):
 
 
 def share_of_another_node(patch):
-    inner = Container.is_ours
+    inner = SyncedContainer.is_ours
 
     def is_ours(self, of):
         return inner(SimpleNamespace(account=self.account, name=self.name, replicas=self.replicas,
                                      ordinal=(self.ordinal + 1) % self.replicas), of)
-    patch.setattr(Container, 'is_ours', is_ours)
+    patch.setattr(SyncedContainer, 'is_ours', is_ours)
 
 
 def no_share(patch):
-    patch.setattr(Container, 'is_ours', lambda self, of: True)
+    patch.setattr(SyncedContainer, 'is_ours', lambda self, of: True)
 
 
 def time_not_kept(patch):

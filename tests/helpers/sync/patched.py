@@ -94,10 +94,10 @@ def _called(remote, asked: dict) -> Any:
 
 
 def _tried(remote, asked: dict) -> dict:
-    from swiftahead.sidecar.syncer.remote import RemoteError
+    from swiftahead.sidecar.syncer.remote import RemoteFailed
     try:
         return {'value': _called(remote, asked)}
-    except RemoteError as error:
+    except RemoteFailed as error:
         return {'why': error.why, 'status': error.status, 'remedy': error.remedy, 'text': f'{error} {error!r}'}
     except RuntimeError as error:
         return {'raised': str(error)}

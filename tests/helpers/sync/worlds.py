@@ -25,8 +25,8 @@ from swift.container.sync_store import ContainerSyncStore
 from swiftahead.conf import SYNCER
 from swiftahead.sidecar.syncer import part
 from swiftahead.sidecar.syncer.part import SyncerPart
-from swiftahead.sidecar.syncer.remote import Destination, Found, RemoteError
-from swiftahead.sidecar.syncer.source import Container
+from swiftahead.sidecar.syncer.remote import Destination, Found, RemoteFailed
+from swiftahead.sidecar.syncer.source import SyncedContainer
 
 NUMBERS = itertools.count()
 # more than any failed row waits
@@ -118,7 +118,7 @@ class OurRequests:
         late = None if newest else self._network.races.pop(name, None)
         try:
             found = self._told(self._network.head, destination, name).answer
-        except RemoteError as error:
+        except RemoteFailed as error:
             if error.status != 404:
                 raise
             return None
@@ -149,10 +149,10 @@ class OurRequests:
             found = request(urlsplit(destination.url).netloc, name, *more)
         except Refused as error:
             self._network.step('answer', name)
-            raise RemoteError(f'answers {error.status}', error.status, '') from None
+            raise RemoteFailed(f'answers {error.status}', error.status, '') from None
         self._network.step('answer', name)
         if found in (404, 409) and request != self._network.delete:
-            raise RemoteError(f'answers {found}', found, '')
+            raise RemoteFailed(f'answers {found}', found, '')
         return found
 
 
@@ -164,7 +164,7 @@ def is_sent(row: dict, remote: Cluster) -> bool:
 
 
 def _watched(world: World):
-    inner = Container.set_points
+    inner = SyncedContainer.set_points
 
     def set_points(container, point1, point2):
         remote = world.network.clusters[world.ways[container_host(world, container)]]
@@ -177,7 +177,7 @@ def _watched(world: World):
     return set_points
 
 
-def container_host(world: World, container: Container) -> str:
+def container_host(world: World, container: SyncedContainer) -> str:
     return next(node.host for node in world.nodes if node.broker.db_file == container.broker.db_file)
 
 
@@ -194,7 +194,7 @@ def our_part(world: World, node: Node):
     with mock.patch.multiple(
             part, source_client=lambda settings: world.network.client(node.host),
             Remote=lambda *_: OurRequests(world.network), get_logger=lambda *_, **__: SILENT,
-            running_on=lambda devices: None), mock.patch.object(Container, 'set_points', _watched(world)):
+            running_on=lambda devices: None), mock.patch.object(SyncedContainer, 'set_points', _watched(world)):
         syncer = SyncerPart(settings, SILENT, lambda: world.now)
         try:
             yield syncer
